@@ -1,0 +1,92 @@
+// The resolved configuration: what `load` makes of a file and what the agent is built from. Key names are those of the
+// YAML file; quantities are bytes, durations are milliseconds, and every default is filled in.
+
+export interface Config {
+  clusterName: string
+  nodeName: string
+  /** Absolute path of the directory for checkpoints and dead letters. */
+  stateDir: string
+  kubernetes: { metadata: 'off' }
+  sources: SourceConfig[]
+  sinks: SinkConfig[]
+  limits: {
+    /** Bytes of anonymous memory that the process may use; buffers and V8's own limits follow from it. */
+    memory: number
+  }
+  /** null: no server. */
+  server: { listen: string } | null
+}
+
+interface SourceCommon {
+  name: string
+  /** Absolute paths; `*`, `?`, `[…]`, `{a,b}` and `**` as globs. */
+  paths: string[]
+  /** Globs over whole paths that are left out. */
+  exclude: string[]
+  /** Directories under which a path must resolve; null: the default of DESIGN (the `pods` directory beside the pattern's own and /var/lib/docker/containers, or the pattern's fixed part). */
+  roots: string[] | null
+  /** Where a file that has no checkpoint is begun. */
+  startAt: 'beginning' | 'end'
+  /** Lines older than this when a file is first met are skipped; null: off. Milliseconds. */
+  startAgeMax: number | null
+}
+
+export interface ContainersSourceConfig extends SourceCommon {
+  type: 'containers'
+}
+
+export interface FilesSourceConfig extends SourceCommon {
+  type: 'files'
+}
+
+export type SourceConfig = ContainersSourceConfig | FilesSourceConfig
+
+interface SinkCommon {
+  name: string
+  /** Names of the sources it takes from; null: all. */
+  sources: string[] | null
+  /** Constant labels for every entry. */
+  labels: Record<string, string>
+  /** A line over this is cut and marked. Bytes. */
+  lineBytesMax: number
+}
+
+export interface LokiSinkConfig extends SinkCommon {
+  type: 'loki'
+  /** With the push path. */
+  url: string
+  tenant: string | null
+  auth: AuthConfig | null
+  tls: TlsConfig | null
+  /** Which structured metadata an entry gets, of `pod_uid`, `restart`, `container_id`, `filename`. */
+  structuredMetadata: ('pod_uid' | 'restart' | 'container_id' | 'filename')[]
+  /** Bytes of a push before compression at which it is sent; at most 3.5 MiB. */
+  batchBytesMax: number
+  /** Age of the oldest unsent line at which a push is sent. Milliseconds. */
+  batchAgeMax: number
+  /** Requests in flight at once over all lanes. */
+  concurrency: number
+  requestTimeout: number
+  retryDelayMin: number
+  retryDelayMax: number
+}
+
+export interface StdoutSinkConfig extends SinkCommon {
+  type: 'stdout'
+  format: 'raw' | 'json'
+}
+
+export type SinkConfig = LokiSinkConfig | StdoutSinkConfig
+
+/** Secrets are given as a value or as a file, which is read again when it changes; never both. */
+export type AuthConfig =
+  | { basic: { username: string; password: string } | { username: string; passwordFile: string } }
+  | { bearer: { token: string } | { tokenFile: string } }
+
+export interface TlsConfig {
+  caFile?: string
+  certFile?: string
+  keyFile?: string
+  serverName?: string
+  insecureSkipVerify?: boolean
+}

@@ -1,0 +1,62 @@
+// The entry cursor: one mutable object that is handed from the parser to the encoder, line by line. It owns no bytes:
+// the message is `buffer[messageStart, messageEnd)`, valid until the next line is parsed.
+
+export const STDOUT = 0
+export const STDERR = 1
+
+/** Marks are bits; more than one may be set. */
+export const MARK_NOT_CRI = 1
+export const MARK_FUTURE_TIME = 2
+export const MARK_INVALID_UTF8 = 4
+export const MARK_CUT = 8
+export const MARK_PARTIAL_OPEN = 16
+export const MARK_GAP = 32
+
+export const MARK_NAMES: readonly (readonly [number, string])[] = [
+  [MARK_NOT_CRI, 'not_cri'],
+  [MARK_FUTURE_TIME, 'future_time'],
+  [MARK_INVALID_UTF8, 'invalid_utf8'],
+  [MARK_CUT, 'cut'],
+  [MARK_PARTIAL_OPEN, 'partial_open'],
+  [MARK_GAP, 'gap'],
+]
+
+export interface Entry {
+  buffer: Buffer
+  messageStart: number
+  messageEnd: number
+  /** STDOUT or STDERR. */
+  stream: number
+  /** Time as emitted: whole seconds since the epoch and nanoseconds. */
+  seconds: number
+  nanos: number
+  /** MARK_* bits, 0 for nearly all. */
+  marks: number
+  /** Set with MARK_CUT: length of the whole line and its SHA-256 in hex. */
+  originalBytes: number
+  originalSha256: string
+  /** The time that a MARK_FUTURE_TIME line carried, as written. */
+  originalTime: string
+  /** Offset of the record's first byte in the file, and the bytes and rows of the file that it stands for. */
+  offset: number
+  sourceBytes: number
+  sourceLines: number
+}
+
+export function newEntry(): Entry {
+  return {
+    buffer: Buffer.alloc(0),
+    messageStart: 0,
+    messageEnd: 0,
+    stream: STDOUT,
+    seconds: 0,
+    nanos: 0,
+    marks: 0,
+    originalBytes: 0,
+    originalSha256: '',
+    originalTime: '',
+    offset: 0,
+    sourceBytes: 0,
+    sourceLines: 0,
+  }
+}

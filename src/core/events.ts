@@ -1,0 +1,55 @@
+// What may happen in the agent that somebody should hear of. The rooms emit these and know nothing of logs or metrics;
+// src/observe turns each into a log line (throttled) and a counter. Nothing on the byte path emits an event per line.
+
+export interface AgentEvents {
+  /** A path that matched a source was not opened: outside its roots, a FIFO, socket, device or directory, a dangling link. */
+  'file.refused': { source: string; path: string; reason: string }
+  /** An open, read or stat failed; it is tried again. */
+  'file.error': { source: string; path: string; operation: string; error: unknown }
+  /** A file was met for the first time (by this process). `offset` in decompressed bytes. */
+  'file.opened': { source: string; path: string; lineage: string; sink: string; offset: number; resumed: boolean }
+  /** The live file of a lineage was replaced by another one. */
+  'file.rotated': { source: string; path: string; lineage: string }
+  /** The file became shorter than what was read of it (copytruncate or truncation). */
+  'file.truncated': { source: string; path: string; lineage: string; fromBytes: number; toBytes: number }
+  /** A lineage has no files left and is forgotten. */
+  'lineage.gone': { source: string; lineage: string }
+  /** Bytes vanished before they were read. `toOffset` null when the end is not known. */
+  'bytes.lost': { sink: string; path: string; lineage: string; fromOffset: number; toOffset: number | null; cause: string }
+  /** Bytes that a rule left out, e.g. startAgeMax. Emitted once per file and rule, at the end of the range. */
+  'bytes.skipped': { sink: string; path: string; lineage: string; bytes: number; lines: number; rule: string }
+  /** Lines marked by the parser: not_cri, future_time, invalid_utf8, cut, partial_open. Once per batch at most. */
+  'lines.marked': { source: string; path: string; mark: string; lines: number }
+  /** A request will be made again. `status` 0 when there was no answer. */
+  'sink.retry': { sink: string; lane: string; status: number; code: string; message: string; attempt: number; delayMs: number }
+  /** An answer that no retry mends by itself (401, 403, 404, unknown 4xx): tried slowly, nothing is lost. */
+  'sink.halted': { sink: string; status: number; message: string; delayMs: number }
+  /** The first delivery after retries or a halt. */
+  'sink.recovered': { sink: string; lane: string; attempts: number }
+  /** A batch was split because it was too large or holds something poisonous. */
+  'sink.split': { sink: string; lane: string; reason: string; records: number }
+  /** Records went to the dead letters. */
+  'records.deadLettered': { sink: string; lane: string; reason: string; records: number; bytes: number; message: string }
+  /** Entries were sent to the stream's `late` twin. */
+  'records.late': { sink: string; lane: string; records: number }
+  'checkpoint.failed': { path: string; error: unknown }
+  'checkpoint.recovered': { path: string }
+  /** A checkpoint log was damaged; `recordsKept` of it were sound. */
+  'checkpoint.damaged': { path: string; recordsKept: number; atByte: number; detail: string; movedTo: string | null }
+  'deadLetters.failed': { path: string; error: unknown }
+  'config.reloaded': { path: string }
+  'config.rejected': { path: string; errors: string[] }
+  'agent.started': { version: string; node: string; sources: number; sinks: number }
+  'agent.stopping': { reason: string }
+  'agent.stopped': { drained: boolean }
+  /** chokidar or inotify could not be used for a path; rescans go on. */
+  'hints.failed': { path: string; error: unknown }
+}
+
+export type EventName = keyof AgentEvents
+
+export interface Events {
+  emit<Name extends EventName>(name: Name, detail: AgentEvents[Name]): void
+}
+
+export const silentEvents: Events = { emit() {} }

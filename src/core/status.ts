@@ -1,0 +1,97 @@
+// What the agent tells of itself, as one snapshot: GET /status is this object as JSON, the metrics are computed from it
+// at scrape time, the page and the demo's summary show it. Making it costs nothing until somebody asks.
+import type { Amount } from './ledger.ts'
+
+export interface SinkStatus {
+  name: string
+  type: string
+  /** `ok`, `retrying` (some lane waits before a repeat) or `halted` (an answer that needs an operator). */
+  state: 'ok' | 'retrying' | 'halted'
+  /** The last refusal or failure in words, until the next success. */
+  lastError: string | null
+  read: Amount
+  acked: Amount
+  inFlight: Amount
+  skipped: Record<string, Amount>
+  dropped: Record<string, Amount>
+  deadLettered: Record<string, Amount>
+  lost: Record<string, Amount>
+  lanes: number
+  /** Lanes that wait before a repeat. */
+  lanesRetrying: number
+  requestsInFlight: number
+  /** Answers by status code, `error` for none. */
+  requests: Record<string, number>
+  /** Repeats by the status code that caused them, `error` for none. */
+  retries: Record<string, number>
+  /** Upper bounds in seconds -> count, not cumulative; the last bound is Infinity. */
+  requestSeconds: { bounds: number[]; counts: number[]; sum: number }
+  /** Age of the oldest line that was read or is waiting in a file and is not acked; 0 when there is none. */
+  oldestUnackedSeconds: number
+  /** Milliseconds since the epoch; null before the first. */
+  lastAckAt: number | null
+  /** Unread and unacked bytes over all files. */
+  lagBytes: number
+}
+
+export interface LineageFileStatus {
+  path: string
+  dev: number
+  ino: number
+  /** Of the file as it is stored. */
+  sizeBytes: number
+  compressed: boolean
+  /** False once its name is gone or points to another file. */
+  linked: boolean
+}
+
+export interface LineageSinkStatus {
+  sink: string
+  /** Path of the file that the reader is in. */
+  path: string | null
+  /** Read position, decompressed bytes. */
+  readOffset: number
+  /** Acked watermark, decompressed bytes, in `ackedPath`. */
+  ackedOffset: number
+  ackedPath: string | null
+  lagBytes: number
+  /** Seconds since the oldest unread or unacked byte was first seen; 0 when there is none. */
+  lagSeconds: number
+}
+
+export interface LineageStatus {
+  source: string
+  /** `NAMESPACE/POD/CONTAINER` and pod UID for containers, the path for files. */
+  lineage: string
+  /** The path under which discovery found it. */
+  path: string
+  files: LineageFileStatus[]
+  sinks: LineageSinkStatus[]
+}
+
+export interface AgentStatus {
+  version: string
+  /** Milliseconds since the epoch. */
+  startedAt: number
+  now: number
+  cluster: string
+  node: string
+  /** `running`, `draining` or `stopped`. */
+  phase: 'running' | 'draining' | 'stopped'
+  /** Whether the first discovery is done and every sink has been asked or had nothing to send. */
+  ready: boolean
+  /** False when there is something to deliver and nothing has moved for too long; `reasons` says what. */
+  healthy: boolean
+  reasons: string[]
+  sinks: SinkStatus[]
+  lineages: LineageStatus[]
+  memory: { budgetBytes: number; usedBytes: number }
+  checkpoints: {
+    /** Seconds since the oldest acknowledged but not yet durable watermark was acknowledged; 0 when all are durable. */
+    ageSeconds: number
+    pending: number
+    failing: string | null
+  }
+  /** Totals since start. */
+  counters: { rotations: number; truncations: number; filesRefused: number; fileErrors: number }
+}

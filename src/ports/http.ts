@@ -1,0 +1,40 @@
+// Requests to a sink, as a port. An answer, whatever its status, is a value; what never became an answer is thrown.
+
+export interface HttpRequest {
+  method: 'POST' | 'GET' | 'PUT' | 'HEAD'
+  /** Path with query, relative to the client's origin. */
+  path: string
+  headers: Record<string, string>
+  /** Sent as it is; the client neither keeps nor changes it after the promise settles. */
+  body?: Buffer
+  timeoutMs: number
+}
+
+export interface HttpResponse {
+  status: number
+  /** Names in lower case; a repeated header is joined with ", ". */
+  headers: Record<string, string>
+  /** At most 64 KiB of the body; the rest is read and thrown away. */
+  body: Buffer
+}
+
+/**
+ * One client per sink, keep-alive. `send` throws a TaffrailError with `code`
+ * HTTP_REFUSED, HTTP_RESET, HTTP_TIMEOUT, HTTP_TLS, HTTP_DNS, HTTP_PROTOCOL or HTTP_FAILED, and the cause.
+ */
+export interface HttpClient {
+  send(request: HttpRequest): Promise<HttpResponse>
+  close(): Promise<void>
+}
+
+/** PEM files; each is read again when its modification time or size changes. */
+export interface TlsFiles {
+  caFile?: string
+  certFile?: string
+  keyFile?: string
+  serverName?: string
+  insecureSkipVerify?: boolean
+}
+
+/** Makes the client for one origin, such as `https://loki:3100`. */
+export type HttpClientFactory = (origin: string, options: { connections: number; tls?: TlsFiles }) => HttpClient
