@@ -15,13 +15,28 @@ export interface AgentEvents {
   /** A lineage has no files left and is forgotten. */
   'lineage.gone': { source: string; lineage: string }
   /** Bytes vanished before they were read. `toOffset` null when the end is not known. */
-  'bytes.lost': { sink: string; path: string; lineage: string; fromOffset: number; toOffset: number | null; cause: string }
+  'bytes.lost': {
+    sink: string
+    path: string
+    lineage: string
+    fromOffset: number
+    toOffset: number | null
+    cause: string
+  }
   /** Bytes that a rule left out, e.g. startAgeMax. Emitted once per file and rule, at the end of the range. */
   'bytes.skipped': { sink: string; path: string; lineage: string; bytes: number; lines: number; rule: string }
   /** Lines marked by the parser: not_cri, future_time, invalid_utf8, cut, partial_open. Once per batch at most. */
   'lines.marked': { source: string; path: string; mark: string; lines: number }
   /** A request will be made again. `status` 0 when there was no answer. */
-  'sink.retry': { sink: string; lane: string; status: number; code: string; message: string; attempt: number; delayMs: number }
+  'sink.retry': {
+    sink: string
+    lane: string
+    status: number
+    code: string
+    message: string
+    attempt: number
+    delayMs: number
+  }
   /** An answer that no retry mends by itself (401, 403, 404, unknown 4xx): tried slowly, nothing is lost. */
   'sink.halted': { sink: string; status: number; message: string; delayMs: number }
   /** The first delivery after retries or a halt. */
@@ -29,7 +44,14 @@ export interface AgentEvents {
   /** A batch was split because it was too large or holds something poisonous. */
   'sink.split': { sink: string; lane: string; reason: string; records: number }
   /** Records went to the dead letters. */
-  'records.deadLettered': { sink: string; lane: string; reason: string; records: number; bytes: number; message: string }
+  'records.deadLettered': {
+    sink: string
+    lane: string
+    reason: string
+    records: number
+    bytes: number
+    message: string
+  }
   /** Entries were sent to the stream's `late` twin. */
   'records.late': { sink: string; lane: string; records: number }
   'checkpoint.failed': { path: string; error: unknown }
