@@ -1,0 +1,153 @@
+// The paced cases: a writer appends rows to the files of a node at a steady rate while the agent runs. After a warm-up
+// a window is measured: CPU share of a core, requests a second, and for every row written in it the time from its write
+// to the end of the answer to its push. At the end everything that was written must have arrived, exactly.
+//   fleet    300 files of 33 rows/s each
+//   steady   10,000 rows/s of 216 bytes over 20 files
+//   latency  1 MB/s over 20 files
+
+import { join } from 'node:path'
+import { agentCommand, type Contender } from '../agent.ts'
+import { makeDirectory, removeDirectory } from '../cleanup.ts'
+import { nowMicros } from '../clock.ts'
+import { makeTree } from '../corpus.ts'
+import { Helper } from '../helper.ts'
+import { Measured } from '../measure.ts'
+import type { ReceiverReport } from '../null-receiver.ts'
+import { Receiver } from '../receiver.ts'
+import { type CaseResult, type Finding, judged, mib, percent, stated } from '../report.ts'
+import type { Settings } from '../settings.ts'
+import { differences } from '../tally.ts'
+import type { WriterJob, WriterReport } from '../writer.ts'
+
+const START_TIMEOUT_MS = 20_000
+const DRAIN_TIMEOUT_MS = 20_000
+const STOP_GRACE_MS = 20_000
+const TARGET_STEADY_CORE = 0.03
+const TARGET_RSS_ANON = 64 * 2 ** 20
+
+export type PacedCase = 'fleet' | 'steady' | 'latency'
+
+const PACES: Record<PacedCase, { files: number; rowsPerSecond: number; rowBytes: number }> = {
+  fleet: { files: 300, rowsPerSecond: 9900, rowBytes: 230 },
+  steady: { files: 20, rowsPerSecond: 10_000, rowBytes: 216 },
+  latency: { files: 20, rowsPerSecond: Math.round(1e6 / 230), rowBytes: 230 },
+}
+
+interface Window {
+  written: WriterReport
+  received: ReceiverReport
+  coreShare: number
+  rssAnonPeak: number
+  differences: string[]
+  stopped: boolean
+}
+
+export async function paced(settings: Settings, name: PacedCase, contender: Contender): Promise<CaseResult> {
+  const pace = PACES[name]
+  const directory = makeDirectory(settings.parentDirectory)
+  const tree = makeTree(join(directory, 'node'), pace.files, settings.seed)
+  const receiver = await Receiver.start(settings.cores.others, true)
+  const [writer] = await Helper.start(settings.cores.others, './writer.ts', [])
+  const command = agentCommand(contender, { directory, links: tree.links, url: receiver.url, once: false })
+  const agent = new Measured(command, settings.cores.measured, join(directory, 'output'))
+  const start: WriterJob = { ...pace, files: tree.files, seed: settings.seed }
+  await writer.ask({ start })
+  await warmUp(settings, agent, receiver)
+
+  await receiver.windowStart()
+  const cpuBefore = agent.cpuSeconds()
+  const before = nowMicros()
+  await sleep(settings.pacedSeconds * 1000)
+  const cpuAfter = agent.cpuSeconds()
+  const coreShare = ((cpuAfter - cpuBefore) * 1e6) / (nowMicros() - before)
+  await receiver.windowEnd()
+
+  const written = await writer.ask<WriterReport>({ stop: true })
+  await receiver.arrived(written.rows, DRAIN_TIMEOUT_MS)
+  agent.readSwitches()
+  const stopped = await agent.stop(STOP_GRACE_MS)
+  const received = await receiver.report()
+  await writer.stop()
+  await receiver.stop()
+  removeDirectory(directory)
+  const found = differences(written.tally, received.tally)
+  const window = { written, received, coreShare, rssAnonPeak: agent.rssAnonPeak, differences: found, stopped }
+  return { findings: judge(name, contender.name, window), raw: [rawTable(name, contender.name, window, settings)] }
+}
+
+async function warmUp(settings: Settings, agent: Measured, receiver: Receiver): Promise<void> {
+  await sleep(settings.warmUpSeconds * 1000)
+  if (agent.exitCode !== null || !(await receiver.arrived(1, START_TIMEOUT_MS))) {
+    throw new Error(`${agent.describe()} sends nothing\n${agent.outputTail()}`)
+  }
+}
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+function judge(name: PacedCase, agent: string, window: Window): Finding[] {
+  const { written, received, coreShare, rssAnonPeak } = window
+  const { latency } = received
+  const pace = PACES[name]
+  const title = `${agent}, ${name} (${pace.files} files, ${pace.rowsPerSecond} rows/s of ${pace.rowBytes} bytes)`
+  const exactness = judged(
+    `${title}: entries, all exact`,
+    String(written.rows),
+    window.differences.length === 0 ? String(received.entries) : `${received.entries}, ${window.differences[0]}`,
+    window.differences.length === 0 && window.stopped,
+  )
+  const percentiles = `${latency.p50.toFixed(0)} / ${latency.p99.toFixed(0)}`
+  const requests = (received.windowRequests / received.windowSeconds).toFixed(1)
+  if (name === 'steady') {
+    const little = coreShare <= TARGET_STEADY_CORE
+    return [
+      judged(`${title}: share of a core`, `<= ${TARGET_STEADY_CORE}`, coreShare.toFixed(4), little),
+      judged(`${title}: RssAnon peak, MiB`, '<= 64', mib(rssAnonPeak), rssAnonPeak <= TARGET_RSS_ANON),
+      exactness,
+    ]
+  }
+  if (name === 'latency') return [stated(`${title}: p50 / p99 from write to ack, ms`, percentiles), exactness]
+  return [
+    stated(`${title}: requests per second`, requests),
+    stated(`${title}: p50 / p99 from write to ack, ms`, percentiles),
+    stated(`${title}: share of a core`, coreShare.toFixed(4)),
+    judged(`${title}: RssAnon peak, MiB`, '<= 64', mib(rssAnonPeak), rssAnonPeak <= TARGET_RSS_ANON),
+    exactness,
+  ]
+}
+
+function rawTable(name: PacedCase, agent: string, window: Window, settings: Settings) {
+  const { written, received, coreShare, rssAnonPeak } = window
+  const { latency } = received
+  return {
+    title: `${name}, ${agent}`,
+    notes: [
+      `A window of ${settings.pacedSeconds} s after ${settings.warmUpSeconds} s of warm-up, start included. ` +
+        `The writer was at most ${written.lateMsMax.toFixed(0)} ms late.`,
+    ],
+    head: [
+      'Share of a core',
+      'RssAnon MiB',
+      'Requests/s',
+      'Entries/request',
+      'Streams/request',
+      'p50 ms',
+      'p90 ms',
+      'p99 ms',
+      'max ms',
+      'Rows in window',
+      'Went by itself',
+    ],
+    rows: [
+      [
+        percent(coreShare),
+        mib(rssAnonPeak),
+        (received.windowRequests / received.windowSeconds).toFixed(1),
+        (received.entries / received.requests).toFixed(0),
+        (received.streamsPushed / received.requests).toFixed(1),
+        ...[latency.p50, latency.p90, latency.p99, latency.max].map((ms) => ms.toFixed(1)),
+        String(latency.count),
+        window.stopped ? 'yes' : 'NO',
+      ],
+    ],
+  }
+}
