@@ -1,0 +1,106 @@
+// The particular kinds of scalar: names, paths, URLs, addresses, labels, secrets. Each says why a value will not do, so
+// that it is refused here and not by a sink at night.
+import { mismatch, quoted, scalar, text } from './scalars.ts'
+import type { Parsed, Scalar } from './shapes.ts'
+
+/** The labels that taffrail sets itself, and which therefore cannot be set in a configuration. */
+export const OWN_LABELS: readonly string[] = [
+  'cluster',
+  'namespace',
+  'pod',
+  'container',
+  'app',
+  'job',
+  'node_name',
+  'stream',
+  'filename',
+  'late',
+]
+
+const ABSOLUTE_PATH = /^\/[^\0]*$/
+const PUSH_PATH = '/loki/api/v1/push'
+
+export function name(): Scalar<string> {
+  return text('a name of a-z, 0-9 and - (at most 63, not - first)', /^[a-z0-9][a-z0-9-]{0,62}$/)
+}
+
+export function absolutePath(): Scalar<string> {
+  return text('an absolute path', ABSOLUTE_PATH)
+}
+
+/** A pattern that is held against whole paths, so one that begins otherwise could never match. */
+export function pathGlob(): Scalar<string> {
+  return text('a glob that begins with / or **', /^(?:\/|\*\*)/)
+}
+
+/** The path of a file that must be readable. */
+export function file(): Scalar<string> {
+  return { ...text('the absolute path of a file', ABSOLUTE_PATH), file: true }
+}
+
+/** A password or token. A line break in one is nearly always the end of the file that it was taken from, and breaks the request. */
+export function secret(): Scalar<string> {
+  const parse = (value: string): Parsed<string> => {
+    if (value === '') return { problem: 'is empty' }
+    if (/\p{Cc}/u.test(value)) return { problem: 'holds a line break or another control character' }
+    return { value }
+  }
+  return scalar({ expected: 'a string', secret: true, parse })
+}
+
+/** RFC 7617: a user name has no colon. */
+export function username(): Scalar<string> {
+  return text('a user name (not empty, no colon)', /^[^:\p{Cc}]+$/u)
+}
+
+/** Loki's rule: at most 150 letters, digits and !-_.*'(), neither . nor .. */
+export function tenant(): Scalar<string> {
+  return text("a tenant of at most 150 letters, digits and !-_.*'()", /^(?!\.{1,2}$)[A-Za-z0-9!\-_.*'()]{1,150}$/)
+}
+
+/** Any scalar: a label is text, whatever YAML takes it for, and is kept as it was written. */
+export function labelValue(): Scalar<string> {
+  const parse = (value: string): Parsed<string> =>
+    value === '' ? { problem: 'is empty; Loki has no empty labels, so leave it out' } : { value }
+  return scalar({ expected: 'a string, number or boolean', accepts: ['string', 'number', 'boolean'], parse })
+}
+
+/** What is wrong with the name of a label, or null. */
+export function labelNameProblem(label: string): string | null {
+  if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(label)) return 'not a label name (letters, digits and _, no digit first)'
+  if (OWN_LABELS.includes(label)) return `taffrail sets this label itself (${OWN_LABELS.join(', ')})`
+  return null
+}
+
+/** The URL of a Loki, of a gateway before it (its prefix is kept), or of the push path itself; gives the latter. */
+export function pushUrl(): Scalar<string> {
+  const expected = 'an http:// or https:// URL'
+  const parse = (given: string): Parsed<string> => {
+    const url = /^https?:\/\//i.test(given) && URL.canParse(given) ? new URL(given) : null
+    // Where there is an @ there may be a password, which must not be repeated.
+    if (url === null) return given.includes('@') ? { problem: `expected ${expected}` } : null
+    if (url.username !== '' || url.password !== '') return { problem: 'holds credentials; put them under auth' }
+    if (url.hash !== '') return { problem: mismatch(`${expected} without a #fragment`, quoted(given)) }
+    const path = url.pathname.replace(/\/+$/, '')
+    url.pathname = path.endsWith(PUSH_PATH) ? path : path + PUSH_PATH
+    return { value: url.href }
+  }
+  return scalar({ expected, parse })
+}
+
+/** `host:port`; without a host it is every IPv4 address. Gives the text that parseListen understands. */
+export function listen(): Scalar<string> {
+  const parse = (given: string): Parsed<string> => {
+    const address = given.startsWith(':') ? `0.0.0.0${given}` : given
+    return parseListen(address) === null ? null : { value: address }
+  }
+  return scalar({ expected: 'host:port such as 0.0.0.0:9095', parse })
+}
+
+/** Host and port of `0.0.0.0:9095` or `[::]:9095` (the host then without its brackets); null when the text is neither. */
+export function parseListen(address: string): { host: string; port: number } | null {
+  const match = /^(?:([A-Za-z0-9.-]+)|\[([0-9A-Fa-f:.]+)\]):(\d{1,5})$/.exec(address)
+  if (match === null) return null
+  const port = Number(match[3])
+  return port <= 65_535 ? { host: match[1] ?? match[2]!, port } : null
+}

@@ -1,0 +1,87 @@
+// What the configuration takes from the machine: the file itself, the host name, the container's memory limit, and
+// whether the files that it refers to are there. All synchronous: it happens once, before anything else runs.
+import { accessSync, closeSync, constants, openSync, readFileSync, readSync, statSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { errorCode, errorMessage } from '../core/errors.ts'
+import type { Machine } from './shapes.ts'
+
+/** A larger file is no configuration but a mistake (a log, a device without end). */
+const CONFIG_BYTES_MAX = 1024 * 1024
+
+/** From here on a limit is none: cgroup v1 says "unlimited" as 2^63 less a page. */
+const CGROUP_BYTES_NONE = 2 ** 50
+
+const CGROUP_FILES = ['/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes']
+
+/** This machine, with the environment that is given. */
+export function thisMachine(env: NodeJS.ProcessEnv): Machine {
+  return { env, hostname: hostname(), cgroupMemoryBytes: cgroupMemoryBytes(CGROUP_FILES) }
+}
+
+/** The memory limit that the first readable of the files gives, in bytes; null when there is none. */
+export function cgroupMemoryBytes(files: readonly string[]): number | null {
+  for (const file of files) {
+    let text: string
+    try {
+      text = readFileSync(file, 'latin1')
+    } catch {
+      // Not this version of cgroups, or none at all (macOS): the default holds.
+      continue
+    }
+    const bytes = /^\d+\s*$/.test(text) ? Number(text) : Number.POSITIVE_INFINITY
+    return bytes > 0 && bytes < CGROUP_BYTES_NONE ? bytes : null
+  }
+  return null
+}
+
+/** The text of a configuration file, or why there is none. */
+export function readConfigText(path: string): { text: string } | { problem: string } {
+  try {
+    const bytes = readAtMost(path, CONFIG_BYTES_MAX + 1)
+    if (bytes.length > CONFIG_BYTES_MAX) return { problem: 'is larger than 1Mi, and so no configuration' }
+    return { text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) }
+  } catch (error) {
+    if (errorCode(error) === 'ERR_ENCODING_INVALID_ENCODED_DATA') return { problem: 'is not UTF-8' }
+    return { problem: `cannot be read: ${reason(error)}` }
+  }
+}
+
+/** Why the file at `path` cannot be read; null when it can. */
+export function fileProblem(path: string): string | null {
+  try {
+    if (statSync(path).isDirectory()) return 'it is a directory'
+    accessSync(path, constants.R_OK)
+    return null
+  } catch (error) {
+    return reason(error)
+  }
+}
+
+function readAtMost(path: string, bytesMax: number): Buffer {
+  const buffer = Buffer.alloc(bytesMax)
+  const fd = openSync(path, 'r')
+  try {
+    let length = 0
+    for (let read = 1; read > 0 && length < bytesMax; length += read) {
+      read = readSync(fd, buffer, length, bytesMax - length, null)
+    }
+    return buffer.subarray(0, length)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function reason(error: unknown): string {
+  switch (errorCode(error)) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return 'there is no such file'
+    case 'EISDIR':
+      return 'it is a directory'
+    case 'EACCES':
+    case 'EPERM':
+      return 'permission denied'
+    default:
+      return errorMessage(error)
+  }
+}

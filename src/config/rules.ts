@@ -1,0 +1,76 @@
+// What no single key can know: names that must differ or must exist, settings that exclude each other. Whatever was wrong
+// by itself is missing here, and nothing is concluded from what is missing.
+import type { Config, LokiSinkConfig } from './config.ts'
+import { formatDuration } from './duration.ts'
+import { nearest } from './nearest.ts'
+import type { Report } from './shapes.ts'
+
+/** Checks one Loki sink. */
+export function checkLoki(draft: Partial<Omit<LokiSinkConfig, 'type'>>, report: Report): void {
+  const { url, tls, retryDelayMin, retryDelayMax } = draft
+  if (url?.startsWith('http:') && tls) report('tls', 'the url is http://, for which there is no TLS')
+  if (retryDelayMin !== undefined && retryDelayMax !== undefined && retryDelayMin > retryDelayMax) {
+    report(
+      'retryDelayMax',
+      `${formatDuration(retryDelayMax)} is less than retryDelayMin, ${formatDuration(retryDelayMin)}`,
+    )
+  }
+}
+
+/** Any item of a list may be wrong, and so be missing; so may any of its keys. */
+type DraftList<T> = readonly (Partial<T> | undefined)[]
+
+/** Checks the configuration as a whole. */
+export function checkWhole(draft: Partial<Config>, report: Report): void {
+  const sources: DraftList<Config['sources'][number]> | undefined = draft.sources
+  const sinks: DraftList<Config['sinks'][number]> | undefined = draft.sinks
+  if (sources) checkNamesDiffer('sources', sources, report)
+  if (!sinks) return
+  checkNamesDiffer('sinks', sinks, report)
+  checkOneStdout(sinks, report)
+  if (sources) checkRoutes(sources, sinks, report)
+}
+
+function checkNamesDiffer(list: string, items: DraftList<{ name: string }>, report: Report): void {
+  const firstByName = new Map<string, number>()
+  for (const [index, item] of items.entries()) {
+    if (item?.name === undefined) continue
+    const first = firstByName.get(item.name)
+    if (first === undefined) firstByName.set(item.name, index)
+    else report(`${list}[${index}].name`, `${list}[${first}] is named ${item.name} already`)
+  }
+}
+
+function checkOneStdout(sinks: DraftList<{ type: string }>, report: Report): void {
+  const first = sinks.findIndex((sink) => sink?.type === 'stdout')
+  for (const [index, sink] of sinks.entries()) {
+    if (sink?.type === 'stdout' && index > first)
+      report(`sinks[${index}].type`, `sinks[${first}] writes to stdout already`)
+  }
+}
+
+/** Every source that a sink names must exist, and every source must have a sink. */
+function checkRoutes(
+  sources: DraftList<{ name: string }>,
+  sinks: DraftList<{ sources: readonly (string | undefined)[] | null }>,
+  report: Report,
+): void {
+  const names = sources.map((source) => source?.name)
+  const known = names.filter((name) => name !== undefined)
+  const forgotten = new Set(known)
+  // A source is called forgotten only when nothing else is wrong: the name that is misspelt elsewhere may be its own.
+  let certain = true
+  for (const [index, sink] of sinks.entries()) {
+    if (sink?.sources === null) forgotten.clear()
+    if (sink?.sources === undefined) certain = false
+    for (const [position, name] of sink?.sources?.entries() ?? []) {
+      if (name !== undefined) forgotten.delete(name)
+      if (name !== undefined && known.includes(name)) continue
+      certain = false
+      if (name === undefined || names.includes(undefined)) continue
+      report(`sinks[${index}].sources[${position}]`, `there is no source named ${name}`, nearest(name, known))
+    }
+  }
+  if (!certain) return
+  for (const name of forgotten) report(`sources[${names.indexOf(name)}].name`, `no sink takes the source ${name}`)
+}

@@ -1,0 +1,244 @@
+// The configuration file as data: every key with its kind, its default and what it does. load.ts reads files by it,
+// describe.ts and docs/configuration.md are made from it. The order of the keys is that of the page.
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are references to the environment, not templates.
+import type { AuthConfig, Config, LokiSinkConfig, SinkConfig, SourceConfig, TlsConfig } from './config.ts'
+import * as format from './formats.ts'
+import { formatQuantity } from './quantity.ts'
+import { checkLoki, checkWhole } from './rules.ts'
+import { boolean, choice, duration, integer, orOff, quantity, text } from './scalars.ts'
+import { type Default, key, list, none, REQUIRED, record, type Shape, UNSET, variants, yaml } from './shapes.ts'
+
+const MEMORY_DEFAULT = '96Mi'
+
+const startAgeMax = orOff(duration('1s', '87600h'))
+
+const sourceKeys = {
+  name: key(format.name(), REQUIRED, 'The name by which sinks, metrics and the status page know it.'),
+  exclude: key<string[]>(
+    list(format.pathGlob(), 'globs', 0),
+    yaml('[]'),
+    'Files that are left out; each glob is held against the whole path.',
+  ),
+  roots: key<string[] | null>(
+    list(format.absolutePath(), 'absolute paths', 1),
+    none('by type'),
+    'Directories in which a file must lie once all links are resolved; others are refused. By default, for `containers` the `pods` directory beside that of the pattern (`/var/log/pods`) and `/var/lib/docker/containers`; for `files` the part of each path before its first wildcard.',
+  ),
+  startAt: key<'beginning' | 'end'>(
+    choice(['beginning', 'end']),
+    yaml('beginning'),
+    'Where a file without a checkpoint is begun. With `end`, what is there when it is first seen is skipped.',
+  ),
+}
+
+function source(pathsDefault: Default, startAgeMaxDefault: Default) {
+  return record({
+    paths: key<string[]>(
+      list(format.absolutePath(), 'absolute paths or globs', 1),
+      pathsDefault,
+      'The files. `*`, `?`, `[…]`, `{a,b}` and `**` are wildcards.',
+    ),
+    ...sourceKeys,
+    startAgeMax: key<number | null>(
+      startAgeMax,
+      startAgeMaxDefault,
+      'Lines that are older than this when a file is first met are skipped, and counted as skipped. A file with a checkpoint goes on from there, however old.',
+    ),
+  })
+}
+
+const sources = variants<SourceConfig>(
+  key(
+    choice(['containers', 'files']),
+    REQUIRED,
+    '`containers`: log files of containers as the kubelet lays them out. `files`: plain files, one record per line.',
+  ),
+  sourceKeys,
+  { containers: source(yaml('[/var/log/containers/*.log]'), yaml('168h')), files: source(REQUIRED, yaml('off')) },
+)
+
+const auth = record(
+  {
+    basic: key(
+      record(
+        {
+          username: key(format.username(), REQUIRED, 'The user name.'),
+          password: key(format.secret(), UNSET, 'The password; better `${NAME}` than the secret itself.'),
+          passwordFile: key(
+            format.file(),
+            UNSET,
+            'A file that holds the password; read again when it changes. A final line break is not part of it.',
+          ),
+        },
+        { exactlyOne: [['password', 'passwordFile']] },
+      ),
+      UNSET,
+      'HTTP basic authentication.',
+    ),
+    bearer: key(
+      record(
+        {
+          token: key(format.secret(), UNSET, 'The token.'),
+          tokenFile: key(format.file(), UNSET, 'A file that holds the token, as above.'),
+        },
+        { exactlyOne: [['token', 'tokenFile']] },
+      ),
+      UNSET,
+      'A bearer token.',
+    ),
+  },
+  { secret: true, exactlyOne: [['basic', 'bearer']] },
+) as Shape<AuthConfig>
+
+const tls = record<TlsConfig>(
+  {
+    caFile: key(format.file(), UNSET, 'Certificates (PEM) to trust instead of those that Node brings.'),
+    certFile: key(format.file(), UNSET, 'Our own certificate (PEM), with `keyFile`.'),
+    keyFile: key(format.file(), UNSET, 'Its private key (PEM).'),
+    serverName: key(
+      text('a host name', /^[A-Za-z0-9.-]+$/),
+      UNSET,
+      'The name to expect in the certificate, where it is not that of the URL.',
+    ),
+    insecureSkipVerify: key(boolean(), UNSET, 'Accepts any certificate. For tests.'),
+  },
+  { together: [['certFile', 'keyFile']] },
+)
+
+const sinkKeys = {
+  name: key(format.name(), REQUIRED, 'The name by which checkpoints, metrics and the status page know it.'),
+  sources: key<string[] | null>(
+    list(format.name(), 'names of sources', 1),
+    none('all'),
+    'The names of the sources that it takes from.',
+  ),
+  labels: key<Record<string, string>>(
+    { kind: 'map', noun: 'labels (name: value)', checkKey: format.labelNameProblem, of: format.labelValue() },
+    yaml('{}'),
+    `Constant labels for every record. Not ${format.OWN_LABELS.map((label) => `\`${label}\``).join(', ')}: these are set by taffrail.`,
+  ),
+}
+const lineBytesMax = (fallback: string) =>
+  key(
+    quantity('1Ki', '4Mi'),
+    yaml(fallback),
+    'A longer line is cut there; its original length and SHA-256 are kept. Loki itself refuses lines over its `max_line_size`, 256Ki unless changed.',
+  )
+
+const loki = record<Omit<LokiSinkConfig, 'type'>>(
+  {
+    url: key(
+      format.pushUrl(),
+      REQUIRED,
+      'The URL of Loki or of a gateway before it. `/loki/api/v1/push` is appended unless the path ends in it; a prefix such as `/tenant-gw` is kept.',
+    ),
+    tenant: key<string | null>(format.tenant(), none('none'), 'Sent as `X-Scope-OrgID`.'),
+    auth: key<AuthConfig | null>(auth, none('none'), 'How it authenticates itself.'),
+    tls: key<TlsConfig | null>(tls, none('none'), 'Only with an `https://` URL.'),
+    ...sinkKeys,
+    structuredMetadata: key(
+      list(choice(['pod_uid', 'restart', 'container_id', 'filename']), 'pod_uid, restart, container_id, filename', 0),
+      yaml('[pod_uid]'),
+      'What each entry carries as structured metadata; it can be queried like a label and makes no streams.',
+    ),
+    lineBytesMax: lineBytesMax('256Ki'),
+    batchBytesMax: key(quantity('4Ki', '3.5Mi'), yaml('1Mi'), 'A push is sent at this size, before compression.'),
+    batchAgeMax: key(duration('1ms', '1h'), yaml('1s'), 'A push is sent when its oldest line has waited this long.'),
+    concurrency: key(integer(1, 64), yaml('4'), 'Requests in flight at once.'),
+    requestTimeout: key(duration('1ms', '1h'), yaml('30s'), 'A request without an answer for this long is repeated.'),
+    retryDelayMin: key(
+      duration('1ms', '1h'),
+      yaml('500ms'),
+      'About the delay before the first repeat. It doubles with each further one, and is spread at random.',
+    ),
+    retryDelayMax: key(
+      duration('1ms', '1h'),
+      yaml('60s'),
+      'The longest delay before a repeat; at least `retryDelayMin`. Repeats never end.',
+    ),
+  },
+  { check: checkLoki },
+)
+
+const sinks = variants<SinkConfig>(
+  key(
+    choice(['loki', 'stdout']),
+    REQUIRED,
+    '`loki`: pushes to Grafana Loki. `stdout`: one line per record to standard output; at most one such sink.',
+  ),
+  sinkKeys,
+  {
+    loki,
+    stdout: record({
+      ...sinkKeys,
+      format: key<'raw' | 'json'>(
+        choice(['raw', 'json']),
+        yaml('raw'),
+        '`raw`: the message as it was. `json`: one JSON object per record.',
+      ),
+      lineBytesMax: lineBytesMax('1Mi'),
+    }),
+  },
+)
+
+const kubernetes = record<Config['kubernetes']>({
+  metadata: key(
+    choice(['off'], { auto: 'auto is not supported yet; the only choice is off' }),
+    yaml('off'),
+    '`off`: what is known of a pod is what its file name says (namespace, pod, container). Nothing else is supported yet.',
+  ),
+})
+
+const limits = record<Config['limits']>({
+  memory: key(
+    quantity('48Mi'),
+    {
+      kind: 'machine',
+      says: `the container's memory limit, else ${MEMORY_DEFAULT}`,
+      text: ({ cgroupMemoryBytes: bytes }) => (bytes === null ? MEMORY_DEFAULT : formatQuantity(bytes)),
+    },
+    "Memory that the process may use. Its buffers, and V8's own limits, follow from it.",
+  ),
+})
+
+const server = record(
+  {
+    listen: key(
+      format.listen(),
+      yaml('0.0.0.0:9095'),
+      'Where `/metrics`, `/healthz`, `/ready`, `/status` and the page at `/` are served. An IPv6 address stands in brackets: `"[::]:9095"`.',
+    ),
+  },
+  { orOff: true },
+)
+
+/** The whole file. */
+export const schema = record<Config>(
+  {
+    clusterName: key(text('a string that is not empty'), yaml('kubernetes'), 'The value of the label `cluster`.'),
+    nodeName: key(
+      text('a string that is not empty'),
+      {
+        kind: 'machine',
+        says: '`NODE_NAME` from the environment, else the host name',
+        text: (machine) => machine.env.NODE_NAME || machine.hostname,
+      },
+      'The value of the label `node_name`.',
+    ),
+    stateDir: key(
+      format.absolutePath(),
+      yaml('/var/lib/taffrail'),
+      'The directory for checkpoints and dead letters. It must outlive the agent: a hostPath in Kubernetes.',
+    ),
+    kubernetes: key(kubernetes, yaml('{}'), 'What is asked of the API server.'),
+    sources: key(list(sources, 'sources', 1), REQUIRED, 'What is read.'),
+    sinks: key(
+      list(sinks, 'sinks', 1),
+      REQUIRED,
+      'Where it goes. Each sink has its own cursor in every file and waits for no other.',
+    ),
+    limits: key(limits, yaml('{}'), 'What the process may use.'),
+    server: key<Config['server']>(server, yaml('{}'), 'The status server; `off` for none.'),
+  },
+  { check: checkWhole },
+)
