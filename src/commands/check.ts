@@ -1,0 +1,60 @@
+// `taffrail check`: reads a configuration and says what it comes to, or everything that is wrong with it. It starts
+// nothing and writes nothing, so that it can run in a pipeline before a rollout.
+import { parseArgs } from 'node:util'
+import { describeConfig } from '../config/describe.ts'
+import { formatConfigError, loadConfigFile } from '../config/load.ts'
+import { errorMessage } from '../core/errors.ts'
+
+const USAGE = `Usage: taffrail check --config FILE
+
+Reads the configuration and prints it with every default filled in and secrets hidden; prints all errors where there
+are any. References to the environment are looked up in this one.
+
+  -c, --config FILE   the configuration, YAML or JSON
+  -h, --help          this text
+
+Exit codes: 0 the configuration is good, 2 it is not (or this command was not understood).
+`
+
+export interface CheckIo {
+  stdout: (text: string) => void
+  stderr: (text: string) => void
+  env: NodeJS.ProcessEnv
+}
+
+/** Runs the command with `args` (what follows `check`). Gives the exit code, 0 or 2, and throws nothing. */
+export async function check(args: string[], io: CheckIo): Promise<number> {
+  const usage = parseUsage(args)
+  if ('problem' in usage) {
+    io.stderr(`taffrail check: ${usage.problem}\n\n${USAGE}`)
+    return 2
+  }
+  if ('help' in usage) {
+    io.stdout(USAGE)
+    return 0
+  }
+  const result = loadConfigFile(usage.path, io.env)
+  if ('config' in result) {
+    io.stdout(describeConfig(result.config))
+    return 0
+  }
+  const { errors } = result
+  for (const error of errors) io.stderr(`${formatConfigError(error)}\n`)
+  // A file that could not be read at all has said everything in its one line.
+  if (errors[0]!.line > 0) io.stderr(`${errors.length} ${errors.length === 1 ? 'error' : 'errors'} in ${usage.path}\n`)
+  return 2
+}
+
+function parseUsage(args: string[]): { path: string } | { help: true } | { problem: string } {
+  try {
+    const { values } = parseArgs({
+      args,
+      options: { config: { type: 'string', short: 'c' }, help: { type: 'boolean', short: 'h' } },
+    })
+    if (values.help) return { help: true }
+    if (values.config === undefined || values.config === '') return { problem: '--config FILE is missing' }
+    return { path: values.config }
+  } catch (error) {
+    return { problem: errorMessage(error) }
+  }
+}
