@@ -14,6 +14,7 @@ import {
   statSync,
 } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { errorCode } from '../core/errors.ts'
 import type { FileKind, FileStat, FileSystem, ReadFileSystem, WriteFileSystem, WriteHandle } from './fs.ts'
 
@@ -49,16 +50,12 @@ const writes: WriteFileSystem = {
   rename: (from, to) => rename(from, to),
   unlink: (path) => unlink(path),
   async mkdir(path) {
-    await mkdir(path, { recursive: true, mode: 0o700 })
+    const first = await mkdir(path, { recursive: true, mode: 0o700 })
+    if (first === undefined) return
+    // What is synced in a directory is worth nothing if its own name is lost.
+    for (let made = resolve(path); made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made))
   },
-  async syncDirectory(path) {
-    const handle = await open(path, O_RDONLY | O_DIRECTORY)
-    try {
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-  },
+  syncDirectory,
   async list(path) {
     try {
       return await readdir(path)
@@ -69,8 +66,17 @@ const writes: WriteFileSystem = {
   },
 }
 
-/** The machine's own files. A list of a directory that does not exist is empty. */
+/** The machine's own files. A list of a directory that does not exist is empty; a directory made is durable. */
 export const realFileSystem: FileSystem = { reads, writes }
+
+async function syncDirectory(path: string): Promise<void> {
+  const handle = await open(path, O_RDONLY | O_DIRECTORY)
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
 
 class RealWriteHandle implements WriteHandle {
   readonly #handle: FileHandle

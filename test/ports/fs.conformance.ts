@@ -24,10 +24,11 @@ export interface Rig {
   root: string
 }
 
-/** Runs the suite; `makeRig` is called once per test. */
-export function fileSystemConformance(t: Test, makeRig: (t: Test) => Rig): void {
-  const check = (name: string, run: (t: Test, rig: Rig) => void | Promise<void>) =>
-    t.test(name, async (t) => run(t, makeRig(t)))
+export type WritingRig = Omit<Rig, 'hand'> & { hand: Pick<OtherHand, 'write' | 'append'> }
+
+/** What the reading half promises; `makeRig` is called once per test. */
+export function readingConformance(t: Test, makeRig: (t: Test) => Rig): void {
+  const check = (name: string, run: (t: Test, rig: Rig) => void) => t.test(name, async (t) => run(t, makeRig(t)))
 
   check('stat follows links, lstat does not', (t, { fs: { reads }, hand, root }) => {
     hand.write(`${root}/file`, 'abc')
@@ -151,6 +152,12 @@ export function fileSystemConformance(t: Test, makeRig: (t: Test) => Rig): void 
     t.throws(() => reads.read(directory, target, 0, 1, 0), { code: 'EISDIR' })
     reads.close(directory)
   })
+}
+
+/** What the writing half promises. Of the other hand only `write` and `append` are used. */
+export function writingConformance(t: Test, makeRig: (t: Test) => WritingRig): void {
+  const check = (name: string, run: (t: Test, rig: WritingRig) => Promise<void>) =>
+    t.test(name, async (t) => run(t, makeRig(t)))
 
   check('what is appended is at the end, also after a truncate', async (t, { fs: { writes, reads }, hand, root }) => {
     const path = `${root}/state`

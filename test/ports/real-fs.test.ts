@@ -1,5 +1,5 @@
 // The machine's file system keeps to the suite; what only it can show (modes, devices) is tested here.
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import {
   appendFileSync,
   mkdirSync,
@@ -12,10 +12,11 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { createServer } from 'node:net'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { realFileSystem } from '../../src/ports/real-fs.ts'
-import { fileSystemConformance, type OtherHand } from './fs.conformance.ts'
+import { type OtherHand, readingConformance, writingConformance } from './fs.conformance.ts'
 
+const shortAppend = new URL('short-append.child.ts', import.meta.url).pathname
 const { reads, writes } = realFileSystem
 
 const hand: OtherHand = {
@@ -29,7 +30,9 @@ const hand: OtherHand = {
   fifo: (path) => void execFileSync('mkfifo', [path]),
 }
 
-fileSystemConformance(t, (t) => ({ fs: realFileSystem, hand, root: realpathSync(t.testdir()) }))
+const makeRig = (t: Test) => ({ fs: realFileSystem, hand, root: realpathSync(t.testdir()) })
+readingConformance(t, makeRig)
+writingConformance(t, makeRig)
 
 t.test('state is for the owner alone', async (t) => {
   const root = t.testdir()
@@ -54,5 +57,22 @@ t.test('devices and sockets are named as such', async (t) => {
 t.test('the disk says no', async (t) => {
   const full = await writes.openAppend('/dev/full', false)
   await t.rejects(full.append(Buffer.from('x')), { code: 'ENOSPC' })
+  await t.rejects(full.sync(), { code: 'EINVAL' }, 'a sync reaches the system: this device has none')
   await full.close()
+  await t.rejects(writes.syncDirectory('/proc'), { code: 'EINVAL' }, 'and so does that of a directory')
+})
+
+t.test('an append that is cut short goes on until the system refuses', async (t) => {
+  const path = `${t.testdir()}/file`
+  // The limit on the size of files makes the first write a short one and the second an error. (Without what tap
+  // adds to each process: it writes files of its own.)
+  const child = spawnSync('bash', [
+    '-c',
+    'unset NODE_OPTIONS; ulimit -f 1; exec "$0" "$@"',
+    process.execPath,
+    shortAppend,
+    path,
+  ])
+  t.equal(String(child.stdout), 'EFBIG', String(child.stderr))
+  t.equal(statSync(path).size, 1024)
 })
