@@ -21,9 +21,12 @@ const TOKEN = /\s*(?:([A-Za-z_][A-Za-z0-9_]*)|(=~|!~|!=|[{}=,])|("(?:[^"\\\n]|\\
 export function parseLabelSet(text: string): LabelPair[] {
   const pairs: LabelPair[] = []
   let position = 0
+  let inside = false
   const next = (): Token => {
-    const token = readToken(text, position)
+    const token = readToken(text, position, inside)
     position = token.start + token.text.length
+    if (token.type === '{') inside = true
+    if (token.type === '}') inside = false
     return token
   }
   const refuse = (token: Token, expected: string): never =>
@@ -56,7 +59,7 @@ export function formatLabelSet(pairs: readonly LabelPair[]): string {
   return `{${pairs.map(({ name, value }) => `${name}=${quote(value)}`).join(', ')}}`
 }
 
-function readToken(text: string, from: number): Token {
+function readToken(text: string, from: number, inside: boolean): Token {
   TOKEN.lastIndex = from
   const match = TOKEN.exec(text)
   if (match !== null) {
@@ -65,11 +68,11 @@ function readToken(text: string, from: number): Token {
     const start = TOKEN.lastIndex - value.length
     if (identifier !== undefined) return { type: 'identifier', text: value, start }
     if (string !== undefined) return { type: 'string', text: value, start }
+    if (value === '{' && inside) fail(text, start, "unexpected left brace '{'")
     return { type: value.length === 1 ? (value as Token['type']) : 'other', text: value, start }
   }
   const start = from + /^\s*/.exec(text.slice(from))![0].length
   const character = String.fromCodePoint(text.codePointAt(start) ?? 0)
-  const inside = text.lastIndexOf('{', start - 1) > text.lastIndexOf('}', start - 1)
   if (start < text.length) {
     if (character === '"' || character === "'") fail(text, start, 'unterminated quoted string')
     if (character === '`') fail(text, start, 'unterminated raw string')
@@ -92,14 +95,19 @@ function unquote(text: string, token: Token): string {
   if (token.text[0] === '`' || !inner.includes('\\')) return inner
   return inner.replace(
     /\\(?:x([\dA-Fa-f]{2})|u([\dA-Fa-f]{4})|U([\dA-Fa-f]{8})|([0-7]{3})|([\s\S]))/g,
-    (whole, hex, short, long, octal, plain) => {
+    (_, hex, short, long, octal, plain) => {
       const digits: string | undefined = hex ?? short ?? long
       if (digits !== undefined) return String.fromCodePoint(Number.parseInt(digits, 16))
       if (octal !== undefined) return String.fromCodePoint(Number.parseInt(octal, 8))
       if (plain === token.text[0]) return plain
-      return ESCAPES[plain] ?? fail(text, token.start, `unknown escape sequence ${JSON.stringify(whole)}`)
+      return ESCAPES[plain] ?? fail(text, token.start, `unknown escape sequence ${unicodeName(plain)}`)
     },
   )
+}
+
+function unicodeName(character: string): string {
+  const code = character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')
+  return `U+${code} '${character}'`
 }
 
 /** Go's strconv.Quote, for all that is likely to be in a label. */

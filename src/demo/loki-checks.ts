@@ -1,7 +1,7 @@
 // What Loki's distributor looks at before it lets a push in (grafana/loki, pkg/loghttp/push, pkg/distributor/validator.go):
 // the tenant, the label sets, each entry's age and size. Pure; a failure is Loki's own sentence about it.
 import { formatLabelSet, parseLabelSet } from './label-set.ts'
-import { metadataBytes, rfc3339 } from './loki-stream.ts'
+import { metadataBytes, nanoseconds, rfc3339 } from './loki-stream.ts'
 import type { LabelPair, PushEntry } from './push-proto.ts'
 
 /** Loki's limits, named after what they bound. */
@@ -108,14 +108,21 @@ export function labelsFailure(pairs: readonly LabelPair[], labelSet: string, lim
   return null
 }
 
-/** What is wrong with an entry at `nowMs`, or null. */
-export function entryFailure(entry: PushEntry, labelSet: string, limits: LokiLimits, nowMs: number): string | null {
-  const { timestampNs, line, metadata } = entry
-  const oldestNs = BigInt(Math.round(nowMs - limits.ageMsMax)) * 1_000_000n
+/** The oldest and the newest timestamp that Loki takes at `nowMs`. */
+export function acceptedAges(limits: LokiLimits, nowMs: number): { oldestNs: bigint; newestNs: bigint } {
+  return { oldestNs: nanoseconds(nowMs - limits.ageMsMax), newestNs: nanoseconds(nowMs + limits.futureMsMax) }
+}
+
+/** What is wrong with an entry, or null. */
+export function entryFailure(
+  { timestampNs, line, metadata }: PushEntry,
+  labelSet: string,
+  limits: LokiLimits,
+  { oldestNs, newestNs }: { oldestNs: bigint; newestNs: bigint },
+): string | null {
   if (timestampNs < oldestNs)
     return `entry for stream '${labelSet}' has timestamp too old: ${rfc3339(timestampNs)}, oldest acceptable timestamp is: ${rfc3339(oldestNs)}`
-  if (timestampNs > BigInt(Math.round(nowMs + limits.futureMsMax)) * 1_000_000n)
-    return `entry for stream '${labelSet}' has timestamp too new: ${rfc3339(timestampNs)}`
+  if (timestampNs > newestNs) return `entry for stream '${labelSet}' has timestamp too new: ${rfc3339(timestampNs)}`
   if (line.length > limits.lineBytesMax)
     return `max entry size '${limits.lineBytesMax}' bytes exceeded for stream '${labelSet}' while adding an entry with length '${line.length}' bytes`
   if (metadata.length === 0) return null

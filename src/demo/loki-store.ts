@@ -3,6 +3,7 @@
 // pkg/distributor and pkg/ingester. Not modelled: streams that go idle, stream sharding, `detected_level`, queries.
 import { LabelSetError } from './label-set.ts'
 import {
+  acceptedAges,
   entryFailure,
   LOKI_LIMITS,
   type LokiLimits,
@@ -13,7 +14,7 @@ import {
   tenantFailure,
 } from './loki-checks.ts'
 import { entryBytes, goTime, LokiStream, metadataRecord, type StoredEntry, TokenBucket } from './loki-stream.ts'
-import type { LabelPair, Push, PushEntry } from './push-proto.ts'
+import { type LabelPair, type Push, type PushEntry, wireBytes } from './push-proto.ts'
 
 export interface LokiAnswer {
   status: number
@@ -129,6 +130,7 @@ export class LokiStore {
   #distribute(tenantName: string, streams: CheckedStream[], nowMs: number): LokiAnswer {
     const failures: string[] = []
     let refused = 0
+    const ages = acceptedAges(this.limits, nowMs)
     const passed: CheckedStream[] = []
     for (const { pairs, labelSet, entries } of streams) {
       if (entries.length === 0) continue
@@ -140,7 +142,7 @@ export class LokiStore {
       }
       const good: PushEntry[] = []
       for (const entry of entries) {
-        const failure = entryFailure(entry, labelSet, this.limits, nowMs)
+        const failure = entryFailure(entry, labelSet, this.limits, ages)
         if (failure === null) good.push(normalEntry(entry))
         else failures.push(failure)
       }
@@ -171,7 +173,7 @@ export class LokiStore {
       for (const entry of entries) bytes += entryBytes(entry)
     }
     let answer: LokiAnswer | null = null
-    const size = pushBytes(streams)
+    const size = wireBytes(streams.map(({ labelSet, entries }) => ({ labels: labelSet, entries })))
     if (!this.#tenant(tenantName).bucket.tryTake(bytes, nowMs))
       answer = errorAnswer(
         429,
@@ -244,28 +246,4 @@ export class LokiStore {
 function normalEntry(entry: PushEntry): PushEntry {
   const metadata = normalMetadata(entry.metadata)
   return metadata === entry.metadata ? entry : { ...entry, metadata }
-}
-
-/** The size of the protobuf that the distributor sends on: with full label sets and their hashes. */
-function pushBytes(streams: readonly CheckedStream[]): number {
-  const field = (bytes: number) => 1 + varintBytes(bytes) + bytes
-  let size = 0
-  for (const { labelSet, entries } of streams) {
-    let stream = field(Buffer.byteLength(labelSet)) + 11
-    for (const { timestampNs, line, metadata } of entries) {
-      const nanos = Number(timestampNs % 1_000_000_000n)
-      let entry = field(6 + (nanos === 0 ? 0 : 1 + varintBytes(nanos))) + (line.length === 0 ? 0 : field(line.length))
-      for (const { name, value } of metadata)
-        entry += field(field(Buffer.byteLength(name)) + field(Buffer.byteLength(value)))
-      stream += field(entry)
-    }
-    size += field(stream)
-  }
-  return size
-}
-
-function varintBytes(value: number): number {
-  let bytes = 1
-  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) bytes++
-  return bytes
 }

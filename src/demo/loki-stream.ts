@@ -26,6 +26,9 @@ export interface Admission {
   limited: boolean
 }
 
+/** ECMAScript's time range. */
+const TIME_MS_MAX = 8.64e15
+
 /** golang.org/x/time/rate: full at the start, refills evenly, gives all or nothing. */
 export class TokenBucket {
   readonly bytesPerSecond: number
@@ -65,12 +68,12 @@ export class LokiStream {
     this.labels = Object.fromEntries(pairs.map(({ name, value }) => [name, value]))
     this.labelSet = labelSet
     this.#bucket = new TokenBucket(limits.streamBytesPerSecond, limits.streamBurstBytes)
-    this.#behindNsMax = BigInt(limits.behindMsMax) * 1_000_000n
+    this.#behindNsMax = nanoseconds(limits.behindMsMax)
   }
 
   /**
-   * Sorts the entries of a push: `fresh` are to be stored; `skipped` repeat the stream's last entry, which Loki drops
-   * unseen whatever their age; `refused` are too far behind. When the rate of the stream is exceeded it refuses all.
+   * Sorts the entries of a push: `fresh` are to be stored; `skipped` repeat the stream's last entry: Loki drops them
+   * before they count for the rate; `refused` are too far behind. When the rate of the stream is exceeded it refuses all.
    */
   admit(entries: readonly PushEntry[], nowMs: number): Admission {
     const fresh: PushEntry[] = []
@@ -111,15 +114,15 @@ export class LokiStream {
   /** Keeps an entry, or counts one more push of its twin. Returns the entry as stored. */
   store({ timestampNs, line, metadata }: PushEntry): StoredEntry {
     const record = metadataRecord(metadata)
-    let twins = this.#byTime.get(timestampNs)
-    if (twins === undefined) this.#byTime.set(timestampNs, (twins = []))
-    const twin = twins.find((stored) => stored.line.equals(line) && sameRecord(stored.metadata, record))
+    const twins = this.#byTime.get(timestampNs)
+    const twin = twins?.find((stored) => stored.line.equals(line) && sameRecord(stored.metadata, record))
     if (twin !== undefined) {
       twin.pushes++
       return twin
     }
     const stored = { timestampNs, line, metadata: record, pushes: 1 }
-    twins.push(stored)
+    if (twins === undefined) this.#byTime.set(timestampNs, [stored])
+    else twins.push(stored)
     this.entries.push(stored)
     return stored
   }
@@ -142,6 +145,11 @@ export function metadataRecord(metadata: readonly LabelPair[]): Record<string, s
   const record: Record<string, string> = {}
   for (const { name, value } of metadata) if (value !== '') record[name] = value
   return record
+}
+
+/** Milliseconds as nanoseconds; what is infinite becomes the farthest time that there is. */
+export function nanoseconds(ms: number): bigint {
+  return BigInt(Math.round(Math.max(-TIME_MS_MAX, Math.min(TIME_MS_MAX, ms)))) * 1_000_000n
 }
 
 /** A timestamp as in Loki's errors: whole seconds, cut. */

@@ -47,7 +47,9 @@ function readJson(body: Buffer): Push {
 
 function jsonEntry([timestamp, line, metadata = {}]: [string, string, Record<string, unknown>?]): PushEntry {
   if (typeof timestamp !== 'string' || typeof line !== 'string') throw new TypeError('a value is not a string')
-  return { timestampNs: BigInt(timestamp), line: Buffer.from(line), metadata: pairsOf(metadata) }
+  const timestampNs = BigInt(timestamp)
+  if (BigInt.asIntN(64, timestampNs) !== timestampNs) throw new RangeError('a timestamp is no int64')
+  return { timestampNs, line: Buffer.from(line), metadata: pairsOf(metadata) }
 }
 
 function pairsOf(record: Record<string, unknown>): LabelPair[] {

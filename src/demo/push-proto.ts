@@ -66,9 +66,12 @@ interface RawPush {
 }
 
 const NO_METADATA: LabelPair[] = []
+/** Years 1 to 9999, as protobuf's Timestamp allows. */
+const SECONDS_MIN = -62_135_596_800
+const SECONDS_END = 253_402_300_800
 const EMPTY = Buffer.alloc(0)
 
-/** Decodes an uncompressed PushRequest. The lines are views of `buffer`. Throws when it is not protobuf. */
+/** Decodes an uncompressed PushRequest. The lines are views of `buffer`. Throws when it is not protobuf or a time is none. */
 export function decodePush(buffer: Buffer): Push {
   const raw = PushRequest.decode(buffer) as unknown as RawPush
   return { streams: raw.streams.map(({ labels, entries }) => ({ labels, entries: entries.map(plainEntry) })) }
@@ -89,7 +92,9 @@ function plainEntry(raw: RawEntry): PushEntry {
 function nanoseconds(timestamp: RawEntry['timestamp']): bigint {
   if (timestamp == null) return 0n
   const { seconds, nanos } = timestamp
+  if (nanos < 0 || nanos >= 1e9) throw new RangeError(`nanos not in range [0, 1e9): ${nanos}`)
   const whole = typeof seconds === 'number' ? seconds : seconds.high * 0x1_0000_0000 + (seconds.low >>> 0)
+  if (whole < SECONDS_MIN || whole >= SECONDS_END) throw new RangeError(`seconds out of range: ${whole}`)
   return BigInt(whole) * 1_000_000_000n + BigInt(nanos)
 }
 
@@ -109,7 +114,31 @@ export function encodePush(push: {
 }
 
 function wireTimestamp(timestampNs: bigint): { seconds: number; nanos: number } {
-  const nanos = BigInt.asIntN(64, timestampNs) % 1_000_000_000n
+  const nanos = timestampNs % 1_000_000_000n
   const positive = nanos < 0n ? nanos + 1_000_000_000n : nanos
   return { seconds: Number((timestampNs - positive) / 1_000_000_000n), nanos: Number(positive) }
+}
+
+/** Bytes of a push as Loki's distributor sends it on, uncompressed: every stream with a hash. */
+export function wireBytes(streams: readonly PushStream[]): number {
+  const field = (bytes: number) => 1 + varintBytes(bytes) + bytes
+  let size = 0
+  for (const { labels, entries } of streams) {
+    let stream = field(Buffer.byteLength(labels)) + 11
+    for (const { timestampNs, line, metadata } of entries) {
+      const nanos = Number(timestampNs % 1_000_000_000n)
+      let entry = field(6 + (nanos === 0 ? 0 : 1 + varintBytes(nanos))) + (line.length === 0 ? 0 : field(line.length))
+      for (const { name, value } of metadata)
+        entry += field(field(Buffer.byteLength(name)) + field(Buffer.byteLength(value)))
+      stream += field(entry)
+    }
+    size += field(stream)
+  }
+  return size
+}
+
+function varintBytes(value: number): number {
+  let bytes = 1
+  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) bytes++
+  return bytes
 }
