@@ -18,4 +18,6 @@ export interface Position {
   sizeSeen: number
   /** State of the time rule at `offset` (parse/timeline.ts), as its `save` wrote it. */
   times: number[]
+  /** Times of arrival given to ranges after `offset` whose lines have none of their own: from, to, seconds, nanos, repeated. */
+  stamps: number[]
 }

@@ -1,0 +1,313 @@
+// The map of the house: builds the rooms from a Config and the ports, and keeps them going: scan, look, pump, sweep. It
+// is the only file that knows every room.
+import { Consumer } from './batch/consumer.ts'
+import type { CheckpointStore } from './checkpoint/checkpoints.ts'
+import type { Config, SinkConfig, SourceConfig } from './config/config.ts'
+import { ByteBudget } from './core/budget.ts'
+import type { Events } from './core/events.ts'
+import type { AgentStatus } from './core/status.ts'
+import type { DeadLetters } from './deliver/dead-letter.ts'
+import { Directories } from './discover/directory.ts'
+import { type Discovered, Discovery } from './discover/discover.ts'
+import { agentStatus } from './observe/snapshot.ts'
+import type { Clock } from './ports/clock.ts'
+import type { FileSystem } from './ports/fs.ts'
+import type { Gunzip } from './ports/gunzip.ts'
+import type { Hints, WatchDirectories } from './ports/hints.ts'
+import type { HttpClientFactory } from './ports/http.ts'
+import type { Output } from './ports/output.ts'
+import type { Random } from './ports/random.ts'
+import { LokiSink } from './sinks/loki/loki.ts'
+import type { Sink } from './sinks/sink.ts'
+import { StdoutSink } from './sinks/stdout/stdout.ts'
+import { HoldLimits } from './tail/hold.ts'
+import { Lineage } from './tail/lineage.ts'
+import { Reader } from './tail/reader.ts'
+
+/** Everything that the agent does not make itself. */
+export interface AgentPorts {
+  fs: FileSystem
+  clock: Clock
+  random: Random
+  gunzip: Gunzip
+  createHttpClient: HttpClientFactory
+  watchDirectories: WatchDirectories
+  output: Output
+  events: Events
+  checkpoints: CheckpointStore
+  deadLetters: DeadLetters
+}
+
+export interface AgentOptions {
+  version: string
+  /** Read all there is to the end, take every file as finished, deliver, and be done. */
+  once: boolean
+}
+
+/** One lineage with all that belongs to it. */
+export interface Tailed {
+  source: SourceConfig
+  lineage: Lineage
+  readers: Map<string, Reader>
+  /** Monotonic ms. */
+  lookAt: number
+}
+
+const SCAN_MS = 10_000
+const DIRECTORIES_MS = 1000
+const SWEEP_MS = 5000
+const LOOK_MS_MIN = 25
+const LOOK_MS = 200
+const LOOK_MS_MAX = 2000
+const BLOCK_BYTES = 512 * 1024
+const HINT_MS = 50
+/** The checkpoint of a lineage that vanished is kept for so long: it may come back with its volume. */
+const FORGET_MS = 3_600_000
+
+export class Agent {
+  readonly config: Config
+  readonly budget: ByteBudget
+  readonly consumers: readonly Consumer[]
+  readonly tailed = new Map<string, Tailed>()
+  readonly counters = { rotations: 0, truncations: 0, filesRefused: 0, fileErrors: 0 }
+  readonly startedAt: number
+  phase: AgentStatus['phase'] = 'running'
+  scanned = false
+  /** Rejects with the first broken invariant; the process must end then. */
+  readonly broken: Promise<never>
+  readonly #ports: AgentPorts
+  readonly options: AgentOptions
+  readonly #directories: Directories
+  readonly #discoveries: readonly Discovery[]
+  readonly #holdLimits: HoldLimits
+  readonly #forgotten = new Map<string, number>()
+  #hints: Hints | null = null
+  #scanAt = Number.NEGATIVE_INFINITY
+  #directoriesAt = Number.NEGATIVE_INFINITY
+  #sweepAt = Number.NEGATIVE_INFINITY
+  #cancelTick: (() => void) | null = null
+  #stopped = false
+  #onTick: (() => void) | null = null
+
+  constructor(config: Config, ports: AgentPorts, options: AgentOptions) {
+    this.config = config
+    this.#ports = ports
+    this.options = options
+    this.startedAt = ports.clock.now()
+    this.budget = new ByteBudget(budgetBytes(config))
+    const { fs, clock, events } = ports
+    this.#directories = new Directories(fs.reads, clock)
+    this.#discoveries = config.sources.map((source) => new Discovery(source, fs.reads, this.#directories, events))
+    this.#holdLimits = new HoldLimits(clock)
+    const block = Buffer.allocUnsafeSlow(BLOCK_BYTES)
+    const { checkpoints } = ports
+    this.consumers = config.sinks.map(
+      (sink) => new Consumer(this.#sink(sink), { clock, events, budget: this.budget, checkpoints, block }),
+    )
+    for (const consumer of this.consumers) consumer.hurry = options.once
+    this.broken = Promise.race(this.consumers.map((consumer) => consumer.broken))
+    this.broken.catch(() => {}) // for whoever does not wait for it
+  }
+
+  get ports(): AgentPorts {
+    return this.#ports
+  }
+
+  /** Begins to discover, read and deliver. The checkpoint store must be open. */
+  start(): void {
+    const { version } = this.options
+    const { sources, sinks, nodeName } = this.config
+    this.#ports.events.emit('agent.started', { version, node: nodeName, sources: sources.length, sinks: sinks.length })
+    if (!this.options.once) this.#watch()
+    this.#tick()
+  }
+
+  /** Resolves when all that is in the files now has been delivered (or `signal` aborts: false). */
+  async drain(signal?: AbortSignal): Promise<boolean> {
+    this.phase = 'draining'
+    for (const consumer of this.consumers) consumer.hurry = true
+    this.#scanAt = Number.NEGATIVE_INFINITY
+    for (let quiet = 0; quiet < 2; ) {
+      if (signal?.aborted || this.#stopped) return false
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.#onTick = resolve
+      signal?.addEventListener('abort', () => resolve(), { once: true })
+      for (const each of this.tailed.values()) each.lookAt = Number.NEGATIVE_INFINITY
+      this.#tick()
+      await promise
+      const idle = this.consumers.every((consumer) => consumer.idle)
+      quiet = idle ? quiet + 1 : 0
+      if (!idle) await this.#ports.clock.sleep(20, signal)
+    }
+    return true
+  }
+
+  /** Stops reading, waits for what is under way until `signal` aborts, and makes the checkpoints durable. */
+  async stop(signal?: AbortSignal): Promise<void> {
+    this.#stopped = true
+    this.phase = 'draining'
+    this.#cancelTick?.()
+    const settled = Promise.all(this.consumers.map((consumer) => consumer.stop()))
+    const { promise: gaveUp, resolve } = Promise.withResolvers<void>()
+    if (signal?.aborted) resolve()
+    signal?.addEventListener('abort', () => resolve(), { once: true })
+    await Promise.race([settled, gaveUp])
+    await Promise.all(this.consumers.map((consumer) => consumer.sink.close()))
+    await this.#hints?.close()
+    for (const { lineage } of this.tailed.values()) lineage.close()
+    this.phase = 'stopped'
+  }
+
+  status(): AgentStatus {
+    return agentStatus(this)
+  }
+
+  /** Looks at once at everything that is known, and for what is not. */
+  wake(): void {
+    this.#scanAt = Number.NEGATIVE_INFINITY
+    this.#schedule(HINT_MS)
+  }
+
+  #watch(): void {
+    const { events, watchDirectories } = this.#ports
+    // Only where links lie: a watch on a directory with log files in it would tell of every line that is written.
+    const containers = this.#discoveries.filter((each) => each.source.type === 'containers')
+    const directories = containers.flatMap((each) => each.directories)
+    if (directories.length === 0) return
+    this.#hints = watchDirectories(
+      directories,
+      () => this.wake(),
+      (error) => events.emit('hints.failed', { path: directories.join(', '), error }),
+    )
+  }
+
+  #schedule(delayMs: number): void {
+    this.#cancelTick?.()
+    this.#cancelTick = this.#stopped ? null : this.#ports.clock.after(delayMs, () => this.#tick())
+  }
+
+  /** One round: scan when it is time, look at the lineages that are due, let the consumers send. */
+  #tick(): void {
+    if (this.#stopped) return
+    const now = this.#ports.clock.monotonic()
+    if (now >= this.#directoriesAt) {
+      this.#directoriesAt = now + DIRECTORIES_MS
+      for (const discovery of this.#discoveries) if (discovery.changed()) this.#scanAt = Number.NEGATIVE_INFINITY
+    }
+    if (now >= this.#scanAt) {
+      this.#scanAt = now + SCAN_MS
+      for (const discovery of this.#discoveries) this.#scan(discovery)
+      this.scanned = true
+    }
+    let next = now + LOOK_MS
+    for (const tailed of this.tailed.values()) {
+      if (tailed.lookAt <= now) {
+        tailed.lineage.look()
+        tailed.lookAt = now + lookInterval(tailed.lineage, now)
+      }
+      if (tailed.lookAt < next) next = tailed.lookAt
+    }
+    if (now >= this.#sweepAt) {
+      this.#sweepAt = now + SWEEP_MS
+      this.#sweep(now)
+    }
+    for (const consumer of this.consumers) consumer.pump()
+    this.#schedule(Math.max(LOOK_MS_MIN, next - now))
+    const onTick = this.#onTick
+    this.#onTick = null
+    onTick?.()
+  }
+
+  #scan(discovery: Discovery): void {
+    for (const [key, found] of discovery.scan()) {
+      if (this.tailed.has(key)) continue
+      const listing = found.listing()
+      try {
+        listing.version()
+      } catch (error) {
+        const { source, path } = found.info
+        this.#ports.events.emit('file.error', { source, path, operation: 'readdir', error })
+        continue
+      }
+      // A link whose files are gone already, or not there yet.
+      if (listing.candidates().length === 0) continue
+      this.#add(discovery.source, key, found, listing)
+    }
+  }
+
+  #add(source: SourceConfig, key: string, found: Discovered, listing: ReturnType<Discovered['listing']>): void {
+    const { fs, clock, gunzip, events, checkpoints } = this.#ports
+    const { counters } = this
+    const lineage = new Lineage(found.info, listing, found.roots, { fs: fs.reads, clock, gunzip, events, counters })
+    const readers = new Map<string, Reader>()
+    for (const consumer of this.consumers) {
+      const config = this.config.sinks.find((sink) => sink.name === consumer.sink.name) as SinkConfig
+      if (config.sources !== null && !config.sources.includes(source.name)) continue
+      const options = {
+        sink: config.name,
+        format: source.type === 'containers' ? ('container' as const) : ('plain' as const),
+        startAt: source.startAt,
+        startAgeMax: source.startAgeMax,
+        lineBytesMax: config.lineBytesMax,
+        ledger: consumer.ledger,
+        once: this.options.once,
+        wake: () => consumer.pump(),
+      }
+      const reader = new Reader(lineage, checkpoints.get(config.name, key), options, {
+        fs: fs.reads,
+        clock,
+        gunzip,
+        events,
+      })
+      readers.set(config.name, reader)
+      consumer.add(reader)
+    }
+    this.#forgotten.delete(key)
+    this.tailed.set(key, { source, lineage, readers, lookAt: Number.NEGATIVE_INFINITY })
+  }
+
+  /** Lets go of lineages that are gone and read, and of files that are held for too long. */
+  #sweep(now: number): void {
+    this.#holdLimits.apply([...this.tailed.values()].map((each) => each.lineage))
+    for (const [key, { lineage, readers }] of this.tailed) {
+      if (!lineage.gone || [...readers.values()].some((reader) => reader.hasWork || reader.lagBytes > 0)) continue
+      const removed = this.consumers.every((consumer) => {
+        const reader = readers.get(consumer.sink.name)
+        return reader === undefined || consumer.remove(reader)
+      })
+      if (!removed) continue
+      lineage.close()
+      this.tailed.delete(key)
+      this.#forgotten.set(key, now)
+      this.#ports.events.emit('lineage.gone', { source: lineage.info.source, lineage: key })
+    }
+    for (const [key, since] of this.#forgotten) {
+      if (now - since < FORGET_MS) continue
+      for (const consumer of this.consumers) this.#ports.checkpoints.delete(consumer.sink.name, key)
+      this.#forgotten.delete(key)
+    }
+  }
+
+  #sink(config: SinkConfig): Sink {
+    const { clock, random, events, deadLetters, createHttpClient, output } = this.#ports
+    const context = { clusterName: this.config.clusterName, nodeName: this.config.nodeName }
+    if (config.type === 'stdout') return new StdoutSink(config, { output, events, context })
+    return new LokiSink(config, { clock, random, events, deadLetters, createHttpClient, context })
+  }
+}
+
+/** How long a lineage may go unlooked at: the quieter it is, the longer; while it rotates fast, a part of a rotation. */
+function lookInterval(lineage: Lineage, now: number): number {
+  const quiet = Math.min(LOOK_MS_MAX, Math.max(LOOK_MS, (now - lineage.activeAt) / 8))
+  const { rotatedAt, rotationIntervalMs } = lineage
+  if (now - rotatedAt > 10 * rotationIntervalMs) return quiet
+  return Math.min(quiet, Math.max(LOOK_MS_MIN, rotationIntervalMs / 4))
+}
+
+/** Bytes between read and ack: a quarter of the memory limit; the rest is the runtime's. */
+function budgetBytes(config: Config): number {
+  const perShipment = config.sinks.map(
+    (sink) => 2 * ((sink.type === 'loki' ? sink.batchBytesMax : 0) + sink.lineBytesMax + 128 * 1024),
+  )
+  return Math.max(config.limits.memory / 4, ...perShipment)
+}

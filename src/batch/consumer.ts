@@ -1,0 +1,315 @@
+// A consumer: one sink with its lanes. It decides when a lane is due, fills a shipment from its readers, lets the sink
+// send it, and settles: what was delivered moves the watermark, everything else goes back to the files and is read
+// again later. So between two attempts nothing is held in memory; the log file is the buffer.
+import PQueue from 'p-queue'
+import type { CheckpointStore } from '../checkpoint/checkpoints.ts'
+import type { ByteBudget } from '../core/budget.ts'
+import { MARK_NAMES } from '../core/entry.ts'
+import type { Events } from '../core/events.ts'
+import { Ledger } from '../core/ledger.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Refused, SegmentResult, Sink } from '../sinks/sink.ts'
+import type { Reader } from '../tail/reader.ts'
+import { Lane } from './lane.ts'
+import { PartPool } from './part.ts'
+import { type Segment, Shipment } from './shipment.ts'
+
+/** One turn of the event loop fills for at most so long. */
+const TURN_MS_MAX = 8
+/** A quiet lane's limits from a refusal double again with each success. */
+const LIMIT_GROWTH = 2
+/** Open partial lines of all lanes together. */
+const HELD_BYTES_MAX = 2 * 1024 * 1024
+
+export interface ConsumerDeps {
+  clock: Clock
+  events: Events
+  budget: ByteBudget
+  checkpoints: CheckpointStore
+  /** Used only within one synchronous fill; shared by all consumers. */
+  block: Buffer
+}
+
+export class Consumer {
+  readonly sink: Sink
+  readonly ledger = new Ledger()
+  readonly lanes = new Map<string, Lane>()
+  /** Everything that is due goes out at once: draining, or `--once`. */
+  hurry = false
+  lastAckAt: number | null = null
+  /** Settles with the first broken invariant; the agent ends the process then. */
+  readonly broken: Promise<never>
+  readonly #deps: ConsumerDeps
+  readonly #queue: PQueue
+  readonly #pool: PartPool
+  readonly #reservationBytes: number
+  /** Readers that hold open partial lines over a shipment's end, and how many bytes. */
+  readonly #held = new Map<Reader, number>()
+  #active = 0
+  #stopped = false
+  #cancelTimer: (() => void) | null = null
+  #break: (error: unknown) => void = () => {}
+
+  constructor(sink: Sink, deps: ConsumerDeps) {
+    this.sink = sink
+    this.#deps = deps
+    this.#queue = new PQueue({ concurrency: sink.concurrency })
+    this.#pool = new PartPool(2 * sink.concurrency)
+    this.#reservationBytes = 2 * (Math.max(sink.batchBytesMax, sink.lineBytesMax) + 128 * 1024)
+    this.broken = new Promise((_, reject) => {
+      this.#break = reject
+    })
+    this.broken.catch(() => {}) // observed by the agent; without one, a broken consumer must not be an unhandled rejection
+  }
+
+  add(reader: Reader): void {
+    const target = this.sink.target(reader.lineage.info)
+    let lane = this.lanes.get(target.key)
+    if (lane === undefined) {
+      lane = new Lane(target.key)
+      this.lanes.set(target.key, lane)
+    }
+    lane.members.push({ reader, target })
+  }
+
+  /** Takes a reader out; false while a shipment of its lane is under way. */
+  remove(reader: Reader): boolean {
+    for (const lane of this.lanes.values()) {
+      const index = lane.members.findIndex((member) => member.reader === reader)
+      if (index < 0) continue
+      if (lane.busy) return false
+      lane.members.splice(index, 1)
+      reader.close()
+      if (lane.members.length === 0) {
+        this.lanes.delete(lane.key)
+        this.sink.forget(lane.key)
+      }
+    }
+    return true
+  }
+
+  /** Nothing under way and nothing to do. */
+  get idle(): boolean {
+    if (this.#active > 0) return false
+    for (const lane of this.lanes.values()) if (lane.hasWork) return false
+    return true
+  }
+
+  get active(): number {
+    return this.#active
+  }
+
+  /** Starts shipments for the lanes that are due, as far as there are places and budget. Called whenever something changed. */
+  pump(): void {
+    if (this.#stopped) return
+    this.#cancelTimer?.()
+    this.#cancelTimer = null
+    const { clock, budget } = this.#deps
+    const now = clock.monotonic()
+    let nextDue = Number.POSITIVE_INFINITY
+    const due: { lane: Lane; at: number }[] = []
+    for (const lane of this.lanes.values()) {
+      const at = this.#dueAt(lane, now)
+      if (at <= now) due.push({ lane, at })
+      else if (at < nextDue) nextDue = at
+    }
+    if (due.length > 1) due.sort((a, b) => a.at - b.at)
+    for (const { lane } of due) {
+      if (lane.busy) continue // it joined a shipment of another one just now
+      if (this.#active >= this.sink.concurrency) return
+      if (!budget.tryTake(this.#reservationBytes)) {
+        budget.onRelease(() => this.pump())
+        return
+      }
+      this.#start(lane)
+    }
+    if (nextDue < Number.POSITIVE_INFINITY) this.#cancelTimer = clock.after(nextDue - now, () => this.pump())
+  }
+
+  /** Resolves when what is under way is settled; nothing new is started. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#cancelTimer?.()
+    await this.#queue.onIdle()
+  }
+
+  /** Monotonic ms at which the lane is due; infinite when it is busy or has nothing to do. */
+  #dueAt(lane: Lane, now: number): number {
+    if (lane.busy) return Number.POSITIVE_INFINITY
+    if (!lane.hasWork) {
+      lane.waitingSince = null
+      return Number.POSITIVE_INFINITY
+    }
+    lane.waitingSince ??= now
+    lane.laggingSince ??= now
+    const full = this.hurry || lane.backlog || lane.unreadBytes >= this.sink.batchBytesMax
+    return Math.max(lane.retryAt, full ? lane.waitingSince : lane.waitingSince + this.sink.batchAgeMaxMs)
+  }
+
+  #start(lane: Lane): void {
+    this.#active++
+    lane.busy = true
+    void this.#queue
+      .add(() => this.#run(lane))
+      .catch((error: unknown) => this.#break(error))
+      .finally(() => {
+        this.#active--
+        this.#deps.budget.release(this.#reservationBytes)
+        this.pump()
+      })
+  }
+
+  async #run(first: Lane): Promise<void> {
+    const shipment = new Shipment(this.sink, this.#pool)
+    const startedAt = this.#deps.clock.monotonic()
+    try {
+      await this.#fill(shipment, first)
+      const sendable = shipment.segments.filter((segment) => recordsOf(segment) > 0)
+      for (const segment of shipment.segments) {
+        // Nothing to send, but something may have been passed over: skipped lines, the end of a file.
+        if (recordsOf(segment) === 0) this.#settle(segment, { kind: 'acked', refused: [] }, startedAt)
+      }
+      if (sendable.length === 0) return
+      await this.#saveStamps(sendable)
+      const results = await this.sink.ship(shipment)
+      for (const [index, segment] of sendable.entries()) {
+        this.#settle(segment, results[index] as SegmentResult, startedAt)
+      }
+    } finally {
+      shipment.release()
+    }
+  }
+
+  async #fill(shipment: Shipment, first: Lane): Promise<void> {
+    const { clock } = this.#deps
+    const bytesMax = Math.min(this.sink.batchBytesMax, first.bytesMax)
+    let turnStartedAt = clock.monotonic()
+    this.#fillLane(shipment, first, bytesMax)
+    if (!this.sink.mayShare(first.key)) return
+    const now = turnStartedAt
+    for (const lane of this.lanes.values()) {
+      if (shipment.roomBytes < 4096) return
+      if (lane.busy || lane.retryAt > now || !lane.hasWork || !this.sink.mayShare(lane.key)) continue
+      if (lane.unreadBytes > shipment.roomBytes) continue
+      lane.busy = true
+      if (clock.monotonic() - turnStartedAt > TURN_MS_MAX) {
+        await clock.yield()
+        turnStartedAt = clock.monotonic()
+      }
+      this.#fillLane(shipment, lane, bytesMax)
+    }
+  }
+
+  #fillLane(shipment: Shipment, lane: Lane, bytesMax: number): void {
+    shipment.begin(lane, bytesMax, shipment.records + lane.recordsMax)
+    lane.backlog = false
+    lane.waitingSince = null
+    for (const { reader, target } of lane.members) {
+      shipment.from(reader, target.encoder)
+      const begun = reader.current !== null
+      const end = reader.fill(shipment, this.#deps.block, 2 * this.sink.batchBytesMax)
+      if (!begun) this.#savePosition(reader)
+      this.#tellMarks(reader)
+      if (end === 'full') {
+        lane.backlog = true
+        break
+      }
+      if (end === 'wait') break
+    }
+    shipment.end()
+  }
+
+  /** Open partial lines stay in memory only within bounds; else they are read again from their files. */
+  #boundHeld(reader: Reader): void {
+    reader.release()
+    this.#held.delete(reader)
+    if (reader.heldBytes === 0) return
+    let held = reader.heldBytes
+    for (const bytes of this.#held.values()) held += bytes
+    if (held > HELD_BYTES_MAX) reader.rewind()
+    else this.#held.set(reader, reader.heldBytes)
+  }
+
+  /** Times of arrival are decided once: they must be on disk before their lines are sent for the first time. */
+  async #saveStamps(segments: readonly Segment[]): Promise<void> {
+    const readers = segments.flatMap((segment) => segment.shares.map((share) => share.reader))
+    const fresh = readers.filter((reader) => reader.hasFreshStamps)
+    if (fresh.length === 0) return
+    for (const reader of fresh) {
+      this.#savePosition(reader)
+      reader.stampsSaved()
+    }
+    // A disk that takes nothing does not stop delivery; the store says so, and repeats may then differ in time.
+    await this.#deps.checkpoints.flush().catch(() => {})
+  }
+
+  #settle(segment: Segment, result: SegmentResult, startedAt: number): void {
+    const { lane } = segment
+    const { clock } = this.#deps
+    const acked = result.kind === 'acked' ? [0, 1] : result.ackedStreams
+    for (const stream of acked as (0 | 1)[]) this.#ackStream(segment, stream, result.refused)
+    if (result.kind === 'acked') {
+      for (const { reader } of segment.shares) {
+        reader.commit()
+        this.#savePosition(reader)
+        this.#boundHeld(reader)
+      }
+      if (recordsOf(segment) > 0) this.lastAckAt = clock.now()
+      lane.attempts = 0
+      lane.retryAt = Number.NEGATIVE_INFINITY
+      lane.bytesMax *= LIMIT_GROWTH
+      lane.recordsMax *= LIMIT_GROWTH
+      lane.laggingSince =
+        lane.lagBytes === 0 ? null : Math.max(lane.laggingSince ?? startedAt, lane.backlog ? 0 : startedAt)
+    } else {
+      for (const { reader } of segment.shares) {
+        for (const stream of acked) reader.ackStream(stream)
+        reader.rewind()
+      }
+      lane.backlog = true
+      lane.attempts++
+      lane.retryAt = clock.monotonic() + result.delayMs
+      if (result.bytesMax !== undefined) lane.bytesMax = result.bytesMax
+      if (result.recordsMax !== undefined) lane.recordsMax = result.recordsMax
+    }
+    lane.busy = false
+  }
+
+  /** Settles one source stream of a segment: everything but what was refused is acknowledged. */
+  #ackStream(segment: Segment, stream: 0 | 1, refused: readonly Refused[]): void {
+    let bytes = 0
+    let lines = 0
+    for (const share of segment.shares) {
+      bytes += share.bytes[stream]
+      lines += share.lines[stream]
+      share.reader.settled(share.bytes[stream], share.lines[stream])
+    }
+    for (const each of refused) {
+      if (each.stream !== stream) continue
+      bytes -= each.bytes
+      lines -= each.lines
+      this.ledger.settle(each.kind, each.reason, each.bytes, each.lines)
+    }
+    this.ledger.ack(bytes, lines)
+  }
+
+  #savePosition(reader: Reader): void {
+    const position = reader.position()
+    if (position !== null) this.#deps.checkpoints.set(this.sink.name, reader.lineage.info.key, position)
+  }
+
+  #tellMarks(reader: Reader): void {
+    if (reader.marks.size === 0) return
+    const { source } = reader.lineage.info
+    const path = reader.current?.path ?? reader.lineage.info.path
+    for (const [bit, lines] of reader.marks) {
+      const mark = MARK_NAMES.find(([each]) => each === bit)?.[1] ?? String(bit)
+      this.#deps.events.emit('lines.marked', { source, path, mark, lines })
+    }
+    reader.marks.clear()
+  }
+}
+
+function recordsOf(segment: Segment): number {
+  return segment.endRecords[0] - segment.firstRecords[0] + segment.endRecords[1] - segment.firstRecords[1]
+}

@@ -1,0 +1,51 @@
+// A lane: an ordered path to a sink. At most one shipment of it is under way, so order holds and the watermark is simply
+// what the last answered shipment reached. Lineages that go to the same Loki stream share a lane, oldest first.
+import type { Target } from '../sinks/sink.ts'
+import type { Reader } from '../tail/reader.ts'
+
+export interface LaneMember {
+  reader: Reader
+  target: Target
+}
+
+export class Lane {
+  readonly key: string
+  /** Oldest lineage first. */
+  readonly members: LaneMember[] = []
+  /** A shipment with entries of this lane is under way. */
+  busy = false
+  /** Monotonic ms: when there was first something to do since the last shipment; null while there is nothing. */
+  waitingSince: number | null = null
+  /** Monotonic ms before which nothing is sent again. */
+  retryAt = Number.NEGATIVE_INFINITY
+  /** Repeats since the last success. */
+  attempts = 0
+  /** The last shipment filled up: there is more, and it is late already. */
+  backlog = false
+  /** Monotonic ms since which something is unacknowledged; null when all is. */
+  laggingSince: number | null = null
+  /** Limits set by a sink that refused a larger shipment. */
+  bytesMax = Number.POSITIVE_INFINITY
+  recordsMax = Number.POSITIVE_INFINITY
+
+  constructor(key: string) {
+    this.key = key
+  }
+
+  get hasWork(): boolean {
+    for (const { reader } of this.members) if (reader.hasWork) return true
+    return false
+  }
+
+  get unreadBytes(): number {
+    let bytes = 0
+    for (const { reader } of this.members) bytes += reader.unreadBytes
+    return bytes
+  }
+
+  get lagBytes(): number {
+    let bytes = 0
+    for (const { reader } of this.members) bytes += reader.lagBytes
+    return bytes
+  }
+}

@@ -1,0 +1,77 @@
+// Encoded records of one source stream, growing in one buffer, with what each stands for in its file. Parts are reused:
+// a pool keeps as many as are ever needed at once, at the size that the traffic made them grow to.
+
+const BUFFER_BYTES_MIN = 64 * 1024
+const RECORDS_MIN = 512
+const LINES_UNIT = 2 ** 32
+
+export class Part {
+  buffer: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES_MIN)
+  end = 0
+  /** Number of records. */
+  count = 0
+  // Two numbers per record: the offset in its file, and its bytes plus LINES_UNIT times its lines.
+  #records = new Float64Array(2 * RECORDS_MIN)
+
+  /** Makes room for `bytes` more; `buffer` may be another one afterwards. */
+  reserve(bytes: number): void {
+    if (this.end + bytes <= this.buffer.length) return
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.buffer.length * 2, this.end + bytes))
+    this.buffer.copy(grown, 0, 0, this.end)
+    this.buffer = grown
+  }
+
+  /** Notes the record that was just written. */
+  note(offset: number, sourceBytes: number, sourceLines: number): void {
+    const at = 2 * this.count++
+    if (at === this.#records.length) {
+      const grown = new Float64Array(2 * at)
+      grown.set(this.#records)
+      this.#records = grown
+    }
+    this.#records[at] = offset
+    this.#records[at + 1] = sourceBytes + sourceLines * LINES_UNIT
+  }
+
+  offsetOf(record: number): number {
+    return this.#records[2 * record] as number
+  }
+
+  bytesOf(record: number): number {
+    return (this.#records[2 * record + 1] as number) % LINES_UNIT
+  }
+
+  linesOf(record: number): number {
+    return Math.floor((this.#records[2 * record + 1] as number) / LINES_UNIT)
+  }
+
+  /** Moves the note of record `from` to `to` (a record before it was taken out). */
+  moveNote(from: number, to: number): void {
+    this.#records[2 * to] = this.#records[2 * from] as number
+    this.#records[2 * to + 1] = this.#records[2 * from + 1] as number
+  }
+
+  clear(): void {
+    this.end = 0
+    this.count = 0
+  }
+}
+
+/** Parts to be used again. Holds at most `countMax`; more are left to the garbage collector. */
+export class PartPool {
+  readonly #free: Part[] = []
+  readonly #countMax: number
+
+  constructor(countMax: number) {
+    this.#countMax = countMax
+  }
+
+  take(): Part {
+    return this.#free.pop() ?? new Part()
+  }
+
+  give(part: Part): void {
+    part.clear()
+    if (this.#free.length < this.#countMax) this.#free.push(part)
+  }
+}

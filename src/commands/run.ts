@@ -1,0 +1,212 @@
+// `taffrail run`: the agent as a service. Owns the process's side of it: configuration and its reload, signals, the
+// state directory's lock, the server, the order in which things end.
+import { parseArgs } from 'node:util'
+import { Agent, type AgentPorts } from '../agent.ts'
+import { lockState } from '../checkpoint/lock.ts'
+import { createCheckpointStore } from '../checkpoint/store.ts'
+import type { Config } from '../config/config.ts'
+import { formatConfigError, loadConfigFile } from '../config/load.ts'
+import { errorMessage } from '../core/errors.ts'
+import { createDeadLetters } from '../deliver/dead-letters.ts'
+import { createCounters, createEvents } from '../observe/events.ts'
+import { createLog, type Log, type LogLevel } from '../observe/log.ts'
+import { createMetrics } from '../observe/metrics.ts'
+import { page } from '../observe/page/page.ts'
+import { type RunningServer, startServer } from '../observe/server.ts'
+import { realClock } from '../ports/clock.ts'
+import { realGunzip } from '../ports/gunzip.ts'
+import { watchDirectories } from '../ports/hints.ts'
+import { outputTo } from '../ports/output.ts'
+import { realRandom } from '../ports/random.ts'
+import { realFileSystem } from '../ports/real-fs.ts'
+import { createHttpClient } from '../ports/real-http.ts'
+import { VERSION } from '../version.ts'
+
+const USAGE = `Usage: taffrail run --config FILE [--once]
+
+Tails, enriches and delivers until it is told to stop (SIGTERM, SIGINT). SIGHUP reads the configuration again.
+
+  -c, --config FILE     the configuration, YAML or JSON
+      --once            read all there is to the end, deliver it, and exit
+      --log-level LEVEL debug, info (default), warn, error or silent; the log goes to stderr
+  -h, --help            this text
+
+Exit codes: 0 done, 1 failed, 2 bad usage or configuration.
+`
+
+/** How long a stop waits for what is under way. */
+const STOP_MS_MAX = 10_000
+const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
+
+export interface RunIo {
+  stdout: (text: string) => void
+  stderr: (text: string) => void
+  env: NodeJS.ProcessEnv
+  /** Called with the configuration before anything is started: a chance to start the process anew under other limits. */
+  prepare?: (config: Config) => void
+}
+
+type Usage = { path: string; once: boolean; level: LogLevel } | { help: true } | { problem: string }
+
+/** Runs the command; resolves with the exit code when the agent has ended. */
+export async function run(args: string[], io: RunIo): Promise<number> {
+  const usage = parseUsage(args)
+  if ('problem' in usage) {
+    io.stderr(`taffrail run: ${usage.problem}\n\n${USAGE}`)
+    return 2
+  }
+  if ('help' in usage) {
+    io.stdout(USAGE)
+    return 0
+  }
+  const loaded = loadConfigFile(usage.path, io.env)
+  if ('errors' in loaded) {
+    for (const error of loaded.errors) io.stderr(`${formatConfigError(error)}\n`)
+    return 2
+  }
+  io.prepare?.(loaded.config)
+  const log = createLog({ level: usage.level })
+  try {
+    return await new Service(usage.path, usage.once, loaded.config, log, io).run()
+  } catch (error) {
+    log.fatal({ event: 'agent.failed', code: (error as { code?: string }).code }, errorMessage(error))
+    return 1
+  }
+}
+
+class Service {
+  readonly #path: string
+  readonly #once: boolean
+  readonly #log: Log
+  readonly #io: RunIo
+  #config: Config
+  readonly #counters = createCounters()
+  readonly #events: ReturnType<typeof createEvents>
+  #agent: Agent | null = null
+  #server: RunningServer | null = null
+  /** Reloads and the stop, one after the other. */
+  #turn: Promise<void> = Promise.resolve()
+
+  constructor(path: string, once: boolean, config: Config, log: Log, io: RunIo) {
+    this.#path = path
+    this.#once = once
+    this.#config = config
+    this.#log = log
+    this.#io = io
+    this.#events = createEvents(log, this.#counters, realClock)
+  }
+
+  async run(): Promise<number> {
+    const { stateDir } = this.#config
+    const unlock = await lockState(stateDir)
+    const events = this.#events
+    const common = { fs: realFileSystem.writes, clock: realClock, events }
+    const checkpoints = createCheckpointStore({ directory: stateDir, ...common })
+    await checkpoints.open()
+    const deadLetters = createDeadLetters({ directory: stateDir, ...common })
+    const ports: AgentPorts = {
+      fs: realFileSystem,
+      clock: realClock,
+      random: realRandom,
+      gunzip: realGunzip,
+      createHttpClient,
+      watchDirectories,
+      output: outputTo(1),
+      events,
+      checkpoints,
+      deadLetters,
+    }
+    const { promise: ended, resolve: end, reject: fail } = Promise.withResolvers<string>()
+    const stopOn = (signal: NodeJS.Signals) => end(signal)
+    const reload = () => {
+      this.#turn = this.#turn.then(() => this.#reload(ports, fail)).catch(fail)
+    }
+    process.on('SIGTERM', stopOn).on('SIGINT', stopOn).on('SIGHUP', reload)
+    try {
+      this.#startAgent(ports, fail)
+      await this.#startServer()
+      if (this.#once) (this.#agent as Agent).drain().then(() => end('--once'), fail)
+      const reason = await ended
+      events.emit('agent.stopping', { reason })
+      await this.#turn
+      await this.#agent?.stop(AbortSignal.timeout(STOP_MS_MAX))
+      await deadLetters.close()
+      await checkpoints.close()
+      events.emit('agent.stopped', { drained: true })
+      return 0
+    } finally {
+      process.off('SIGTERM', stopOn).off('SIGINT', stopOn).off('SIGHUP', reload)
+      await this.#server?.close()
+      await unlock()
+      events.close()
+    }
+  }
+
+  #startAgent(ports: AgentPorts, fail: (error: unknown) => void): void {
+    const agent = new Agent(this.#config, ports, { version: VERSION, once: this.#once })
+    agent.broken.catch(fail)
+    this.#agent = agent
+    agent.start()
+  }
+
+  async #startServer(): Promise<void> {
+    const { server } = this.#config
+    if (server === null) return
+    const status = () => (this.#agent as Agent).status()
+    const metrics = createMetrics(status, this.#counters)
+    this.#server = await startServer({ listen: server.listen, status, metrics, page, log: this.#log })
+    this.#log.info({ event: 'server.listening', address: this.#server.address }, `listening on ${this.#server.address}`)
+  }
+
+  /** Takes up a changed configuration, or keeps the old one, loudly. */
+  async #reload(ports: AgentPorts, fail: (error: unknown) => void): Promise<void> {
+    const loaded = loadConfigFile(this.#path, this.#io.env)
+    const errors = 'errors' in loaded ? loaded.errors.map(formatConfigError) : this.#unchangeable(loaded.config)
+    if (errors.length > 0 || 'errors' in loaded) {
+      this.#events.emit('config.rejected', { path: this.#path, errors })
+      return
+    }
+    await this.#agent?.stop(AbortSignal.timeout(STOP_MS_MAX))
+    const listenBefore = this.#config.server?.listen
+    this.#config = loaded.config
+    this.#startAgent(ports, fail)
+    if (this.#config.server?.listen !== listenBefore) {
+      await this.#server?.close()
+      this.#server = null
+      await this.#startServer()
+    }
+    this.#events.emit('config.reloaded', { path: this.#path })
+  }
+
+  #unchangeable(config: Config): string[] {
+    const errors: string[] = []
+    const { stateDir, limits } = this.#config
+    if (config.stateDir !== stateDir)
+      errors.push(`${this.#path}: stateDir: cannot change while taffrail runs; restart it`)
+    if (config.limits.memory !== limits.memory) {
+      errors.push(`${this.#path}: limits.memory: cannot change while taffrail runs; restart it`)
+    }
+    return errors
+  }
+}
+
+function parseUsage(args: string[]): Usage {
+  try {
+    const { values } = parseArgs({
+      args,
+      options: {
+        config: { type: 'string', short: 'c' },
+        once: { type: 'boolean' },
+        'log-level': { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    })
+    if (values.help) return { help: true }
+    if (values.config === undefined || values.config === '') return { problem: '--config FILE is missing' }
+    const level = (values['log-level'] ?? 'info') as LogLevel
+    if (!LEVELS.includes(level)) return { problem: `--log-level ${level}: must be one of ${LEVELS.join(', ')}` }
+    return { path: values.config, once: values.once ?? false, level }
+  } catch (error) {
+    return { problem: errorMessage(error) }
+  }
+}

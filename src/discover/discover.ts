@@ -1,0 +1,142 @@
+// Which lineages a source has now. A scan lists the directories of the source's patterns and reads what the names and
+// links say; it opens nothing.
+import { basename, dirname, join, resolve } from 'node:path'
+import picomatch from 'picomatch'
+import type { SourceConfig } from '../config/config.ts'
+import { errorCode } from '../core/errors.ts'
+import type { Events } from '../core/events.ts'
+import type { ReadFileSystem } from '../ports/fs.ts'
+import type { Listing } from '../tail/lineage.ts'
+import type { Directories } from './directory.ts'
+import { compilePattern, findMatches, type Pattern } from './glob.ts'
+import type { LineageInfo } from './lineage-info.ts'
+import { ContainerListing, GenericListing } from './listings.ts'
+import { genericSibling, LIVE, parseContainerLink, parsePodLogPath } from './names.ts'
+
+export interface Discovered {
+  info: LineageInfo
+  roots: readonly string[]
+  listing: () => Listing
+}
+
+const DOCKER_ROOT = '/var/lib/docker/containers'
+
+export class Discovery {
+  readonly source: SourceConfig
+  /** The fixed parts of the patterns: where new names appear. */
+  readonly directories: readonly string[]
+  readonly #patterns: readonly Pattern[]
+  readonly #excluded: (path: string) => boolean
+  readonly #fs: ReadFileSystem
+  readonly #shared: Directories
+  readonly #events: Events
+  #versions = ''
+
+  constructor(source: SourceConfig, fs: ReadFileSystem, shared: Directories, events: Events) {
+    this.source = source
+    this.#fs = fs
+    this.#shared = shared
+    this.#events = events
+    this.#patterns = source.paths.map(compilePattern)
+    this.#excluded = source.exclude.length === 0 ? () => false : picomatch([...source.exclude], { dot: true })
+    this.directories = [...new Set(this.#patterns.map((pattern) => pattern.fixed))]
+  }
+
+  /** Cheap: whether names came or went in the patterns' own directories since the last call. */
+  changed(): boolean {
+    const versions = this.directories.map((path) => this.#refresh(path)).join(' ')
+    if (versions === this.#versions) return false
+    this.#versions = versions
+    return true
+  }
+
+  /** All lineages that can be seen now, by key. */
+  scan(): Map<string, Discovered> {
+    const found = new Map<string, Discovered>()
+    for (const pattern of this.#patterns) {
+      const onError = (path: string, error: unknown) => this.#failed(path, 'readdir', error)
+      for (const path of findMatches(this.#fs, pattern, onError)) {
+        if (this.#excluded(path)) continue
+        const each = this.source.type === 'containers' ? this.#container(path, pattern) : this.#file(path, pattern)
+        if (each !== null && !found.has(each.info.key)) found.set(each.info.key, each)
+      }
+    }
+    return found
+  }
+
+  /** A link in /var/log/containers, or a file of the pods directory itself. */
+  #container(path: string, pattern: Pattern): Discovered | null {
+    let target = path
+    try {
+      if (this.#fs.lstat(path)?.kind === 'symlink') target = resolve(dirname(path), this.#fs.readlink(path))
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') this.#failed(path, 'readlink', error)
+      return null
+    }
+    const pod = parsePodLogPath(target)
+    if (pod === null) return this.#file(path, pattern)
+    const { namespace, pod: name, podUid, container, directory } = pod
+    return {
+      info: {
+        source: this.source.name,
+        sourceType: 'containers',
+        key: `${this.source.name}:${namespace}/${name}/${container}/${podUid}`,
+        path,
+        namespace,
+        pod: name,
+        podUid,
+        container,
+      },
+      roots: this.#roots(pattern),
+      listing: () => new ContainerListing(this.#shared, directory, this.#fs),
+    }
+  }
+
+  #file(path: string, pattern: Pattern): Discovered | null {
+    // A rotated file belongs to its live file's lineage, provided that one matches too.
+    const sibling = genericSibling(basename(path))
+    const live = join(dirname(path), sibling.base)
+    const base = sibling.order.rank === LIVE || !this.#matches(live) ? path : live
+    const { name, type } = this.source
+    // A link of the kubelet's that leads elsewhere than usual still says whose log it is.
+    const link = type === 'containers' ? parseContainerLink(basename(path)) : null
+    const { namespace, pod, container } = link ?? { namespace: '', pod: '', container: '' }
+    return {
+      info: {
+        source: name,
+        sourceType: type,
+        key: `${name}:${base}`,
+        path: base,
+        namespace,
+        pod,
+        podUid: '',
+        container,
+      },
+      roots: this.#roots(pattern),
+      listing: () => new GenericListing(this.#shared, base),
+    }
+  }
+
+  #matches(path: string): boolean {
+    return this.#patterns.some((pattern) => pattern.matches(path)) && !this.#excluded(path)
+  }
+
+  #roots(pattern: Pattern): readonly string[] {
+    if (this.source.roots !== null) return this.source.roots
+    if (this.source.type === 'files') return [pattern.fixed]
+    return [join(dirname(pattern.fixed), 'pods'), DOCKER_ROOT]
+  }
+
+  #refresh(path: string): number {
+    try {
+      return this.#shared.at(path).refresh()
+    } catch (error) {
+      this.#failed(path, 'readdir', error)
+      return -1
+    }
+  }
+
+  #failed(path: string, operation: string, error: unknown): void {
+    this.#events.emit('file.error', { source: this.source.name, path, operation, error })
+  }
+}

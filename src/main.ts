@@ -1,0 +1,51 @@
+#!/usr/bin/env node
+// The command line: picks the command, turns its result into the exit code. The only process.exit.
+import { check } from './commands/check.ts'
+import { restartUnderLimits } from './limits.ts'
+import { VERSION } from './version.ts'
+
+const USAGE = `Usage: taffrail COMMAND [OPTIONS]
+
+  run --config FILE [--once]   tail, enrich and deliver
+  check --config FILE          print the configuration as it is understood, or its errors
+  demo [--seconds N]           a small node on this machine, tailed and verified
+
+  taffrail COMMAND --help      more on each
+  taffrail --version
+`
+
+const io = {
+  stdout: (text: string) => void process.stdout.write(text),
+  stderr: (text: string) => void process.stderr.write(text),
+  env: process.env,
+}
+
+async function main(argv: string[]): Promise<number> {
+  const [command, ...args] = argv
+  switch (command) {
+    case 'run': {
+      const { run } = await import('./commands/run.ts')
+      return run(args, { ...io, prepare: (config) => restartUnderLimits(config.limits.memory) })
+    }
+    case 'check':
+      return check(args, io)
+    case 'demo': {
+      const { demo } = await import('./commands/demo.ts')
+      return demo(args, io)
+    }
+    case '--version':
+      io.stdout(`taffrail ${VERSION}\n`)
+      return 0
+    case '--help':
+    case '-h':
+    case 'help':
+      io.stdout(USAGE)
+      return 0
+    default:
+      io.stderr(command === undefined ? USAGE : `taffrail: there is no command ${command}\n\n${USAGE}`)
+      return 2
+  }
+}
+
+const code = await main(process.argv.slice(2))
+process.exit(code)

@@ -1,0 +1,113 @@
+// The agent's snapshot: everything /status, the metrics and the demo show, computed when somebody asks.
+import type { Agent } from '../agent.ts'
+import type { Consumer } from '../batch/consumer.ts'
+import type { Amount } from '../core/ledger.ts'
+import type { AgentStatus, LineageStatus, SinkStatus } from '../core/status.ts'
+
+/** Something waits for so long and nothing was acknowledged: not healthy. */
+const STALLED_SECONDS = 300
+
+export function agentStatus(agent: Agent): AgentStatus {
+  const { clock, checkpoints } = agent.ports
+  const now = clock.monotonic()
+  const sinks = agent.consumers.map((consumer) => sinkStatus(consumer, now))
+  const reasons = sinks.flatMap((sink) => stalled(sink, clock.now()))
+  const store = checkpoints.status()
+  return {
+    version: agent.options.version,
+    startedAt: agent.startedAt,
+    now: clock.now(),
+    cluster: agent.config.clusterName,
+    node: agent.config.nodeName,
+    phase: agent.phase,
+    ready: agent.scanned && sinks.every((sink) => sink.lastAckAt !== null || sink.lagBytes === 0),
+    healthy: reasons.length === 0,
+    reasons,
+    sinks,
+    lineages: [...agent.tailed.values()].map((tailed): LineageStatus => {
+      const { lineage, readers } = tailed
+      return {
+        source: lineage.info.source,
+        lineage: lineage.info.key,
+        path: lineage.info.path,
+        files: lineage.files.map((file) => ({
+          path: file.path,
+          dev: file.dev,
+          ino: file.ino,
+          sizeBytes: file.sizeSeen,
+          compressed: file.compressed,
+          linked: file.linked,
+        })),
+        sinks: [...readers].map(([sink, reader]) => ({
+          sink,
+          path: reader.current?.path ?? null,
+          readOffset: reader.offset,
+          ackedOffset: reader.committedOffset,
+          ackedPath: reader.oldestNeeded?.path ?? null,
+          lagBytes: reader.lagBytes,
+          lagSeconds: laggingSeconds(agent, sink, reader, now),
+        })),
+      }
+    }),
+    memory: { budgetBytes: agent.budget.totalBytes, usedBytes: agent.budget.usedBytes },
+    checkpoints: store,
+    counters: { ...agent.counters },
+  }
+}
+
+function sinkStatus(consumer: Consumer, now: number): SinkStatus {
+  const { sink, ledger, lanes } = consumer
+  let lagBytes = 0
+  let since = now
+  let lanesRetrying = 0
+  for (const lane of lanes.values()) {
+    lagBytes += lane.lagBytes
+    if (lane.attempts > 0) lanesRetrying++
+    if (lane.laggingSince !== null && lane.laggingSince < since) since = lane.laggingSince
+  }
+  const state = sink.status()
+  return {
+    name: sink.name,
+    type: sink.type,
+    state: state.state,
+    lastError: state.lastError,
+    read: { ...ledger.read },
+    acked: { ...ledger.acked },
+    inFlight: { ...ledger.inFlight },
+    skipped: byReason(ledger.skipped),
+    dropped: byReason(ledger.dropped),
+    deadLettered: byReason(ledger.deadLettered),
+    lost: byReason(ledger.lost),
+    lanes: lanes.size,
+    lanesRetrying,
+    requestsInFlight: state.requestsInFlight,
+    requests: { ...state.requests },
+    retries: { ...state.retries },
+    requestSeconds: { ...state.requestSeconds, counts: [...state.requestSeconds.counts] },
+    oldestUnackedSeconds: lagBytes === 0 ? 0 : (now - since) / 1000,
+    lastAckAt: consumer.lastAckAt,
+    lagBytes,
+  }
+}
+
+function laggingSeconds(agent: Agent, sink: string, reader: unknown, now: number): number {
+  const consumer = agent.consumers.find((each) => each.sink.name === sink)
+  for (const lane of consumer?.lanes.values() ?? []) {
+    if (!lane.members.some((member) => member.reader === reader)) continue
+    return lane.laggingSince === null ? 0 : (now - lane.laggingSince) / 1000
+  }
+  return 0
+}
+
+function stalled(sink: SinkStatus, nowMs: number): string[] {
+  if (sink.lagBytes === 0 || sink.oldestUnackedSeconds < STALLED_SECONDS) return []
+  if (sink.lastAckAt !== null && nowMs - sink.lastAckAt < STALLED_SECONDS * 1000) return []
+  const why = sink.lastError === null ? '' : ` (${sink.lastError})`
+  return [
+    `sink ${sink.name}: nothing acknowledged for ${Math.round(sink.oldestUnackedSeconds)} s while lines wait${why}`,
+  ]
+}
+
+function byReason(amounts: ReadonlyMap<string, Amount>): Record<string, Amount> {
+  return Object.fromEntries([...amounts].map(([reason, amount]) => [reason, { ...amount }]))
+}

@@ -1,0 +1,38 @@
+// A lineage's entries for Loki. Labels and metadata are functions of the path (and, for marked lines, of the bytes), so
+// that a repeat makes identical entries; they are encoded once per lineage.
+import type { Part } from '../../batch/part.ts'
+import { type Entry, MARK_INVALID_UTF8 } from '../../core/entry.ts'
+import type { Labels } from '../../core/labels.ts'
+import { withMarks } from '../../core/marks.ts'
+import type { EntryEncoder } from '../sink.ts'
+import type { LokiLane } from './stream.ts'
+import { ENTRY_OVERHEAD_BYTES, encodeMetadata, writeEntry } from './wire.ts'
+
+/** Bytes that the metadata of a marked entry may add. */
+const MARKS_BYTES_MAX = 512
+
+export class LokiEntryEncoder implements EntryEncoder {
+  readonly #lane: LokiLane
+  readonly #pairs: Labels
+  readonly #metadata: Buffer
+
+  constructor(lane: LokiLane, metadata: Labels) {
+    this.#lane = lane
+    this.#pairs = metadata
+    this.#metadata = encodeMetadata(metadata)
+  }
+
+  sizeMax(_entry: Entry, messageBytes: number): number {
+    return messageBytes + this.#metadata.length + ENTRY_OVERHEAD_BYTES + MARKS_BYTES_MAX
+  }
+
+  write(part: Part, entry: Entry): void {
+    // Replaced bytes show themselves; a mark would be stored with every line of a binary log.
+    const marks = entry.marks & ~MARK_INVALID_UTF8
+    const metadata = marks === 0 ? this.#metadata : encodeMetadata(withMarks(this.#pairs, entry, marks))
+    const stream = this.#lane.streams[entry.stream as 0 | 1]
+    if (entry.seconds < stream.pendingOldest) stream.pendingOldest = entry.seconds
+    if (entry.seconds > stream.pendingNewest) stream.pendingNewest = entry.seconds
+    writeEntry(part, entry.seconds, entry.nanos, entry.buffer, entry.messageStart, entry.messageEnd, metadata)
+  }
+}

@@ -1,0 +1,75 @@
+// A stretch: the entries of one stream in one segment, on the wire already, with an index over them: to name, take out,
+// divide and describe single entries after a refusal. Made only when there is one.
+import type { Part } from '../../batch/part.ts'
+import type { PushedEntries } from './refused.ts'
+import { closeStream, newWireEntry, readEntry, type WireEntry } from './wire.ts'
+
+export class Stretch implements PushedEntries {
+  readonly part: Part
+  readonly header: Buffer
+  readonly firstRecord: number
+  readonly seconds: Float64Array
+  readonly nanos: Float64Array
+  readonly lineBytes: Float64Array
+  readonly #starts: Float64Array
+  readonly #end: number
+  readonly #gone: Uint8Array
+  /** Entries that were not taken out, as indexes into the whole. */
+  alive: number[]
+
+  /** Entries in part.buffer[start, end) behind their stream header, records from `firstRecord` on. */
+  constructor(part: Part, header: Buffer, start: number, end: number, firstRecord: number, count: number) {
+    this.part = part
+    this.header = header
+    this.firstRecord = firstRecord
+    this.seconds = new Float64Array(count)
+    this.nanos = new Float64Array(count)
+    this.lineBytes = new Float64Array(count)
+    this.#starts = new Float64Array(count)
+    this.#gone = new Uint8Array(count)
+    this.#end = end
+    this.alive = Array.from({ length: count }, (_, i) => i)
+    const entry = newWireEntry()
+    let at = start + header.length
+    for (let i = 0; i < count; i++) {
+      readEntry(part.buffer, at, entry)
+      this.#starts[i] = at
+      this.seconds[i] = entry.seconds
+      this.nanos[i] = entry.nanos
+      this.lineBytes[i] = entry.lineEnd - entry.lineStart
+      at = entry.end
+    }
+  }
+
+  get count(): number {
+    return this.seconds.length
+  }
+
+  isAlive(index: number): boolean {
+    return this.#gone[index] === 0
+  }
+
+  remove(indexes: Iterable<number>): void {
+    for (const index of indexes) this.#gone[index] = 1
+    this.alive = this.alive.filter((index) => this.#gone[index] === 0)
+  }
+
+  /** The stream message of the given entries under `header`. A copy. */
+  body(indexes: readonly number[], header: Buffer = this.header): Buffer {
+    const pieces: Buffer[] = [header]
+    for (const index of indexes) pieces.push(this.part.buffer.subarray(this.#starts[index], this.#endOf(index)))
+    const body = Buffer.concat(pieces)
+    closeStream(body, 0, body.length)
+    return body
+  }
+
+  entry(index: number): WireEntry {
+    const entry = newWireEntry()
+    readEntry(this.part.buffer, this.#starts[index] as number, entry)
+    return entry
+  }
+
+  #endOf(index: number): number {
+    return (index + 1 < this.#starts.length ? this.#starts[index + 1] : this.#end) as number
+  }
+}

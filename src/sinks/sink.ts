@@ -1,0 +1,84 @@
+// The contract of a sink: how lineages map to lanes, how entries become bytes, and what became of what was sent.
+
+import type { Part } from '../batch/part.ts'
+import type { Segment, Shipment } from '../batch/shipment.ts'
+import type { Entry } from '../core/entry.ts'
+import type { LineageInfo } from '../discover/lineage-info.ts'
+
+/** What is constant for one lineage at one sink. */
+export interface EntryEncoder {
+  /** Upper bound of the encoded size of an entry with a message of `messageBytes`. */
+  sizeMax(entry: Entry, messageBytes: number): number
+  /** Appends the entry to the part, which has room for `sizeMax` of it. */
+  write(part: Part, entry: Entry): void
+}
+
+/** Where a lineage's entries go. Lineages with equal keys share a lane and, in a segment, everything `begin` wrote. */
+export interface Target {
+  readonly key: string
+  readonly encoder: EntryEncoder
+}
+
+/** What became of a segment. */
+export type SegmentResult =
+  | {
+      kind: 'acked'
+      /** Of the segment's records, those that ended as dead letters (durable) or were dropped. */
+      refused: Refused[]
+    }
+  | {
+      /** To be read and sent again, not before `delayMs`, alone in its shipment, with at most so many records or bytes. */
+      kind: 'again'
+      delayMs: number
+      recordsMax?: number
+      bytesMax?: number
+      /** Source streams of which everything was delivered, or refused for good. */
+      ackedStreams: number[]
+      /** Of those streams' records alone. */
+      refused: Refused[]
+    }
+
+/** Records that ended otherwise than acked. */
+export interface Refused {
+  kind: 'deadLettered' | 'dropped'
+  reason: string
+  stream: number
+  bytes: number
+  lines: number
+}
+
+export interface Sink {
+  readonly name: string
+  readonly type: string
+  /** A shipment is sent when it holds so many bytes, or when its oldest line waited so long. */
+  readonly batchBytesMax: number
+  readonly batchAgeMaxMs: number
+  /** Shipments under way at once. */
+  readonly concurrency: number
+  readonly lineBytesMax: number
+  /** Whether stdout and stderr are encoded into parts of their own; else all goes into the first, in the file's order. */
+  readonly separateStreams: boolean
+  /** The lane and encoder for a lineage. */
+  target(lineage: LineageInfo): Target
+  /** Whether the lane's entries may share a shipment with others now. */
+  mayShare(laneKey: string): boolean
+  /** Called around the entries of one lane in one part. */
+  beginSegment(part: Part, laneKey: string, stream: number): void
+  endSegment(part: Part, segment: Segment, stream: number): void
+  /** Sends the shipment; one result per segment, in order. Never rejects for what a server or a network does. */
+  ship(shipment: Shipment): Promise<SegmentResult[]>
+  /** A lane has no lineages any more. */
+  forget(laneKey: string): void
+  status(): SinkState
+  close(): Promise<void>
+}
+
+/** What the sink itself knows for the status page. */
+export interface SinkState {
+  state: 'ok' | 'retrying' | 'halted'
+  lastError: string | null
+  requestsInFlight: number
+  requests: Record<string, number>
+  retries: Record<string, number>
+  requestSeconds: { bounds: number[]; counts: number[]; sum: number }
+}

@@ -1,0 +1,58 @@
+// Opens a path only if it is safe to read: it must resolve to a regular file under one of the source's roots, it is
+// opened without blocking, and what was opened must be what was looked at. Whoever may write into a log directory may
+// plant links to /etc/shadow, FIFOs that never open and devices that never end; none of them is read.
+import { errorCode } from '../core/errors.ts'
+import type { FileStat, ReadFileSystem } from '../ports/fs.ts'
+
+export type OpenOutcome =
+  | { kind: 'opened'; fd: number; stat: FileStat }
+  /** Nothing there now (a rename or deletion may be under way). */
+  | { kind: 'missing' }
+  /** Must not be read; `reason` in words. */
+  | { kind: 'refused'; reason: string }
+  /** The system said no (EACCES, EMFILE, EIO, …): try again later. */
+  | { kind: 'failed'; operation: string; error: unknown }
+
+/** Opens `path` under the rule above. `roots` are directories, resolved or not. */
+export function openGuarded(fs: ReadFileSystem, path: string, roots: readonly string[]): OpenOutcome {
+  let operation = 'realpath'
+  let fd = -1
+  try {
+    const real = fs.realpath(path)
+    const root = roots.find((each) => isUnder(real, each) || isUnder(real, realOrSame(fs, each)))
+    if (root === undefined) return { kind: 'refused', reason: `it resolves to ${real}, outside of ${roots.join(', ')}` }
+    operation = 'stat'
+    const before = fs.lstat(real)
+    if (before === null) return { kind: 'missing' }
+    if (before.kind !== 'file') return { kind: 'refused', reason: `it is a ${before.kind}, not a regular file` }
+    operation = 'open'
+    fd = fs.open(real)
+    operation = 'fstat'
+    const stat = fs.fstat(fd)
+    // The path is resolved once more: had a directory on the way been swapped for a link, it would lead elsewhere now.
+    if (stat.kind !== 'file' || stat.dev !== before.dev || stat.ino !== before.ino || fs.realpath(path) !== real) {
+      fs.close(fd)
+      return { kind: 'missing' }
+    }
+    return { kind: 'opened', fd, stat }
+  } catch (error) {
+    if (fd >= 0) fs.close(fd)
+    const code = errorCode(error)
+    if (code === 'ENOENT' || code === 'ENOTDIR') return { kind: 'missing' }
+    if (code === 'ELOOP') return { kind: 'refused', reason: 'its links go round in a circle' }
+    if (code === 'ENXIO') return { kind: 'refused', reason: 'it is a socket or FIFO, not a regular file' }
+    return { kind: 'failed', operation, error }
+  }
+}
+
+function isUnder(path: string, root: string): boolean {
+  return path.startsWith(root.endsWith('/') ? root : `${root}/`)
+}
+
+function realOrSame(fs: ReadFileSystem, path: string): string {
+  try {
+    return fs.realpath(path)
+  } catch {
+    return path // a root that is not there matches nothing
+  }
+}
