@@ -43,6 +43,7 @@ export class Consumer {
   readonly #queue: PQueue
   readonly #pool: PartPool
   readonly #reservationBytes: number
+  readonly #laneOf = new Map<Reader, Lane>()
   /** Readers that hold open partial lines over a shipment's end, and how many bytes. */
   readonly #held = new Map<Reader, number>()
   #active = 0
@@ -70,20 +71,30 @@ export class Consumer {
       this.lanes.set(target.key, lane)
     }
     lane.members.push({ reader, target })
+    this.#laneOf.set(reader, lane)
+  }
+
+  /** Seconds since something of the reader's lane is unacknowledged; 0 when all is. */
+  laggingSeconds(reader: Reader): number {
+    const since = this.#laneOf.get(reader)?.laggingSince ?? null
+    return since === null ? 0 : (this.#deps.clock.monotonic() - since) / 1000
   }
 
   /** Takes a reader out; false while a shipment of its lane is under way. */
   remove(reader: Reader): boolean {
-    for (const lane of this.lanes.values()) {
-      const index = lane.members.findIndex((member) => member.reader === reader)
-      if (index < 0) continue
-      if (lane.busy) return false
-      lane.members.splice(index, 1)
-      reader.close()
-      if (lane.members.length === 0) {
-        this.lanes.delete(lane.key)
-        this.sink.forget(lane.key)
-      }
+    const lane = this.#laneOf.get(reader)
+    if (lane === undefined) return true
+    if (lane.busy) return false
+    lane.members.splice(
+      lane.members.findIndex((member) => member.reader === reader),
+      1,
+    )
+    this.#laneOf.delete(reader)
+    this.#held.delete(reader)
+    reader.close()
+    if (lane.members.length === 0) {
+      this.lanes.delete(lane.key)
+      this.sink.forget(lane.key)
     }
     return true
   }

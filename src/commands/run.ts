@@ -2,7 +2,7 @@
 // state directory's lock, the server, the order in which things end.
 import { parseArgs } from 'node:util'
 import { Agent, type AgentPorts } from '../agent.ts'
-import { lockState } from '../checkpoint/lock.ts'
+import { acquireStateLock } from '../checkpoint/lock.ts'
 import { createCheckpointStore } from '../checkpoint/store.ts'
 import type { Config } from '../config/config.ts'
 import { formatConfigError, loadConfigFile } from '../config/load.ts'
@@ -98,7 +98,7 @@ class Service {
 
   async run(): Promise<number> {
     const { stateDir } = this.#config
-    const unlock = await lockState(stateDir)
+    const lock = acquireStateLock(stateDir)
     const events = this.#events
     const common = { fs: realFileSystem.writes, clock: realClock, events }
     const checkpoints = createCheckpointStore({ directory: stateDir, ...common })
@@ -137,7 +137,7 @@ class Service {
     } finally {
       process.off('SIGTERM', stopOn).off('SIGINT', stopOn).off('SIGHUP', reload)
       await this.#server?.close()
-      await unlock()
+      lock.release()
       events.close()
     }
   }

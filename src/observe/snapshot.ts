@@ -13,6 +13,7 @@ export function agentStatus(agent: Agent): AgentStatus {
   const sinks = agent.consumers.map((consumer) => sinkStatus(consumer, now))
   const reasons = sinks.flatMap((sink) => stalled(sink, clock.now()))
   const store = checkpoints.status()
+  const consumers = new Map(agent.consumers.map((consumer) => [consumer.sink.name, consumer]))
   return {
     version: agent.options.version,
     startedAt: agent.startedAt,
@@ -45,7 +46,7 @@ export function agentStatus(agent: Agent): AgentStatus {
           ackedOffset: reader.committedOffset,
           ackedPath: reader.oldestNeeded?.path ?? null,
           lagBytes: reader.lagBytes,
-          lagSeconds: laggingSeconds(agent, sink, reader, now),
+          lagSeconds: consumers.get(sink)?.laggingSeconds(reader) ?? 0,
         })),
       }
     }),
@@ -88,15 +89,6 @@ function sinkStatus(consumer: Consumer, now: number): SinkStatus {
     lastAckAt: consumer.lastAckAt,
     lagBytes,
   }
-}
-
-function laggingSeconds(agent: Agent, sink: string, reader: unknown, now: number): number {
-  const consumer = agent.consumers.find((each) => each.sink.name === sink)
-  for (const lane of consumer?.lanes.values() ?? []) {
-    if (!lane.members.some((member) => member.reader === reader)) continue
-    return lane.laggingSince === null ? 0 : (now - lane.laggingSince) / 1000
-  }
-  return 0
 }
 
 function stalled(sink: SinkStatus, nowMs: number): string[] {

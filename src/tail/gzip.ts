@@ -111,7 +111,10 @@ export class GzipReader {
     const length = this.#fs.read(this.#fd, this.#input, 0, INPUT_BYTES, this.#inputPosition)
     this.#inputPosition += length
     this.#feeding = true
-    if (length === 0) return stream.end()
+    if (length === 0) {
+      stream.end()
+      return
+    }
     stream.write(this.#input.subarray(0, length), () => {
       if (this.#stream !== stream) return
       this.#feeding = false

@@ -381,7 +381,10 @@ export class Lineage {
     if (stat.nlink === 0 && file.unlinkedAt === null) file.unlinkedAt = now
     if (stat.size === file.sizeSeen) return
     if (stat.size < file.sizeSeen) {
-      if (!file.compressed) return this.truncated(file, stat.size)
+      if (!file.compressed) {
+        this.truncated(file, stat.size)
+        return
+      }
     } else {
       file.grewAt = now
       this.activeAt = now
