@@ -80,7 +80,7 @@ const checks: readonly (readonly [RegExp, Make])[] = [
   [/^stream '(.*)' has label name too long: '/i, ofStream('label_name_too_long')],
   [/^stream '(.*)' has label value too long: '/i, ofStream('label_value_too_long')],
   [/^stream '(.*)' has duplicate label name: '/i, ofStream('duplicate_label')],
-  [/^missing required labels '?.{1,4000}?'? for user .{1,200}? for stream '?(\{.*\})/i, ofStream('missing_labels')],
+  [/^missing required labels [^{]{1,4000}(\{.*\})/i, ofStream('missing_labels')],
   [/^error at least one label pair is required per stream$/i, ofStream('missing_labels')],
   [/^error parsing labels '(.*)' with error: /i, ofStream('invalid_labels')],
   [
