@@ -1,7 +1,9 @@
 // How the agent under test is started: its configuration file, with everything at its default but the addresses, and
-// its command line. Any other program that takes `--config FILE [--once]` can stand in its place.
+// its command line: from its source, or built as it is shipped. Any other program that takes `--config FILE [--once]`
+// can stand in its place.
 
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface Contender {
@@ -12,6 +14,18 @@ export interface Contender {
 
 const root = new URL('../', import.meta.url).pathname
 export const AGENT: Contender = { name: 'taffrail', command: [process.execPath, join(root, 'src/main.ts'), 'run'] }
+
+/** Compiles the agent into `directory` (as `npm run build` does into dist) and returns the built one. */
+export function buildAgent(directory: string): Contender {
+  copyFileSync(join(root, 'package.json'), join(directory, 'package.json'))
+  symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'))
+  const compiler = join(root, 'node_modules/.bin/tsc')
+  const dist = join(directory, 'dist')
+  const built = spawnSync(compiler, ['-p', join(root, 'tsconfig.build.json'), '--outDir', dist], { encoding: 'utf8' })
+  const main = join(dist, 'main.js')
+  if (!existsSync(main)) throw new Error(`the build failed: ${built.stdout}${built.stderr}`)
+  return { name: 'taffrail', command: [process.execPath, main, 'run'] }
+}
 
 /** `name=command …` or a bare command, split at blanks. */
 export function parseContender(text: string, index: number): Contender {

@@ -15,7 +15,8 @@ const NEWEST_MINUTES = 1
 
 const APPS = ['checkout', 'catalog', 'gateway', 'billing', 'search', 'indexer', 'operator', 'frontend']
 const NAMESPACES = ['shop', 'platform', 'kube-system', 'payments']
-const NAME_LETTERS = 'bcdfghjklmnpqrstvwxz2456789'
+/** The letters of which Kubernetes makes the suffixes of names. */
+const NAME_LETTERS = [...'bcdfghjklmnpqrstvwxz2456789']
 
 export interface LogFile {
   writer: number
@@ -46,8 +47,7 @@ export function makeTree(root: string, files: number, seed: number): Tree {
   for (let writer = 0; writer < files; writer++) {
     const app = APPS[writer % APPS.length]!
     const namespace = NAMESPACES[writer % NAMESPACES.length]!
-    const suffix = Array.from({ length: 5 }, () => random.pick([...NAME_LETTERS])).join('')
-    const pod = `${app}-${random.hex(10)}-${suffix}`
+    const pod = `${app}-${drawName(random, 10)}-${drawName(random, 5)}`
     const uid = [8, 4, 4, 4, 12].map((digits) => random.hex(digits)).join('-')
     const container = writer % 5 === 4 ? 'sidecar' : app
     const directory = join(root, 'pods', `${namespace}_${pod}_${uid}`, container)
@@ -58,6 +58,10 @@ export function makeTree(root: string, files: number, seed: number): Tree {
     tree.files.push({ writer, path, pod, container })
   }
   return tree
+}
+
+function drawName(random: Random, length: number): string {
+  return Array.from({ length }, () => random.pick(NAME_LETTERS)).join('')
 }
 
 /** Fills every file of the tree with an equal share of `bytes`, in rows of about `rowBytes`. */

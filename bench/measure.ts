@@ -36,6 +36,8 @@ export class Measured {
   rssPeak = 0
   voluntarySwitches = 0
   involuntarySwitches = 0
+  /** CPU seconds at the last sample: what was used up to SAMPLE_MS ago. */
+  cpuSecondsSampled = 0
   /** null while it runs. */
   exitCode: number | null = null
   /** CPU and wall seconds from start to end; 0 while it runs. */
@@ -85,12 +87,15 @@ export class Measured {
     let rssAnon = 0
     let rss = 0
     let peak = 0
+    let cpu = 0
     for (const pid of processTree(this.pid)) {
+      cpu += cpuSeconds(pid) ?? 0
       const status = processStatus(pid)
       rssAnon += status?.rssAnon ?? 0
       rss += status?.rss ?? 0
       peak += status?.rssPeak ?? 0
     }
+    this.cpuSecondsSampled = Math.max(this.cpuSecondsSampled, cpu)
     this.rssAnonPeak = Math.max(this.rssAnonPeak, rssAnon)
     this.rssPeak = Math.max(this.rssPeak, rss, peak)
     if (this.#samples++ % SWITCHES_ONE_IN === 0) this.readSwitches()

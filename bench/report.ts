@@ -62,10 +62,15 @@ export function formatRaw(table: Table): string {
   return [`### ${table.title}`, ...table.notes, formatTable(table.head, table.rows)].join('\n\n')
 }
 
-export function formatResults(result: CaseResult, about: { date: Date; commit: string; load: string }): string {
+export function formatResults(
+  result: CaseResult,
+  about: { date: Date; commit: string; load: string; built: boolean },
+): string {
   return `# Benchmark results
 
 Written by \`npm run bench\` on ${about.date.toISOString().slice(0, 16)}Z, commit ${about.commit}.
+
+Measured is the agent ${about.built ? 'as it is shipped, compiled' : 'from its source, src/main.ts'}.
 
 Machine: ${machine()}; load average at the start ${about.load}. The measured program is pinned to one core; the
 receiver, the writers and the benchmark are on another. MB are 10^6 bytes, MiB are 2^20.

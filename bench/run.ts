@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
 import { join } from 'node:path'
+import { buildAgent } from './agent.ts'
 import { exact } from './cases/exact.ts'
 import { idle } from './cases/idle.ts'
 import { type PacedCase, paced } from './cases/paced.ts'
@@ -22,6 +23,7 @@ async function runCases(settings: Settings): Promise<CaseResult> {
   const all: CaseResult = { findings: [], raw: [] }
   let corpus: Corpus | null = null
   const directory = makeDirectory(settings.parentDirectory)
+  if (settings.built) settings.contenders = [buildAgent(directory)]
   for (const name of settings.cases) {
     console.log(`${name} …`)
     if (name === 'throughput' || name === 'exact') {
@@ -79,7 +81,7 @@ async function main(): Promise<number> {
   }
   cleanUpOnSignals()
   pinSelf(settings.cores.others)
-  const about = { date: new Date(), commit: commit(), load: loadavg()[0]!.toFixed(2) }
+  const about = { date: new Date(), commit: commit(), load: loadavg()[0]!.toFixed(2), built: settings.built }
   console.log(`${machine()}; load ${about.load}; commit ${about.commit}`)
   const result = await runCases(settings)
   console.log(`\n${result.raw.map(formatRaw).join('\n\n')}\n\n${formatFindings(result.findings)}`)
