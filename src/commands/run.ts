@@ -2,25 +2,17 @@
 // state directory's lock, the server, the order in which things end.
 import { parseArgs } from 'node:util'
 import { Agent, type AgentPorts } from '../agent.ts'
-import { acquireStateLock } from '../checkpoint/lock.ts'
-import { createCheckpointStore } from '../checkpoint/store.ts'
 import type { Config } from '../config/config.ts'
 import { formatConfigError, loadConfigFile } from '../config/load.ts'
 import { errorMessage } from '../core/errors.ts'
-import { createDeadLetters } from '../deliver/dead-letters.ts'
 import { createCounters, createEvents } from '../observe/events.ts'
 import { createLog, type Log, type LogLevel } from '../observe/log.ts'
 import { createMetrics } from '../observe/metrics.ts'
 import { page } from '../observe/page/page.ts'
 import { type RunningServer, startServer } from '../observe/server.ts'
 import { realClock } from '../ports/clock.ts'
-import { realGunzip } from '../ports/gunzip.ts'
-import { watchDirectories } from '../ports/hints.ts'
-import { outputTo } from '../ports/output.ts'
-import { realRandom } from '../ports/random.ts'
-import { realFileSystem } from '../ports/real-fs.ts'
-import { createHttpClient } from '../ports/real-http.ts'
 import { VERSION } from '../version.ts'
+import { openRealPorts } from './real-ports.ts'
 
 const USAGE = `Usage: taffrail run --config FILE [--once]
 
@@ -42,8 +34,6 @@ export interface RunIo {
   stdout: (text: string) => void
   stderr: (text: string) => void
   env: NodeJS.ProcessEnv
-  /** Called with the configuration before anything is started: a chance to start the process anew under other limits. */
-  prepare?: (config: Config) => void
 }
 
 type Usage = { path: string; once: boolean; level: LogLevel } | { help: true } | { problem: string }
@@ -64,7 +54,6 @@ export async function run(args: string[], io: RunIo): Promise<number> {
     for (const error of loaded.errors) io.stderr(`${formatConfigError(error)}\n`)
     return 2
   }
-  io.prepare?.(loaded.config)
   const log = createLog({ level: usage.level })
   try {
     return await new Service(usage.path, usage.once, loaded.config, log, io).run()
@@ -97,25 +86,9 @@ class Service {
   }
 
   async run(): Promise<number> {
-    const { stateDir } = this.#config
-    const lock = acquireStateLock(stateDir)
     const events = this.#events
-    const common = { fs: realFileSystem.writes, clock: realClock, events }
-    const checkpoints = createCheckpointStore({ directory: stateDir, ...common })
-    await checkpoints.open()
-    const deadLetters = createDeadLetters({ directory: stateDir, ...common })
-    const ports: AgentPorts = {
-      fs: realFileSystem,
-      clock: realClock,
-      random: realRandom,
-      gunzip: realGunzip,
-      createHttpClient,
-      watchDirectories,
-      output: outputTo(1),
-      events,
-      checkpoints,
-      deadLetters,
-    }
+    const state = await openRealPorts(this.#config.stateDir, events)
+    const { ports } = state
     const { promise: ended, resolve: end, reject: fail } = Promise.withResolvers<string>()
     const stopOn = (signal: NodeJS.Signals) => end(signal)
     const reload = () => {
@@ -130,14 +103,13 @@ class Service {
       events.emit('agent.stopping', { reason })
       await this.#turn
       await this.#agent?.stop(AbortSignal.timeout(STOP_MS_MAX))
-      await deadLetters.close()
-      await checkpoints.close()
+      await state.close()
       events.emit('agent.stopped', { drained: true })
       return 0
     } finally {
       process.off('SIGTERM', stopOn).off('SIGINT', stopOn).off('SIGHUP', reload)
       await this.#server?.close()
-      lock.release()
+      state.release()
       events.close()
     }
   }

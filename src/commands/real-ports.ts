@@ -1,0 +1,53 @@
+// The ports of an agent that runs for real: this machine's files, clock and network, and a state directory that belongs
+// to this process alone. Shared by the commands that run one.
+import type { AgentPorts } from '../agent.ts'
+import { acquireStateLock } from '../checkpoint/lock.ts'
+import { createCheckpointStore } from '../checkpoint/store.ts'
+import type { Events } from '../core/events.ts'
+import { createDeadLetters } from '../deliver/dead-letters.ts'
+import { realClock } from '../ports/clock.ts'
+import { realGunzip } from '../ports/gunzip.ts'
+import { watchDirectories } from '../ports/hints.ts'
+import { outputTo } from '../ports/output.ts'
+import { realRandom } from '../ports/random.ts'
+import { realFileSystem } from '../ports/real-fs.ts'
+import { createHttpClient } from '../ports/real-http.ts'
+
+export interface RealPorts {
+  ports: AgentPorts
+  /** Makes the state durable; after the agent has stopped. */
+  close(): Promise<void>
+  /** Lets another process have the state directory. */
+  release(): void
+}
+
+/** Locks the state directory, which is made if it is missing, and reads the checkpoints. Throws `STATE_LOCKED` or the system's error. */
+export async function openRealPorts(stateDir: string, events: Events): Promise<RealPorts> {
+  const lock = acquireStateLock(stateDir)
+  try {
+    const common = { directory: stateDir, clock: realClock, events }
+    const checkpoints = createCheckpointStore({ ...common, fs: realFileSystem.writes })
+    await checkpoints.open()
+    const deadLetters = createDeadLetters({ ...common, fs: realFileSystem })
+    const ports: AgentPorts = {
+      fs: realFileSystem,
+      clock: realClock,
+      random: realRandom,
+      gunzip: realGunzip,
+      createHttpClient,
+      watchDirectories,
+      output: outputTo(1),
+      events,
+      checkpoints,
+      deadLetters,
+    }
+    const close = async () => {
+      await deadLetters.close()
+      await checkpoints.close()
+    }
+    return { ports, close, release: () => lock.release() }
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
