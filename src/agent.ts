@@ -135,7 +135,7 @@ export class Agent {
       for (const each of this.tailed.values()) each.lookAt = Number.NEGATIVE_INFINITY
       this.#tick()
       await promise
-      const idle = this.consumers.every((consumer) => consumer.idle)
+      const idle = this.consumers.every((consumer) => consumer.idle) && this.#inLastFiles()
       quiet = idle ? quiet + 1 : 0
       if (!idle) await this.#ports.clock.sleep(20, signal)
     }
@@ -166,6 +166,14 @@ export class Agent {
   wake(): void {
     this.#scanAt = Number.NEGATIVE_INFINITY
     this.#schedule(HINT_MS)
+  }
+
+  /** False while a reader waits for the end of a file that has a successor: it has nothing to do, but more to come. */
+  #inLastFiles(): boolean {
+    for (const { lineage, readers } of this.tailed.values()) {
+      for (const { current } of readers.values()) if (current !== null && lineage.next(current) !== null) return false
+    }
+    return true
   }
 
   #watch(): void {

@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 // The command line: picks the command, turns its result into the exit code. The only process.exit.
-import { check } from './commands/check.ts'
-import { restartUnderLimits } from './limits.ts'
+import { restartUnderConfig, restartUnderLimits } from './limits.ts'
 import { VERSION } from './version.ts'
 
 const USAGE = `Usage: taffrail COMMAND [OPTIONS]
@@ -24,11 +23,14 @@ async function main(argv: string[]): Promise<number> {
   const [command, ...args] = argv
   switch (command) {
     case 'run': {
+      await restartUnderConfig(args)
       const { run } = await import('./commands/run.ts')
-      return run(args, { ...io, prepare: (config) => restartUnderLimits(config.limits.memory) })
+      return run(args, io)
     }
-    case 'check':
+    case 'check': {
+      const { check } = await import('./commands/check.ts')
       return check(args, io)
+    }
     case 'demo': {
       const { demo } = await import('./commands/demo.ts')
       return demo(args, io)

@@ -14,6 +14,8 @@ import { Lane } from './lane.ts'
 import { PartPool } from './part.ts'
 import { type Segment, Shipment } from './shipment.ts'
 
+/** Room in a part beyond a full batch: headers, and what an encoder reserves for one more entry. */
+const PART_SLACK_BYTES = 16 * 1024
 /** One turn of the event loop fills for at most so long. */
 const TURN_MS_MAX = 8
 /** A quiet lane's limits from a refusal double again with each success. */
@@ -55,7 +57,7 @@ export class Consumer {
     this.sink = sink
     this.#deps = deps
     this.#queue = new PQueue({ concurrency: sink.concurrency })
-    this.#pool = new PartPool(2 * sink.concurrency)
+    this.#pool = new PartPool(2 * sink.concurrency, sink.batchBytesMax + PART_SLACK_BYTES)
     this.#reservationBytes = 2 * (Math.max(sink.batchBytesMax, sink.lineBytesMax) + 128 * 1024)
     this.broken = new Promise((_, reject) => {
       this.#break = reject
@@ -195,8 +197,9 @@ export class Consumer {
     const { clock } = this.#deps
     const bytesMax = Math.min(this.sink.batchBytesMax, first.bytesMax)
     let turnStartedAt = clock.monotonic()
-    this.#fillLane(shipment, first, bytesMax)
-    if (!this.sink.mayShare(first.key)) return
+    const together = this.sink.mayShare(first.key)
+    this.#fillLane(shipment, first, bytesMax, together)
+    if (!together) return
     const now = turnStartedAt
     for (const lane of this.lanes.values()) {
       if (shipment.roomBytes < 4096) return
@@ -207,12 +210,12 @@ export class Consumer {
         await clock.yield()
         turnStartedAt = clock.monotonic()
       }
-      this.#fillLane(shipment, lane, bytesMax)
+      this.#fillLane(shipment, lane, bytesMax, true)
     }
   }
 
-  #fillLane(shipment: Shipment, lane: Lane, bytesMax: number): void {
-    shipment.begin(lane, bytesMax, shipment.records + lane.recordsMax)
+  #fillLane(shipment: Shipment, lane: Lane, bytesMax: number, together: boolean): void {
+    shipment.begin(lane, bytesMax, shipment.records + lane.recordsMax, together)
     lane.backlog = false
     lane.waitingSince = null
     for (const { reader, target } of lane.members) {

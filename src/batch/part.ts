@@ -7,18 +7,35 @@ const LINES_UNIT = 2 ** 32
 
 export class Part {
   buffer: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES_MIN)
+  /** Over the same bytes as `buffer`. */
+  view = viewOf(this.buffer)
   end = 0
   /** Number of records. */
   count = 0
+  /** Bytes and lines of the files that all records together stand for. */
+  sourceBytes = 0
+  sourceLines = 0
+  readonly #usualBytes: number
   // Two numbers per record: the offset in its file, and its bytes plus LINES_UNIT times its lines.
   #records = new Float64Array(2 * RECORDS_MIN)
 
+  constructor(usualBytes: number) {
+    this.#usualBytes = usualBytes
+  }
+
   /** Makes room for `bytes` more; `buffer` may be another one afterwards. */
   reserve(bytes: number): void {
-    if (this.end + bytes <= this.buffer.length) return
-    const grown = Buffer.allocUnsafeSlow(Math.max(this.buffer.length * 2, this.end + bytes))
+    if (this.end + bytes > this.buffer.length) this.#grow(bytes)
+  }
+
+  #grow(bytes: number): void {
+    // Doubled until it is near what the largest usual shipment needs, which it then reaches exactly.
+    const doubled = this.buffer.length * 2
+    const near = doubled > this.#usualBytes / 2 && this.buffer.length < this.#usualBytes
+    const grown = Buffer.allocUnsafeSlow(Math.max(near ? this.#usualBytes : doubled, this.end + bytes))
     this.buffer.copy(grown, 0, 0, this.end)
     this.buffer = grown
+    this.view = viewOf(grown)
   }
 
   /** Notes the record that was just written. */
@@ -31,6 +48,8 @@ export class Part {
     }
     this.#records[at] = offset
     this.#records[at + 1] = sourceBytes + sourceLines * LINES_UNIT
+    this.sourceBytes += sourceBytes
+    this.sourceLines += sourceLines
   }
 
   offsetOf(record: number): number {
@@ -54,20 +73,28 @@ export class Part {
   clear(): void {
     this.end = 0
     this.count = 0
+    this.sourceBytes = 0
+    this.sourceLines = 0
   }
+}
+
+function viewOf(buffer: Buffer): DataView {
+  return new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
 }
 
 /** Parts to be used again. Holds at most `countMax`; more are left to the garbage collector. */
 export class PartPool {
   readonly #free: Part[] = []
   readonly #countMax: number
+  readonly #usualBytes: number
 
-  constructor(countMax: number) {
+  constructor(countMax: number, usualBytes: number) {
     this.#countMax = countMax
+    this.#usualBytes = usualBytes
   }
 
   take(): Part {
-    return this.#free.pop() ?? new Part()
+    return this.#free.pop() ?? new Part(this.#usualBytes)
   }
 
   give(part: Part): void {

@@ -23,15 +23,17 @@ export class Shipment implements EntryWriter {
   readonly segments: Segment[] = []
   readonly #sink: Sink
   readonly #pool: PartPool
+  readonly #separate: boolean
   #bytesMax = 0
+  #together = true
   #recordsMax = Number.POSITIVE_INFINITY
   #encoder: EntryEncoder | null = null
   #segment: Segment | null = null
-  #share: Segment['shares'][number] | null = null
 
   constructor(sink: Sink, pool: PartPool) {
     this.#sink = sink
     this.#pool = pool
+    this.#separate = sink.separateStreams
     this.parts = [pool.take(), pool.take()]
   }
 
@@ -44,11 +46,20 @@ export class Shipment implements EntryWriter {
   }
 
   get roomBytes(): number {
-    return Math.max(0, this.#bytesMax - this.bytes)
+    return Math.max(0, this.#bytesMax - Math.max(this.#filled(0), this.#filled(1)))
   }
 
-  /** Opens a lane's segment; the shipment as a whole takes at most so many bytes and records. */
-  begin(lane: Lane, bytesMax: number, recordsMax: number): void {
+  /** What counts against the limit: all that shares a request with the stream. */
+  #filled(stream: number): number {
+    return this.#together ? this.parts[0].end + this.parts[1].end : this.parts[stream as 0 | 1].end
+  }
+
+  /**
+   * Opens a lane's segment. A request takes at most so many bytes, and the shipment so many records; `together`: both
+   * parts go in one request.
+   */
+  begin(lane: Lane, bytesMax: number, recordsMax: number, together: boolean): void {
+    this.#together = together || !this.#separate
     this.#bytesMax = bytesMax
     this.#recordsMax = recordsMax
     const [out, err] = this.parts
@@ -64,13 +75,17 @@ export class Shipment implements EntryWriter {
 
   /** What follows comes from this reader, encoded so. */
   from(reader: Reader, encoder: EntryEncoder): void {
+    this.#closeShare()
     this.#encoder = encoder
-    this.#share = { reader, bytes: [0, 0], lines: [0, 0] }
-    this.#segment?.shares.push(this.#share)
+    const [out, err] = this.parts
+    const bytes: [number, number] = [-out.sourceBytes, -err.sourceBytes]
+    const lines: [number, number] = [-out.sourceLines, -err.sourceLines]
+    this.#segment?.shares.push({ reader, bytes, lines })
   }
 
-  /** Closes the segment and returns it, or null when nothing was written. */
+  /** Closes the segment and returns it. */
   end(): Segment {
+    this.#closeShare()
     const segment = this.#segment as Segment
     for (const [stream, part] of this.parts.entries() as ArrayIterator<[0 | 1, Part]>) {
       segment.ends[stream] = part.end
@@ -83,26 +98,32 @@ export class Shipment implements EntryWriter {
   }
 
   fits(entry: Entry, messageBytes: number): boolean {
-    if (this.records === 0) return true
-    if (this.records >= this.#recordsMax) return false
-    return this.bytes + (this.#encoder as EntryEncoder).sizeMax(entry, messageBytes) <= this.#bytesMax
+    const records = this.parts[0].count + this.parts[1].count
+    if (records === 0) return true
+    if (records >= this.#recordsMax) return false
+    return this.#filled(entry.stream) + (this.#encoder as EntryEncoder).sizeMax(entry, messageBytes) <= this.#bytesMax
   }
 
   write(entry: Entry): void {
-    const stream = this.#sink.separateStreams ? (entry.stream as 0 | 1) : 0
+    const stream = this.#separate ? (entry.stream as 0 | 1) : 0
     const part = this.parts[stream]
     const segment = this.#segment as Segment
-    const encoder = this.#encoder as EntryEncoder
     if (part.count === segment.firstRecords[stream]) this.#sink.beginSegment(part, segment.lane.key, stream)
-    part.reserve(encoder.sizeMax(entry, entry.messageEnd - entry.messageStart))
-    encoder.write(part, entry)
+    ;(this.#encoder as EntryEncoder).write(part, entry)
     part.note(entry.offset, entry.sourceBytes, entry.sourceLines)
-    const share = this.#share as Segment['shares'][number]
-    share.bytes[stream] += entry.sourceBytes
-    share.lines[stream] += entry.sourceLines
   }
 
   release(): void {
     for (const part of this.parts) this.#pool.give(part)
+  }
+
+  /** A share began with the negated sums of the parts; now it gets the difference. */
+  #closeShare(): void {
+    const share = this.#segment?.shares.at(-1)
+    if (share === undefined) return
+    for (const [stream, part] of this.parts.entries() as ArrayIterator<[0 | 1, Part]>) {
+      share.bytes[stream] += part.sourceBytes
+      share.lines[stream] += part.sourceLines
+    }
   }
 }

@@ -9,7 +9,7 @@ import type { LineageInfo } from '../discover/lineage-info.ts'
 export interface EntryEncoder {
   /** Upper bound of the encoded size of an entry with a message of `messageBytes`. */
   sizeMax(entry: Entry, messageBytes: number): number
-  /** Appends the entry to the part, which has room for `sizeMax` of it. */
+  /** Appends the entry to the part, reserving the room itself. */
   write(part: Part, entry: Entry): void
 }
 

@@ -251,7 +251,7 @@ export class Conversation {
     const { buffer } = part
     const entry = this.#stretch.entry(index)
     const line = buffer.subarray(entry.lineStart, entry.lineEnd)
-    const metadata: Labels = readMetadata(buffer, entry.metadataStart, entry.end)
+    const metadata: Labels = readMetadata(buffer, entry.metadataStart, entry.metadataEnd)
     return {
       at: new Date(this.#deps.clock.now()).toISOString(),
       sink: this.#deps.sink,

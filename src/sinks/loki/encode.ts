@@ -6,7 +6,7 @@ import type { Labels } from '../../core/labels.ts'
 import { withMarks } from '../../core/marks.ts'
 import type { EntryEncoder } from '../sink.ts'
 import type { LokiLane } from './stream.ts'
-import { ENTRY_OVERHEAD_BYTES, encodeMetadata, writeEntry } from './wire.ts'
+import { ENTRY_OVERHEAD_BYTES, encodeMetadata, type Metadata, writeEntry } from './wire.ts'
 
 /** Bytes that the metadata of a marked entry may add. */
 const MARKS_BYTES_MAX = 512
@@ -14,7 +14,7 @@ const MARKS_BYTES_MAX = 512
 export class LokiEntryEncoder implements EntryEncoder {
   readonly #lane: LokiLane
   readonly #pairs: Labels
-  readonly #metadata: Buffer
+  readonly #metadata: Metadata
 
   constructor(lane: LokiLane, metadata: Labels) {
     this.#lane = lane
@@ -33,6 +33,7 @@ export class LokiEntryEncoder implements EntryEncoder {
     const stream = this.#lane.streams[entry.stream as 0 | 1]
     if (entry.seconds < stream.pendingOldest) stream.pendingOldest = entry.seconds
     if (entry.seconds > stream.pendingNewest) stream.pendingNewest = entry.seconds
+    part.reserve(this.sizeMax(entry, entry.messageEnd - entry.messageStart))
     writeEntry(part, entry.seconds, entry.nanos, entry.buffer, entry.messageStart, entry.messageEnd, metadata)
   }
 }

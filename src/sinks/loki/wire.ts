@@ -11,7 +11,7 @@ import type { Labels } from '../../core/labels.ts'
 /** Tag and length of a stream message; the length is a varint of four bytes, padded, because it is filled in last. */
 export const STREAM_PREFIX_BYTES = 5
 /** All of an entry but its line and its metadata, at most. */
-export const ENTRY_OVERHEAD_BYTES = 40
+export const ENTRY_OVERHEAD_BYTES = 48
 
 /** `{a="b", c="d"}` with names in order; values are quoted as Go does. */
 export function labelSet(labels: Labels): string {
@@ -34,15 +34,18 @@ export function streamHeader(labels: Labels): Buffer {
 
 /** Fills in the length of the stream message in buffer[start, end), header included. */
 export function closeStream(buffer: Buffer, start: number, end: number): void {
-  const length = end - start - STREAM_PREFIX_BYTES
-  buffer[start + 1] = (length & 0x7f) | 0x80
-  buffer[start + 2] = ((length >>> 7) & 0x7f) | 0x80
-  buffer[start + 3] = ((length >>> 14) & 0x7f) | 0x80
-  buffer[start + 4] = (length >>> 21) & 0x7f
+  writePadded(buffer, start + 1, end - start - STREAM_PREFIX_BYTES, STREAM_PREFIX_BYTES - 1)
 }
 
-/** Structured metadata as it stands at the end of an entry. */
-export function encodeMetadata(pairs: Labels): Buffer {
+/** Structured metadata as it stands in an entry: bytes in little-endian words, the last one filled up with zeros. */
+export interface Metadata {
+  words: Int32Array
+  /** In bytes. */
+  length: number
+}
+
+/** Encodes structured metadata. */
+export function encodeMetadata(pairs: Labels): Metadata {
   const parts: Buffer[] = []
   for (const [name, value] of Object.entries(pairs)) {
     const nameBytes = Buffer.from(name)
@@ -60,10 +63,25 @@ export function encodeMetadata(pairs: Labels): Buffer {
     valueBytes.copy(pair, at)
     parts.push(pair)
   }
-  return Buffer.concat(parts)
+  const bytes = Buffer.concat(parts)
+  const words = new Int32Array(Math.ceil(bytes.length / 4))
+  for (const [i, byte] of bytes.entries()) words[i >> 2] = words[i >> 2]! | (byte << (8 * (i & 3)))
+  return { words, length: bytes.length }
 }
 
-/** Appends an entry with the line source[start, end). The part must have room for it. */
+// An entry as it is laid out here: tag and length, metadata, timestamp, line. The order of fields is free on the wire;
+// with all that is constant in one stretch snappy is 4 % faster and its output 2 % smaller than in the order of the file.
+const TIMESTAMP_BYTES = 12
+/** From the timestamp's tag to the line. */
+const PREFIX_BYTES = 17
+/** Below this a length takes two bytes of varint. */
+const SHORT = 0x4000
+
+/**
+ * Appends an entry with the line source[start, end). The part must have room for it. Everything before the line is
+ * written in words, with varints of fixed length (padded where the value is small, as the wire format allows): seconds
+ * and nanos in five bytes, lengths in two, or in four for the few long lines.
+ */
 export function writeEntry(
   part: Part,
   seconds: number,
@@ -71,29 +89,72 @@ export function writeEntry(
   source: Buffer,
   start: number,
   end: number,
-  metadata: Buffer,
+  metadata: Metadata,
 ): void {
-  const b = part.buffer
+  const { view } = part
   let at = part.end
   const lineBytes = end - start
-  const timeBytes = 1 + varintBytes(seconds) + (nanos === 0 ? 0 : 1 + varintBytes(nanos))
-  const length = 2 + timeBytes + 1 + varintBytes(lineBytes) + lineBytes + metadata.length
-  b[at++] = 0x12
-  at = writeVarint(b, at, length)
-  b[at++] = 0x0a
-  b[at++] = timeBytes
-  b[at++] = 0x08
-  at = writeVarint(b, at, seconds)
-  if (nanos !== 0) {
-    b[at++] = 0x10
-    at = writeVarint(b, at, nanos)
+  const length = PREFIX_BYTES + lineBytes + metadata.length
+  if (length >= SHORT) at = writeLongPrefix(part, seconds, nanos, lineBytes, metadata)
+  else {
+    view.setInt32(at, 0x12 | (septet(length, 0) << 8) | ((length >>> 7) << 16), true)
+    at += 3
+    // A call of copy costs more than these few words.
+    const { words } = metadata
+    for (let i = 0; i < words.length; i++) view.setInt32(at + 4 * i, words[i] as number, true)
+    at += metadata.length
+    view.setInt32(at, 0x08_00_0a | (TIMESTAMP_BYTES << 8) | (septet(seconds, 0) << 24), true)
+    view.setInt32(
+      at + 4,
+      septet(seconds, 7) | (septet(seconds, 14) << 8) | (septet(seconds, 21) << 16) | (top(seconds) << 24),
+      true,
+    )
+    view.setInt32(at + 8, 0x10 | (septet(nanos, 0) << 8) | (septet(nanos, 7) << 16) | (septet(nanos, 14) << 24), true)
+    view.setInt32(at + 12, 0x12_00_00 | septet(nanos, 21) | ((nanos >>> 28) << 8) | (septet(lineBytes, 0) << 24), true)
+    part.buffer[at + 16] = lineBytes >>> 7
+    at += PREFIX_BYTES
   }
+  source.copy(part.buffer, at, start, end)
+  part.end = at + lineBytes
+}
+
+/** Seven bits of a value from `shift` on, with the bit that says that more follow. */
+function septet(value: number, shift: number): number {
+  return ((value >>> shift) & 0x7f) | 0x80
+}
+
+/** Bits 28 to 34 of a value below 2^35. */
+function top(value: number): number {
+  return value < 0x8000_0000 ? value >>> 28 : Math.floor(value / 0x1000_0000)
+}
+
+/** All before the line of an entry whose length takes more than two bytes; returns where the line begins. */
+function writeLongPrefix(part: Part, seconds: number, nanos: number, lineBytes: number, metadata: Metadata): number {
+  const b = part.buffer
+  let at = part.end
   b[at++] = 0x12
-  at = writeVarint(b, at, lineBytes)
-  source.copy(b, at, start, end)
-  at += lineBytes
-  if (metadata.length > 0) at += metadata.copy(b, at)
-  part.end = at
+  at = writePadded(b, at, 2 + TIMESTAMP_BYTES + 5 + lineBytes + metadata.length, 4)
+  for (let i = 0; i < metadata.words.length; i++) part.view.setInt32(at + 4 * i, metadata.words[i] as number, true)
+  at += metadata.length
+  b[at++] = 0x0a
+  b[at++] = TIMESTAMP_BYTES
+  b[at++] = 0x08
+  at = writePadded(b, at, seconds, 5)
+  b[at++] = 0x10
+  at = writePadded(b, at, nanos, 5)
+  b[at++] = 0x12
+  return writePadded(b, at, lineBytes, 4)
+}
+
+/** Writes a varint of exactly `bytes` bytes, which may be more than it needs; returns where it ends. */
+function writePadded(b: Buffer, start: number, value: number, bytes: number): number {
+  let rest = value
+  for (let i = 0; i < bytes - 1; i++) {
+    b[start + i] = (rest % 128) | 0x80
+    rest = Math.floor(rest / 128)
+  }
+  b[start + bytes - 1] = rest
+  return start + bytes
 }
 
 /** One entry as `readEntry` finds it; offsets are into the buffer. */
@@ -106,29 +167,30 @@ export interface WireEntry {
   lineStart: number
   lineEnd: number
   metadataStart: number
+  metadataEnd: number
 }
 
 /** Reads the entry at `start`, as `writeEntry` wrote it. */
 export function readEntry(b: Buffer, start: number, entry: WireEntry): void {
-  let at = start + 1
-  const length = readVarint(b, at)
-  at = varintEnd
+  const length = readVarint(b, start + 1)
+  let at = varintEnd
   entry.start = start
   entry.end = at + length
-  const timeEnd = at + 2 + (b[at + 1] as number)
-  at += 3
-  entry.seconds = readVarint(b, at)
-  at = varintEnd
-  entry.nanos = at < timeEnd ? readVarint(b, at + 1) : 0
-  at = timeEnd + 1
-  const lineBytes = readVarint(b, at)
+  entry.metadataStart = at
+  while (b[at] === 0x1a) {
+    const pairBytes = readVarint(b, at + 1)
+    at = varintEnd + pairBytes
+  }
+  entry.metadataEnd = at
+  entry.seconds = readVarint(b, at + 3)
+  entry.nanos = readVarint(b, varintEnd + 1)
+  const lineBytes = readVarint(b, varintEnd + 1)
   entry.lineStart = varintEnd
   entry.lineEnd = varintEnd + lineBytes
-  entry.metadataStart = entry.lineEnd
 }
 
 export function newWireEntry(): WireEntry {
-  return { start: 0, end: 0, seconds: 0, nanos: 0, lineStart: 0, lineEnd: 0, metadataStart: 0 }
+  return { start: 0, end: 0, seconds: 0, nanos: 0, lineStart: 0, lineEnd: 0, metadataStart: 0, metadataEnd: 0 }
 }
 
 /** The metadata pairs in b[start, end). */

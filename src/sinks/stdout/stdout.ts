@@ -85,6 +85,7 @@ export class StdoutSink implements Sink {
 const rawEncoder: EntryEncoder = {
   sizeMax: (_entry, messageBytes) => messageBytes + 1,
   write(part, entry) {
+    part.reserve(entry.messageEnd - entry.messageStart + 1)
     part.end += entry.buffer.copy(part.buffer, part.end, entry.messageStart, entry.messageEnd)
     part.buffer[part.end++] = 10
   },
