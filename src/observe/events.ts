@@ -1,0 +1,215 @@
+// From events to the log and the counters: one table with an entry for every event, so that none is forgotten. What
+// repeats for the same subject is throttled (log.ts); the counters see every event. No string in a line is longer than
+// `textCharsMax`, since some come from a sink's answer or an audited name.
+import { errorCode, errorMessage } from '../core/errors.ts'
+import type { AgentEvents, EventName, Events } from '../core/events.ts'
+import type { Clock } from '../ports/clock.ts'
+import { type Log, throttle } from './log.ts'
+
+const textCharsMax = 1000
+
+/** Totals since start of what only events tell; everything else is in the status. */
+export interface EventCounters {
+  events: Record<EventName, number>
+  /** Lines by the mark that the parser gave them. */
+  markedLines: Map<string, number>
+  /** Records sent to a stream's `late` twin, by sink. */
+  lateRecords: Map<string, number>
+}
+
+interface Entry<Detail> {
+  level: 'debug' | 'info' | 'warn' | 'error'
+  /** What repeats are counted together; few values, since the lanes of a sink fail together. */
+  subject(detail: Detail): string
+  /** What happened and where, in a sentence without its period. */
+  message(detail: Detail): string
+  count?(counters: EventCounters, detail: Detail): void
+}
+
+const table: { [Name in EventName]: Entry<AgentEvents[Name]> } = {
+  'file.refused': {
+    level: 'warn',
+    subject: (d) => d.path,
+    message: (d) => `${d.path} is not read: ${d.reason} (source ${d.source})`,
+  },
+  'file.error': {
+    level: 'warn',
+    subject: (d) => `${d.operation} ${d.path}`,
+    message: (d) => `${d.operation} of ${d.path} failed and is tried again: ${errorMessage(d.error)}`,
+  },
+  'file.opened': {
+    level: 'debug',
+    subject: (d) => `${d.sink} ${d.path}`,
+    message: (d) => `${d.path} is read from byte ${d.offset} for sink ${d.sink}${d.resumed ? ', as checkpointed' : ''}`,
+  },
+  'file.rotated': {
+    level: 'debug',
+    subject: (d) => d.lineage,
+    message: (d) => `${d.path} was rotated: another file has its name now`,
+  },
+  'file.truncated': {
+    level: 'info',
+    subject: (d) => d.path,
+    message: (d) => `${d.path} was truncated from ${d.fromBytes} to ${d.toBytes} bytes and is read from its start`,
+  },
+  'lineage.gone': {
+    level: 'debug',
+    subject: (d) => d.lineage,
+    message: (d) => `${d.lineage} has no files left and is forgotten`,
+  },
+  'bytes.lost': {
+    level: 'error',
+    subject: (d) => `${d.sink} ${d.lineage} ${d.cause}`,
+    message: (d) =>
+      `bytes ${d.fromOffset} to ${d.toOffset ?? 'an unknown end'} of ${d.path} were lost to sink ${d.sink}: ${d.cause}`,
+  },
+  'bytes.skipped': {
+    level: 'info',
+    subject: (d) => `${d.sink} ${d.rule}`,
+    message: (d) => `${d.bytes} bytes in ${d.lines} lines of ${d.path} were skipped for sink ${d.sink}: rule ${d.rule}`,
+  },
+  'lines.marked': {
+    level: 'info',
+    subject: (d) => `${d.mark} ${d.path}`,
+    message: (d) => `${d.lines} lines of ${d.path} were marked ${d.mark}`,
+    count: (counters, d) => add(counters.markedLines, d.mark, d.lines),
+  },
+  'sink.retry': {
+    level: 'warn',
+    subject: (d) => `${d.sink} ${d.code}`,
+    message: (d) =>
+      `sink ${d.sink}: ${d.status === 0 ? d.code : `status ${d.status}`}: ${d.message}; repeat ${d.attempt} of lane ${d.lane} in ${seconds(d.delayMs)}`,
+  },
+  'sink.halted': {
+    level: 'error',
+    subject: (d) => `${d.sink} ${d.status}`,
+    message: (d) =>
+      `sink ${d.sink} needs an operator: status ${d.status}: ${d.message}; nothing is lost, next try in ${seconds(d.delayMs)}`,
+  },
+  'sink.recovered': {
+    level: 'info',
+    subject: (d) => d.sink,
+    message: (d) => `sink ${d.sink} takes records again: lane ${d.lane}, after ${d.attempts} attempts`,
+  },
+  'sink.split': {
+    level: 'info',
+    subject: (d) => `${d.sink} ${d.reason}`,
+    message: (d) => `sink ${d.sink}: a batch of ${d.records} records in lane ${d.lane} was split: ${d.reason}`,
+  },
+  'records.deadLettered': {
+    level: 'warn',
+    subject: (d) => `${d.sink} ${d.reason}`,
+    message: (d) =>
+      `sink ${d.sink} refused ${d.records} records (${d.bytes} bytes) of lane ${d.lane}, which are dead letters now: ${d.reason}: ${d.message}`,
+  },
+  'records.late': {
+    level: 'info',
+    subject: (d) => d.sink,
+    message: (d) =>
+      `sink ${d.sink}: ${d.records} records of lane ${d.lane} came too late for it and went to its late stream`,
+    count: (counters, d) => add(counters.lateRecords, d.sink, d.records),
+  },
+  'checkpoint.failed': {
+    level: 'error',
+    subject: (d) => d.path,
+    message: (d) =>
+      `checkpoints cannot be written to ${d.path}: ${errorMessage(d.error)}; a restart would repeat records`,
+  },
+  'checkpoint.recovered': {
+    level: 'info',
+    subject: (d) => d.path,
+    message: (d) => `checkpoints are written to ${d.path} again`,
+  },
+  'checkpoint.damaged': {
+    level: 'error',
+    subject: (d) => d.path,
+    message: (d) =>
+      `${d.path} is damaged at byte ${d.atByte}: ${d.detail}; ${d.recordsKept} records before it are used` +
+      (d.movedTo === null ? '' : `, the file was moved to ${d.movedTo}`),
+  },
+  'deadLetters.failed': {
+    level: 'error',
+    subject: (d) => d.path,
+    message: (d) => `dead letters cannot be written to ${d.path}: ${errorMessage(d.error)}; their lanes wait`,
+  },
+  'config.reloaded': {
+    level: 'info',
+    subject: (d) => d.path,
+    message: (d) => `the configuration ${d.path} was loaded again`,
+  },
+  'config.rejected': {
+    level: 'error',
+    subject: (d) => d.path,
+    message: (d) => `the configuration ${d.path} was not taken, the one before stays: ${d.errors.join('; ')}`,
+  },
+  'agent.started': {
+    level: 'info',
+    subject: () => '',
+    message: (d) => `taffrail ${d.version} started on node ${d.node}: ${d.sources} sources, ${d.sinks} sinks`,
+  },
+  'agent.stopping': { level: 'info', subject: () => '', message: (d) => `stopping: ${d.reason}` },
+  'agent.stopped': {
+    level: 'info',
+    subject: () => '',
+    message: (d) => (d.drained ? 'stopped, everything is delivered' : 'stopped, the rest is read at the next start'),
+  },
+  'hints.failed': {
+    level: 'warn',
+    subject: (d) => d.path,
+    message: (d) => `changes in ${d.path} are not notified, only found by rescans: ${errorMessage(d.error)}`,
+  },
+}
+
+/** Counters at zero, with every event in place: a series that starts at 0 shows its first increase. */
+export function createCounters(): EventCounters {
+  const events = Object.fromEntries(Object.keys(table).map((name) => [name, 0]))
+  return { events: events as Record<EventName, number>, markedLines: new Map(), lateRecords: new Map() }
+}
+
+/**
+ * The real `Events`. A line has `event`, the detail's own fields (an error as `code` and `error`), `suppressed` and
+ * `latestAt` when it was held back and stands for others, and a sentence in `msg`.
+ *
+ * @returns with `close`, which writes what is still held back; call it last, before the process ends.
+ */
+export function createEvents(log: Log, counters: EventCounters, clock: Clock): Events & { close(): void } {
+  const lines = throttle(clock)
+  return {
+    emit(name, detail) {
+      const entry = table[name]
+      counters.events[name]++
+      entry.count?.(counters, detail)
+      if (!log.isLevelEnabled(entry.level)) return
+      const at = clock.now()
+      lines.say(name, entry.subject(detail), (suppressed) => {
+        const held = suppressed === 0 ? {} : { suppressed, latestAt: new Date(at).toISOString() }
+        log[entry.level]({ event: name, ...fields(detail), ...held }, cut(entry.message(detail)))
+      })
+    },
+    close: lines.close,
+  }
+}
+
+function fields(detail: object): Record<string, unknown> {
+  const result: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(detail)) {
+    if (key !== 'error') result[key] = typeof value === 'string' ? cut(value) : value
+    else {
+      result.code = errorCode(value)
+      result.error = cut(errorMessage(value))
+    }
+  }
+  return result
+}
+
+function cut(text: string): string {
+  return text.length <= textCharsMax ? text : `${text.slice(0, textCharsMax)}…`
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`
+}
+
+function add(totals: Map<string, number>, key: string, value: number): void {
+  totals.set(key, (totals.get(key) ?? 0) + value)
+}

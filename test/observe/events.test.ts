@@ -1,0 +1,169 @@
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import type { AgentEvents, EventName } from '../../src/core/events.ts'
+import { createCounters, createEvents } from '../../src/observe/events.ts'
+import { createLog, type LogLevel } from '../../src/observe/log.ts'
+import { fakeClock } from './fake-clock.ts'
+
+const error = Object.assign(new Error("EACCES: permission denied, open '/logs/a.log'"), { code: 'EACCES' })
+const file = { source: 'containers', path: '/logs/a.log' }
+const send = { sink: 'loki', lane: 'tenant-a' }
+
+/** Each event once, with what its line must name. */
+const samples: { [Name in EventName]: [detail: AgentEvents[Name], level: string, ...named: string[]] } = {
+  'file.refused': [{ ...file, reason: 'a FIFO' }, 'warn', '/logs/a.log', 'a FIFO'],
+  'file.error': [{ ...file, operation: 'open', error }, 'warn', '/logs/a.log', 'open', 'permission denied'],
+  'file.opened': [
+    { ...file, lineage: 'l', sink: 'loki', offset: 42, resumed: true },
+    'debug',
+    '/logs/a.log',
+    '42',
+    'checkpointed',
+  ],
+  'file.rotated': [{ ...file, lineage: 'l' }, 'debug', '/logs/a.log'],
+  'file.truncated': [{ ...file, lineage: 'l', fromBytes: 900, toBytes: 3 }, 'info', '/logs/a.log', '900', '3'],
+  'lineage.gone': [{ source: 'containers', lineage: 'shop/a/b' }, 'debug', 'shop/a/b'],
+  'bytes.lost': [
+    { sink: 'loki', path: '/logs/a.log', lineage: 'l', fromOffset: 10, toOffset: null, cause: 'hold limit' },
+    'error',
+    'loki',
+    '/logs/a.log',
+    '10',
+    'unknown end',
+    'hold limit',
+  ],
+  'bytes.skipped': [
+    { sink: 'loki', path: '/logs/a.log', lineage: 'l', bytes: 77, lines: 7, rule: 'startAgeMax' },
+    'info',
+    '77',
+    '7 lines',
+    '/logs/a.log',
+    'startAgeMax',
+  ],
+  'lines.marked': [{ ...file, mark: 'not_cri', lines: 9 }, 'info', '9', '/logs/a.log', 'not_cri'],
+  'sink.retry': [
+    { ...send, status: 429, code: '429', message: 'ingestion rate limit', attempt: 3, delayMs: 1500 },
+    'warn',
+    'loki',
+    '429',
+    'ingestion rate limit',
+    'tenant-a',
+    '1.5 s',
+  ],
+  'sink.halted': [
+    { sink: 'loki', status: 401, message: 'no org id', delayMs: 60_000 },
+    'error',
+    'loki',
+    '401',
+    'no org id',
+  ],
+  'sink.recovered': [{ ...send, attempts: 12 }, 'info', 'loki', 'tenant-a', '12'],
+  'sink.split': [{ ...send, reason: 'too_large', records: 100 }, 'info', 'loki', '100', 'too_large'],
+  'records.deadLettered': [
+    { ...send, reason: 'too_old', records: 4, bytes: 400, message: 'entry too far behind' },
+    'warn',
+    'loki',
+    '4 records',
+    'too_old',
+    'entry too far behind',
+  ],
+  'records.late': [{ ...send, records: 8 }, 'info', 'loki', '8'],
+  'checkpoint.failed': [{ path: '/state/checkpoints', error }, 'error', '/state/checkpoints', 'permission denied'],
+  'checkpoint.recovered': [{ path: '/state/checkpoints' }, 'info', '/state/checkpoints'],
+  'checkpoint.damaged': [
+    { path: '/state/checkpoints', recordsKept: 5, atByte: 321, detail: 'bad sum', movedTo: '/state/damaged' },
+    'error',
+    '/state/checkpoints',
+    '321',
+    'bad sum',
+    '5',
+    '/state/damaged',
+  ],
+  'deadLetters.failed': [{ path: '/state/dead', error }, 'error', '/state/dead', 'permission denied'],
+  'config.reloaded': [{ path: '/etc/taffrail.yaml' }, 'info', '/etc/taffrail.yaml'],
+  'config.rejected': [{ path: '/etc/taffrail.yaml', errors: ['line 3', 'line 9'] }, 'error', 'line 3; line 9'],
+  'agent.started': [{ version: '1.2.3', node: 'n1', sources: 2, sinks: 1 }, 'info', '1.2.3', 'n1'],
+  'agent.stopping': [{ reason: 'SIGTERM' }, 'info', 'SIGTERM'],
+  'agent.stopped': [{ drained: false }, 'info', 'next start'],
+  'hints.failed': [{ path: '/logs', error }, 'warn', '/logs', 'permission denied'],
+}
+
+function setUp(level: LogLevel = 'debug') {
+  const clock = fakeClock()
+  const lines: Record<string, unknown>[] = []
+  const counters = createCounters()
+  const log = createLog({ level, destination: { write: (line: string) => lines.push(JSON.parse(line)) } })
+  return { clock, lines, counters, events: createEvents(log, counters, clock) }
+}
+
+t.test('every event that the rooms may emit has its counter and its line', async (t) => {
+  const source = readFileSync(new URL('../../src/core/events.ts', import.meta.url), 'utf8')
+  const names = [...source.matchAll(/^ {2}'(\w+\.\w+)': \{/gm)].map(([, name]) => name!)
+  t.ok(names.length > 20)
+  t.same(Object.keys(createCounters().events).sort(), names.sort())
+  t.same(Object.keys(samples).sort(), names)
+
+  for (const name of names as EventName[]) {
+    const { lines, counters, events } = setUp()
+    const [detail, level, ...named] = samples[name]
+    events.emit(name, detail)
+    t.equal(counters.events[name], 1, name)
+    t.match(lines, [{ level, event: name, msg: String }], name)
+    t.equal(lines.length, 1, name)
+    for (const word of named) t.ok(String(lines[0]!.msg).includes(word), `${name}: ${lines[0]!.msg} names ${word}`)
+    for (const [key, value] of Object.entries(detail))
+      if (key !== 'error') t.same(lines[0]![key], value, `${name} ${key}`)
+  }
+})
+
+t.test('an error becomes its code and its message', async (t) => {
+  const { lines, events } = setUp()
+  events.emit('file.error', { ...file, operation: 'open', error })
+  t.match(lines[0], { code: 'EACCES', error: error.message })
+  events.emit('hints.failed', { path: '/logs', error: 'a thrown string' })
+  t.match(lines[1], { code: 'UNKNOWN', error: 'a thrown string' })
+})
+
+t.test('counters see every event, the log one line a minute', async (t) => {
+  const { clock, lines, counters, events } = setUp()
+  const retry = { ...send, status: 503, code: '503', message: 'unavailable', attempt: 1, delayMs: 500 }
+  for (let attempt = 1; attempt <= 50; attempt++) {
+    clock.advance(1000)
+    events.emit('sink.retry', { ...retry, lane: `lane-${attempt}`, attempt })
+  }
+  t.equal(lines.length, 1, 'the lanes of a sink fail together')
+  const latestAt = new Date(clock.now()).toISOString()
+  clock.advance(60_000)
+  t.equal(lines.length, 2)
+  t.match(lines[1], { attempt: 50, suppressed: 49, latestAt })
+  t.equal(counters.events['sink.retry'], 50)
+})
+
+t.test('close writes what was held back', async (t) => {
+  const { lines, events } = setUp()
+  for (let i = 0; i < 3; i++) events.emit('bytes.lost', samples['bytes.lost'][0])
+  t.equal(lines.length, 1)
+  events.close()
+  t.match(lines[1], { event: 'bytes.lost', suppressed: 2 })
+})
+
+t.test('marked lines and late records are summed', async (t) => {
+  const { counters, events } = setUp('silent')
+  events.emit('lines.marked', { ...file, mark: 'not_cri', lines: 9 })
+  events.emit('lines.marked', { ...file, mark: 'not_cri', lines: 2 })
+  events.emit('records.late', { ...send, records: 8 })
+  t.same([...counters.markedLines], [['not_cri', 11]])
+  t.same([...counters.lateRecords], [['loki', 8]])
+})
+
+t.test('below the level of the log nothing is held back and everything counted', async (t) => {
+  const { clock, lines, counters, events } = setUp('error')
+  for (let i = 0; i < 3; i++) events.emit('file.rotated', { ...file, lineage: 'l' })
+  t.same([lines.length, clock.scheduled(), counters.events['file.rotated']], [0, 0, 3])
+})
+
+t.test("a sink's endless answer does not become an endless line", async (t) => {
+  const { lines, events } = setUp()
+  events.emit('sink.halted', { sink: 'loki', status: 403, message: 'x'.repeat(1e6), delayMs: 1 })
+  t.ok(JSON.stringify(lines[0]).length < 3000)
+})
