@@ -1,0 +1,282 @@
+// Every metric but the one histogram: its name, its labels, and how its values follow from a snapshot. Names follow
+// Prometheus' conventions (unit and `_total` last). No label names a pod, a file or a path: what is per lineage is shown
+// as the worst ten and the sum, so that the number of series depends on the configuration and not on the node's load.
+import type { Amount } from '../core/ledger.ts'
+import type { AgentStatus, SinkStatus } from '../core/status.ts'
+import type { EventCounters } from './events.ts'
+import type { ProcessStatus } from './process.ts'
+
+/** All that one scrape is computed from. */
+export interface Snapshot {
+  status: AgentStatus
+  counters: EventCounters
+  process: ProcessStatus
+  loopDelay: { p99: number; max: number } | null
+}
+
+export type Sample = [labels: Record<string, string>, value: number]
+
+export interface Definition {
+  type: 'counter' | 'gauge'
+  name: string
+  help: string
+  labels: string[]
+  /** Values by labels; what it leaves out is not shown. */
+  samples(snapshot: Snapshot): Iterable<Sample>
+}
+
+const worstRanks = 10
+
+export const definitions: Definition[] = [
+  // The account of a sink: read = acked + skipped + dropped + dead lettered + in flight.
+  ...amount('counter', 'read', 'read from files', (sink) => sink.read),
+  ...amount('counter', 'acked', 'acknowledged by the sink', (sink) => sink.acked),
+  ...amount('gauge', 'in_flight', 'read and not yet acknowledged or settled otherwise', (sink) => sink.inFlight),
+  ...amounts('skipped', 'rule', 'left out by a rule', (sink) => sink.skipped),
+  ...amounts('dropped', 'reason', 'discarded by the agent', (sink) => sink.dropped),
+  ...amounts(
+    'dead_lettered',
+    'reason',
+    'refused by the sink and written to the dead letters',
+    (sink) => sink.deadLettered,
+  ),
+  counter('lost_bytes_total', 'Bytes that vanished before they were read.', ['sink', 'cause'], ({ status }) =>
+    perKey(status, 'cause', (sink) => sink.lost, 'bytes'),
+  ),
+
+  // How far behind a sink is.
+  perSink('gauge', 'lag_bytes', 'Unread and unacknowledged bytes, the sum over all files.', (sink) => sink.lagBytes),
+  gauge(
+    'lineage_lag_bytes',
+    'Unread and unacknowledged bytes of the ten lineages with the most.',
+    ['sink', 'rank'],
+    (s) => worst(s.status, 'lagBytes'),
+  ),
+  gauge(
+    'lineage_lag_seconds',
+    'Age of the oldest unread or unacknowledged byte of the ten lineages with the oldest.',
+    ['sink', 'rank'],
+    (s) => worst(s.status, 'lagSeconds'),
+  ),
+  perSink(
+    'gauge',
+    'oldest_unacked_seconds',
+    'Age of the oldest line that is not acknowledged; 0 when there is none.',
+    (sink) => sink.oldestUnackedSeconds,
+  ),
+  gauge(
+    'last_ack_timestamp_seconds',
+    'When the sink last acknowledged something; absent before the first time.',
+    ['sink'],
+    (s) =>
+      s.status.sinks.flatMap(({ name: sink, lastAckAt }): Sample[] =>
+        lastAckAt === null ? [] : [[{ sink }, lastAckAt / 1000]],
+      ),
+  ),
+
+  // Requests.
+  gauge('sink_state', '1 for the state that the sink is in.', ['sink', 'state'], (s) =>
+    s.status.sinks.flatMap(({ name: sink, state: current }) =>
+      ['ok', 'retrying', 'halted'].map((state): Sample => [{ sink, state }, Number(state === current)]),
+    ),
+  ),
+  counter('requests_total', 'Answers by status code, `error` for none.', ['sink', 'code'], (s) =>
+    codes(s.status, 'requests'),
+  ),
+  counter('retries_total', 'Repeats by the status code that caused them, `error` for none.', ['sink', 'code'], (s) =>
+    codes(s.status, 'retries'),
+  ),
+  perSink('gauge', 'requests_in_flight', 'Requests without an answer yet.', (sink) => sink.requestsInFlight),
+  perSink('gauge', 'lanes', 'Ordered paths to the sink.', (sink) => sink.lanes),
+  perSink('gauge', 'lanes_retrying', 'Lanes that wait before a repeat.', (sink) => sink.lanesRetrying),
+  counter('late_records_total', 'Records sent to the late twin of their stream.', ['sink'], (s) =>
+    totals(s.counters.lateRecords, 'sink'),
+  ),
+
+  // Checkpoints and memory.
+  single(
+    'gauge',
+    'checkpoint_age_seconds',
+    'Time since the oldest watermark that is not durable yet was acknowledged.',
+    (s) => s.status.checkpoints.ageSeconds,
+  ),
+  single('gauge', 'checkpoint_pending', 'Watermarks that are not durable yet.', (s) => s.status.checkpoints.pending),
+  single('gauge', 'checkpoint_failing', '1 while checkpoints cannot be written.', (s) =>
+    Number(s.status.checkpoints.failing !== null),
+  ),
+  single(
+    'gauge',
+    'memory_budget_bytes',
+    'Bytes that may be between read and acknowledgement at once.',
+    (s) => s.status.memory.budgetBytes,
+  ),
+  single('gauge', 'memory_used_bytes', 'Bytes of the budget in use.', (s) => s.status.memory.usedBytes),
+
+  // Files.
+  single('gauge', 'lineages', 'Sequences of files that are followed.', (s) => s.status.lineages.length),
+  single('gauge', 'open_files', 'Files that are known and held for some sink.', (s) => files(s.status).length),
+  single(
+    'gauge',
+    'unlinked_files',
+    'Files without a name that are held until every sink is past them.',
+    (s) => unlinked(s.status).length,
+  ),
+  single(
+    'gauge',
+    'unlinked_bytes',
+    'Stored size of the unlinked files: disk space that is free once they are let go.',
+    (s) => unlinked(s.status).reduce((sum, file) => sum + file.sizeBytes, 0),
+  ),
+  single(
+    'counter',
+    'rotations_total',
+    'Live files that were replaced by another one.',
+    (s) => s.status.counters.rotations,
+  ),
+  single(
+    'counter',
+    'truncations_total',
+    'Files that became shorter than what was read of them.',
+    (s) => s.status.counters.truncations,
+  ),
+  single(
+    'counter',
+    'files_refused_total',
+    'Paths that matched a source and were not opened.',
+    (s) => s.status.counters.filesRefused,
+  ),
+  single('counter', 'file_errors_total', 'Failed opens, reads and stats.', (s) => s.status.counters.fileErrors),
+  counter('marked_lines_total', 'Lines by the mark that the parser gave them.', ['mark'], (s) =>
+    totals(s.counters.markedLines, 'mark'),
+  ),
+
+  // The agent and its process.
+  single('gauge', 'healthy', '1 while everything that waits also moves.', (s) => Number(s.status.healthy)),
+  single('gauge', 'ready', '1 once the first discovery is done and every sink was asked.', (s) =>
+    Number(s.status.ready),
+  ),
+  counter('events_total', 'Events, also those whose log lines were suppressed.', ['event'], (s) =>
+    totals(Object.entries(s.counters.events), 'event'),
+  ),
+  gauge('build_info', 'Always 1.', ['version', 'node_version'], (s) => [
+    [{ version: s.status.version, node_version: process.version }, 1],
+  ]),
+  single('gauge', 'start_time_seconds', 'When the agent started.', (s) => s.status.startedAt / 1000),
+  single(
+    'gauge',
+    'event_loop_delay_p99_seconds',
+    'Length of a turn of the event loop, 99th percentile since the last scrape.',
+    (s) => s.loopDelay?.p99 ?? null,
+  ),
+  single(
+    'gauge',
+    'event_loop_delay_max_seconds',
+    'The longest turn of the event loop since the last scrape.',
+    (s) => s.loopDelay?.max ?? null,
+  ),
+  single('counter', 'process_cpu_seconds_total', 'User and system time.', (s) => s.process.cpuSeconds),
+  single('gauge', 'process_resident_memory_bytes', 'Resident memory.', (s) => s.process.residentBytes),
+  single(
+    'gauge',
+    'process_anonymous_memory_bytes',
+    'Resident memory that no file backs (RssAnon): what limits.memory bounds.',
+    (s) => s.process.anonymousBytes,
+  ),
+  single('gauge', 'process_open_fds', 'Open file descriptors.', (s) => s.process.openFds),
+  single('gauge', 'process_max_fds', 'The limit on open file descriptors.', (s) => s.process.maxFds),
+]
+
+function counter(name: string, help: string, labels: string[], samples: Definition['samples']): Definition {
+  return { type: 'counter', name: `taffrail_${name}`, help, labels, samples }
+}
+
+function gauge(name: string, help: string, labels: string[], samples: Definition['samples']): Definition {
+  return { type: 'gauge', name: `taffrail_${name}`, help, labels, samples }
+}
+
+/** A metric without labels; null leaves it out. */
+function single(type: Definition['type'], name: string, help: string, value: (snapshot: Snapshot) => number | null) {
+  return (type === 'counter' ? counter : gauge)(name, help, [], (snapshot) => {
+    const now = value(snapshot)
+    return now === null ? [] : [[{}, now]]
+  })
+}
+
+function perSink(
+  type: Definition['type'],
+  name: string,
+  help: string,
+  value: (sink: SinkStatus) => number,
+): Definition {
+  return (type === 'counter' ? counter : gauge)(name, help, ['sink'], ({ status }) =>
+    status.sinks.map((sink) => [{ sink: sink.name }, value(sink)]),
+  )
+}
+
+/** Bytes and lines of one kind as two metrics. */
+function amount(type: Definition['type'], name: string, what: string, of: (sink: SinkStatus) => Amount): Definition[] {
+  const suffix = type === 'counter' ? '_total' : ''
+  return (['bytes', 'lines'] as const).map((unit) =>
+    perSink(type, `${name}_${unit}${suffix}`, `${title(unit)} ${what}.`, (sink) => of(sink)[unit]),
+  )
+}
+
+/** Bytes and lines of one kind by reason as two metrics. */
+function amounts(name: string, label: string, what: string, of: (sink: SinkStatus) => Record<string, Amount>) {
+  return (['bytes', 'lines'] as const).map((unit) =>
+    counter(`${name}_${unit}_total`, `${title(unit)} ${what}.`, ['sink', label], ({ status }) =>
+      perKey(status, label, of, unit),
+    ),
+  )
+}
+
+function perKey(
+  status: AgentStatus,
+  label: string,
+  of: (sink: SinkStatus) => Record<string, Amount>,
+  unit: keyof Amount,
+) {
+  return status.sinks.flatMap((sink) =>
+    Object.entries(of(sink)).map(([key, value]): Sample => [{ sink: sink.name, [label]: key }, value[unit]]),
+  )
+}
+
+function codes(status: AgentStatus, kind: 'requests' | 'retries'): Sample[] {
+  return status.sinks.flatMap((sink) =>
+    Object.entries(sink[kind]).map(([code, count]): Sample => [{ sink: sink.name, code }, count]),
+  )
+}
+
+function totals(values: Iterable<[string, number]>, label: string): Sample[] {
+  return [...values].map(([key, value]) => [{ [label]: key }, value])
+}
+
+/** The highest values over all lineages, for each sink by itself, rank 1 first. */
+function worst(status: AgentStatus, field: 'lagBytes' | 'lagSeconds'): Sample[] {
+  const highest = new Map<string, number[]>()
+  for (const { sinks } of status.lineages) {
+    for (const { sink, [field]: value } of sinks) {
+      const ranks = highest.get(sink) ?? []
+      ranks.push(value)
+      highest.set(sink, ranks)
+    }
+  }
+  return [...highest].flatMap(([sink, values]) =>
+    values
+      .sort((a, b) => b - a)
+      .slice(0, worstRanks)
+      .map((value, i): Sample => [{ sink, rank: String(i + 1) }, value]),
+  )
+}
+
+function files(status: AgentStatus) {
+  return status.lineages.flatMap((lineage) => lineage.files)
+}
+
+function unlinked(status: AgentStatus) {
+  return files(status).filter((file) => !file.linked)
+}
+
+function title(word: string): string {
+  return word[0]!.toUpperCase() + word.slice(1)
+}

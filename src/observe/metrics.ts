@@ -1,0 +1,112 @@
+// The metrics in Prometheus' text format, computed from one snapshot of the status when somebody scrapes and at no other
+// time. Which there are stands in metric-table.ts. Invariants: a counter never goes back while the agent and its
+// label combination live, and a combination that is gone from the snapshot is gone from the next scrape.
+import { Counter, Gauge, Registry } from 'prom-client'
+import type { AgentStatus, SinkStatus } from '../core/status.ts'
+import type { EventCounters } from './events.ts'
+import { type Definition, definitions, type Snapshot } from './metric-table.ts'
+import { readProcess, watchLoopDelay } from './process.ts'
+
+export interface Metrics {
+  /** One scrape. Rejects with what `status` throws. */
+  text(): Promise<string>
+  contentType: string
+}
+
+const requestSeconds = {
+  name: 'taffrail_request_duration_seconds',
+  help: 'Time from the start of a request to its answer or failure.',
+}
+
+/**
+ * @param status is called once per scrape.
+ * @param counters those that `createEvents` counts in.
+ */
+export function createMetrics(status: () => AgentStatus, counters: EventCounters): Metrics {
+  const registry = new Registry()
+  const readDelay = watchLoopDelay()
+  let snapshot: Snapshot | null = null
+  const look = () => snapshot!
+
+  for (const definition of definitions) register(registry, definition, look)
+  registerRequestSeconds(registry, look)
+
+  return {
+    contentType: registry.contentType,
+    async text() {
+      snapshot = { status: status(), counters, process: readProcess(), loopDelay: readDelay() }
+      // The registry collects before it first waits, so a second scrape cannot slip its snapshot under this one.
+      const text = registry.metrics()
+      snapshot = null
+      return text
+    },
+  }
+}
+
+/** The names of all metrics, for the test that keeps docs/operations.md complete. */
+export const metricNames: readonly string[] = [...definitions.map(({ name }) => name), requestSeconds.name]
+
+function register(registry: Registry, definition: Definition, look: () => Snapshot): void {
+  const { name, help, labels } = definition
+  const config = { name, help, labelNames: labels, registers: [registry] }
+  if (definition.type === 'gauge') {
+    new Gauge({
+      ...config,
+      collect() {
+        forget(this, labels)
+        for (const [values, value] of definition.samples(look())) this.set(values, value)
+      },
+    })
+    return
+  }
+  let shown = new Map<string, number>()
+  let startedAt = 0
+  new Counter({
+    ...config,
+    collect() {
+      forget(this, labels)
+      const snapshot = look()
+      // An agent that was built anew, as for a changed configuration, counts from 0 again, and Prometheus may see that.
+      if (snapshot.status.startedAt !== startedAt) shown = new Map()
+      startedAt = snapshot.status.startedAt
+      const next = new Map<string, number>()
+      for (const [values, value] of definition.samples(snapshot)) {
+        const key = JSON.stringify(values)
+        // A rewind gives bytes back to their file: they leave the ledger's `read` and are taken again soon. A counter
+        // that went back would look like a restart, and all it ever counted like one burst.
+        const highest = Math.max(value, shown.get(key) ?? 0)
+        next.set(key, highest)
+        this.inc(values, highest)
+      }
+      shown = next
+    },
+  })
+}
+
+/** Empties a metric; unlike its own `reset`, leaves no zero where a metric without labels has no value. */
+function forget(metric: Counter | Gauge, labels: string[]): void {
+  metric.reset()
+  if (labels.length === 0) metric.remove()
+}
+
+/** prom-client's own histogram counts observations with bounds fixed beforehand; here both come from the snapshot. */
+function registerRequestSeconds(registry: Registry, look: () => Snapshot): void {
+  const histogram = {
+    get: async () => ({ ...requestSeconds, type: 'histogram', values: look().status.sinks.flatMap(histogramOf) }),
+  }
+  registry.registerMetric(Object.assign(histogram, requestSeconds) as unknown as Counter)
+}
+
+function histogramOf({ name: sink, requestSeconds: { bounds, counts, sum } }: SinkStatus) {
+  let total = 0
+  const buckets = bounds.map((bound, i) => {
+    total += counts[i] ?? 0
+    const le = bound === Infinity ? '+Inf' : String(bound)
+    return { metricName: `${requestSeconds.name}_bucket`, labels: { sink, le }, value: total }
+  })
+  return [
+    ...buckets,
+    { metricName: `${requestSeconds.name}_sum`, labels: { sink }, value: sum },
+    { metricName: `${requestSeconds.name}_count`, labels: { sink }, value: total },
+  ]
+}
