@@ -13,7 +13,7 @@ import { agentStatus } from './observe/snapshot.ts'
 import type { Clock } from './ports/clock.ts'
 import type { FileSystem } from './ports/fs.ts'
 import type { Gunzip } from './ports/gunzip.ts'
-import type { Hints, WatchDirectories } from './ports/hints.ts'
+import type { Hints, WatchDirectories, WatchFile } from './ports/hints.ts'
 import type { HttpClientFactory } from './ports/http.ts'
 import type { Output } from './ports/output.ts'
 import type { Random } from './ports/random.ts'
@@ -32,6 +32,8 @@ export interface AgentPorts {
   gunzip: Gunzip
   createHttpClient: HttpClientFactory
   watchDirectories: WatchDirectories
+  /** Left out: quiet files are looked at now and then like the others. */
+  watchFile?: WatchFile
   output: Output
   events: Events
   checkpoints: CheckpointStore
@@ -51,14 +53,18 @@ export interface Tailed {
   readers: Map<string, Reader>
   /** Monotonic ms. */
   lookAt: number
+  /** Ends the watch on its live file; null while it is looked at instead. */
+  unwatch: (() => void) | null
 }
 
-const SCAN_MS = 10_000
 const DIRECTORIES_MS = 1000
 const SWEEP_MS = 5000
 const LOOK_MS_MIN = 25
 const LOOK_MS = 200
 const LOOK_MS_MAX = 2000
+/** A lineage that was quiet for so long is watched, and looked at rarely. */
+const QUIET_MS = 4000
+const WATCHED_LOOK_MS = 30_000
 const BLOCK_BYTES = 512 * 1024
 const HINT_MS = 50
 /** The checkpoint of a lineage that vanished is kept for so long: it may come back with its volume. */
@@ -154,7 +160,10 @@ export class Agent {
     await Promise.race([settled, gaveUp])
     await Promise.all(this.consumers.map((consumer) => consumer.sink.close()))
     await this.#hints?.close()
-    for (const { lineage } of this.tailed.values()) lineage.close()
+    for (const tailed of this.tailed.values()) {
+      this.#unwatch(tailed)
+      tailed.lineage.close()
+    }
     this.phase = 'stopped'
   }
 
@@ -203,16 +212,13 @@ export class Agent {
       for (const discovery of this.#discoveries) if (discovery.changed()) this.#scanAt = Number.NEGATIVE_INFINITY
     }
     if (now >= this.#scanAt) {
-      this.#scanAt = now + SCAN_MS
-      for (const discovery of this.#discoveries) this.#scan(discovery)
+      this.#scanAt = Number.POSITIVE_INFINITY
+      for (const discovery of this.#discoveries) this.#scanAt = Math.min(this.#scanAt, now + this.#scan(discovery))
       this.scanned = true
     }
-    let next = now + LOOK_MS
+    let next = now + DIRECTORIES_MS
     for (const tailed of this.tailed.values()) {
-      if (tailed.lookAt <= now) {
-        tailed.lineage.look()
-        tailed.lookAt = now + lookInterval(tailed.lineage, now)
-      }
+      if (tailed.lookAt <= now) this.#look(tailed, now)
       if (tailed.lookAt < next) next = tailed.lookAt
     }
     if (now >= this.#sweepAt) {
@@ -226,7 +232,44 @@ export class Agent {
     onTick?.()
   }
 
-  #scan(discovery: Discovery): void {
+  #look(tailed: Tailed, now: number): void {
+    const { lineage } = tailed
+    lineage.look()
+    const quietMs = now - lineage.activeAt
+    if (quietMs < QUIET_MS) this.#unwatch(tailed)
+    else if (tailed.unwatch === null && this.#watchLive(tailed)) {
+      // What happened just before the watch began is seen by one more look.
+      lineage.look()
+    }
+    tailed.lookAt = now + (tailed.unwatch === null ? lookInterval(lineage, now) : WATCHED_LOOK_MS)
+  }
+
+  /** Watches the live file of a quiet lineage; false when it cannot be watched, or there is more to look after than its end. */
+  #watchLive(tailed: Tailed): boolean {
+    const { watchFile, events } = this.#ports
+    const [file, ...more] = tailed.lineage.files
+    if (watchFile === undefined || file === undefined || more.length > 0 || !file.linked) return false
+    try {
+      tailed.unwatch = watchFile(file.path, () => {
+        this.#unwatch(tailed)
+        tailed.lookAt = Number.NEGATIVE_INFINITY
+        this.#schedule(LOOK_MS_MIN)
+      })
+      return true
+    } catch (error) {
+      events.emit('hints.failed', { path: file.path, error })
+      return false
+    }
+  }
+
+  #unwatch(tailed: Tailed): void {
+    tailed.unwatch?.()
+    tailed.unwatch = null
+  }
+
+  /** Takes up what a source has that is not known yet; returns the milliseconds after which it should be scanned again. */
+  #scan(discovery: Discovery): number {
+    let rescanMs = discovery.rescanMs
     for (const [key, found] of discovery.scan()) {
       if (this.tailed.has(key)) continue
       const listing = found.listing()
@@ -238,9 +281,10 @@ export class Agent {
         continue
       }
       // A link whose files are gone already, or not there yet.
-      if (listing.candidates().length === 0) continue
-      this.#add(discovery.source, key, found, listing)
+      if (listing.candidates().length === 0) rescanMs = DIRECTORIES_MS
+      else this.#add(discovery.source, key, found, listing)
     }
+    return rescanMs
   }
 
   #add(source: SourceConfig, key: string, found: Discovered, listing: ReturnType<Discovered['listing']>): void {
@@ -271,13 +315,14 @@ export class Agent {
       consumer.add(reader)
     }
     this.#forgotten.delete(key)
-    this.tailed.set(key, { source, lineage, readers, lookAt: Number.NEGATIVE_INFINITY })
+    this.tailed.set(key, { source, lineage, readers, lookAt: Number.NEGATIVE_INFINITY, unwatch: null })
   }
 
   /** Lets go of lineages that are gone and read, and of files that are held for too long. */
   #sweep(now: number): void {
     this.#holdLimits.apply([...this.tailed.values()].map((each) => each.lineage))
-    for (const [key, { lineage, readers }] of this.tailed) {
+    for (const [key, tailed] of this.tailed) {
+      const { lineage, readers } = tailed
       if (!lineage.gone || [...readers.values()].some((reader) => reader.hasWork || reader.lagBytes > 0)) continue
       const removed = this.consumers.every((consumer) => {
         const reader = readers.get(consumer.sink.name)
@@ -285,6 +330,7 @@ export class Agent {
       })
       if (!removed) continue
       lineage.close()
+      this.#unwatch(tailed)
       this.tailed.delete(key)
       this.#forgotten.set(key, now)
       this.#ports.events.emit('lineage.gone', { source: lineage.info.source, lineage: key })

@@ -7,7 +7,7 @@ import type { Events } from '../core/events.ts'
 import { createDeadLetters } from '../deliver/dead-letters.ts'
 import { realClock } from '../ports/clock.ts'
 import { realGunzip } from '../ports/gunzip.ts'
-import { watchDirectories } from '../ports/hints.ts'
+import { watchDirectories, watchFile } from '../ports/hints.ts'
 import { outputTo } from '../ports/output.ts'
 import { realRandom } from '../ports/random.ts'
 import { realFileSystem } from '../ports/real-fs.ts'
@@ -36,6 +36,7 @@ export async function openRealPorts(stateDir: string, events: Events): Promise<R
       gunzip: realGunzip,
       createHttpClient,
       watchDirectories,
+      watchFile,
       output: outputTo(1),
       events,
       checkpoints,

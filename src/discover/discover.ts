@@ -42,6 +42,14 @@ export class Discovery {
     this.directories = [...new Set(this.#patterns.map((pattern) => pattern.fixed))]
   }
 
+  /**
+   * Milliseconds after which to scan again although nothing seems to have changed: soon where new names may appear in
+   * directories below those that `changed` looks at.
+   */
+  get rescanMs(): number {
+    return this.#patterns.every((pattern) => pattern.depth === 0) ? 60_000 : 10_000
+  }
+
   /** Cheap: whether names came or went in the patterns' own directories since the last call. */
   changed(): boolean {
     const versions = this.directories.map((path) => this.#refresh(path)).join(' ')
