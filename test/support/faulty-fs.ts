@@ -29,8 +29,12 @@ interface NameChange {
 export class FaultyFileSystem implements FileSystem {
   /** Asked before every operation; a code (`ENOSPC`) makes it fail. A failing append has written a part. */
   fault: (operation: Operation, path: string) => string | null = () => null
+  /** Awaited before every operation: a disk that is slow, or does not answer at all. */
+  delay: (operation: Operation, path: string) => Promise<void> = () => Promise.resolve()
   /** Every operation, in order. */
   readonly log: string[] = []
+  /** Handles for writing that nobody has closed. */
+  openHandles = 0
   readonly reads: ReadFileSystem
   readonly writes: WriteFileSystem
   #names: Map<string, Inode>
@@ -162,24 +166,26 @@ export class FaultyFileSystem implements FileSystem {
     }
   }
 
-  #handle(path: string, inode: Inode): WriteHandle {
+  #handle(openedAs: string, inode: Inode): WriteHandle {
+    const name = () => [...this.#names].find(([, named]) => named === inode)?.[0] ?? openedAs
+    this.openHandles++
     return {
       append: async (data) => {
-        const code = await this.#ask('append', path)
+        const code = await this.#ask('append', name())
         const half = this.#upTo(data.length)
         // In two parts with a turn between, so that a kill can come in the middle of it.
         change(inode, { append: Buffer.from(data.subarray(0, half)) })
-        if (code !== null) throw systemError(code, 'append', path)
+        if (code !== null) throw systemError(code, 'append', name())
         await null
         this.#mustBeOn()
         change(inode, { append: Buffer.from(data.subarray(half)) })
       },
       sync: async () => {
-        const code = await this.#ask('sync', path)
+        const code = await this.#ask('sync', name())
         if (code !== null) {
           inode.given.push({ from: inode.dirtyFrom, to: inode.content.length })
           inode.dirtyFrom = inode.content.length
-          throw systemError(code, 'sync', path)
+          throw systemError(code, 'sync', name())
         }
         inode.synced = Buffer.from(inode.content)
         for (const { from, to } of inode.given) inode.synced.fill(0, from, to)
@@ -187,10 +193,12 @@ export class FaultyFileSystem implements FileSystem {
         inode.dirtyFrom = inode.content.length
       },
       truncate: async (lengthBytes) => {
-        await this.#begin('truncate', path)
+        await this.#begin('truncate', name())
         change(inode, { truncateTo: lengthBytes })
       },
-      close: async () => {},
+      close: async () => {
+        this.openHandles--
+      },
     }
   }
 
@@ -252,7 +260,7 @@ export class FaultyFileSystem implements FileSystem {
   }
 
   async #ask(operation: Operation, path: string): Promise<string | null> {
-    await null
+    await this.delay(operation, path)
     this.#mustBeOn()
     this.log.push(`${operation} ${path}`)
     return this.fault(operation, path)
