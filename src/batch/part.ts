@@ -8,7 +8,7 @@ const LINES_UNIT = 2 ** 32
 export class Part {
   buffer: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES_MIN)
   /** Over the same bytes as `buffer`. */
-  view = viewOf(this.buffer)
+  view: DataView = new DataView(this.buffer.buffer)
   end = 0
   /** Number of records. */
   count = 0
@@ -32,10 +32,12 @@ export class Part {
     // Doubled until it is near what the largest usual shipment needs, which it then reaches exactly.
     const doubled = this.buffer.length * 2
     const near = doubled > this.#usualBytes / 2 && this.buffer.length < this.#usualBytes
-    const grown = Buffer.allocUnsafeSlow(Math.max(near ? this.#usualBytes : doubled, this.end + bytes))
-    this.buffer.copy(grown, 0, 0, this.end)
-    this.buffer = grown
-    this.view = viewOf(grown)
+    // Moved, not copied into a new one: the old memory must not wait for a collection.
+    const grown = (this.buffer.buffer as ArrayBuffer).transfer(
+      Math.max(near ? this.#usualBytes : doubled, this.end + bytes),
+    )
+    this.buffer = Buffer.from(grown)
+    this.view = new DataView(grown)
   }
 
   /** Notes the record that was just written. */
@@ -76,10 +78,6 @@ export class Part {
     this.sourceBytes = 0
     this.sourceLines = 0
   }
-}
-
-function viewOf(buffer: Buffer): DataView {
-  return new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
 }
 
 /** Parts to be used again. Holds at most `countMax`; more are left to the garbage collector. */

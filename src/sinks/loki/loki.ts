@@ -273,7 +273,12 @@ function streamsOf(segment: Segment): (0 | 1)[] {
 /** The push of several segments. A PushRequest is its streams one after the other, so the parts are joined as they are. */
 function bodyOf(shipment: Shipment, segments: readonly Segment[], all: boolean): Buffer {
   const [out, err] = shipment.parts
-  if (all && err.end === 0) return out.buffer.subarray(0, out.end)
+  if (all) {
+    // Behind the first part's end, in its own buffer: a new one for every push would wait for a collection.
+    out.reserve(err.end)
+    err.buffer.copy(out.buffer, out.end, 0, err.end)
+    return out.buffer.subarray(0, out.end + err.end)
+  }
   const pieces: Buffer[] = []
   for (const segment of segments) {
     for (const stream of streamsOf(segment)) {
