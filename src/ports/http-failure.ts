@@ -1,8 +1,13 @@
 // Names for what became no answer. Node, OpenSSL and undici each have error codes of their own; here they become the few
 // of http.ts, with a message that says who, what and how far it came. Pure.
+
+import { createRequire } from 'node:module'
 import type { PeerCertificate } from 'node:tls'
-import { errors } from 'undici'
+import type { errors as UndiciErrors } from 'undici'
 import { errorCode, errorMessage, TaffrailError } from '../core/errors.ts'
+
+// See real-http.ts: not the whole of undici.
+const errors = createRequire(import.meta.url)('undici/lib/core/errors.js') as typeof UndiciErrors
 
 /** How far a request came. */
 export type Stage = 'queued' | 'connecting' | 'waiting' | 'answering'
