@@ -33,7 +33,7 @@ async function main(argv: string[]): Promise<number> {
     }
     case 'demo': {
       const { demo } = await import('./commands/demo.ts')
-      return demo(args, io)
+      return demo(args, { ...io, prepare: restartUnderLimits })
     }
     case '--version':
       io.stdout(`taffrail ${VERSION}\n`)

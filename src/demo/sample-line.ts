@@ -34,6 +34,16 @@ export function sampleLine(writer: string | number, sequence: number, bytes: num
   return line
 }
 
+/** Makes line `sequence` of a writer around a text: valid UTF-8 without a newline. `writer` must hold no space. */
+export function sampleTextLine(writer: string, sequence: number, text: Buffer): Buffer {
+  const numbers = `w=${writer} n=${sequence} `
+  const checksum = crc32(text, crc32(numbers)).toString(16).padStart(8, '0')
+  const header = `${numbers}c=${checksum} `
+  const line = Buffer.allocUnsafe(header.length + text.length)
+  text.copy(line, line.write(header, 'latin1'))
+  return line
+}
+
 /** Reads a line back; null when it is none or its checksum does not match. */
 export function readSampleLine(line: Buffer): SampleLine | null {
   const match = HEADER.exec(line.toString('latin1', 0, HEADER_BYTES_MAX))
