@@ -18,6 +18,11 @@ export interface Position {
   sizeSeen: number
   /** State of the time rule at `offset` (parse/timeline.ts), as its `save` wrote it. */
   times: number[]
-  /** Times of arrival given to ranges after `offset` whose lines have none of their own: from, to, seconds, nanos, repeated. */
+  /**
+   * Times of arrival given to ranges after `offset` whose lines have none of their own: how many files after this one,
+   * from, to, seconds, nanos, repeated.
+   */
   stamps: number[]
+  /** Lines with a time before this are skipped (startAgeMax when the lineage was first met); absent: none. */
+  skipBeforeSeconds?: number
 }

@@ -96,7 +96,7 @@ export class Discovery {
         container,
       },
       roots: this.#roots(pattern),
-      listing: () => new ContainerListing(this.#shared, directory, this.#fs),
+      listing: () => new ContainerListing(this.#shared, directory, this.#roots(pattern), this.#fs),
     }
   }
 
@@ -121,7 +121,7 @@ export class Discovery {
         container,
       },
       roots: this.#roots(pattern),
-      listing: () => new GenericListing(this.#shared, base),
+      listing: () => new GenericListing(this.#shared, base, this.#fs),
     }
   }
 

@@ -43,8 +43,9 @@ export function findMatches(
     }
     for (const name of names) {
       const path = join(directory, name)
-      if (pattern.matches(path)) found.push(path)
-      else if (depth > 0 && isDirectory(fs, path)) walk(path, depth - 1)
+      // `**` matches directories too: what is meant is what lies in them.
+      if (depth > 0 && isDirectory(fs, path)) walk(path, depth - 1)
+      else if (pattern.matches(path)) found.push(path)
     }
   }
   walk(pattern.fixed, pattern.depth)

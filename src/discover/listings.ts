@@ -1,22 +1,39 @@
 // The two ways in which the files of a lineage lie in directories.
 import { basename, dirname, join, resolve } from 'node:path'
+import { errorCode } from '../core/errors.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
+import { isUnderRoots } from '../tail/guard.ts'
 import type { Candidate, Listing } from '../tail/lineage.ts'
 import type { Directories, Directory } from './directory.ts'
-import { compareOrder, genericSibling, kubeletSibling, LIVE } from './names.ts'
+import { compareSiblings, genericSibling, kubeletSibling, LIVE } from './names.ts'
 
 /** Files of one base name in one directory: the live file and what rotation made of its predecessors. */
 export class GenericListing implements Listing {
   readonly #directory: Directory
   readonly #base: string
+  readonly #path: string
+  readonly #fs: ReadFileSystem
+  readonly #version = new Versions()
+  #isLink = false
 
-  constructor(directories: Directories, path: string) {
+  constructor(directories: Directories, path: string, fs: ReadFileSystem) {
     this.#directory = directories.at(dirname(path))
     this.#base = basename(path)
+    this.#path = path
+    this.#fs = fs
   }
 
   version(): number {
-    return this.#directory.refresh()
+    const listed = this.#directory.refresh()
+    if (!this.#version.has(0, listed)) this.#isLink = this.#fs.lstat(this.#path)?.kind === 'symlink'
+    this.#version.note(0, listed)
+    // What a link leads to may be rotated where it lies, which does not show in the link's directory.
+    if (this.#isLink) {
+      const target = this.#fs.stat(this.#path)
+      this.#version.note(1, target?.dev ?? -1)
+      this.#version.note(2, target?.ino ?? -1)
+    }
+    return this.#version.number
   }
 
   candidates(): Candidate[] {
@@ -29,28 +46,26 @@ export class ContainerListing implements Listing {
   readonly #directory: Directory
   readonly #directories: Directories
   readonly #fs: ReadFileSystem
+  readonly #roots: readonly string[]
+  readonly #version = new Versions()
   /** By restart: where the link leads. */
   #linked = new Map<number, { directory: Directory; base: string }>()
-  #linkedVersion = -1
-  #version = 0
-  #sum = -1
 
-  constructor(directories: Directories, path: string, fs: ReadFileSystem) {
+  /** Links are followed only to directories under `roots`. */
+  constructor(directories: Directories, path: string, roots: readonly string[], fs: ReadFileSystem) {
     this.#directories = directories
     this.#directory = directories.at(path)
+    this.#roots = roots
     this.#fs = fs
   }
 
   version(): number {
-    let sum = this.#directory.refresh()
-    if (this.#linkedVersion !== sum) {
-      this.#readLinks()
-      this.#linkedVersion = sum
-    }
-    for (const { directory } of this.#linked.values()) sum += directory.refresh()
-    if (sum !== this.#sum) this.#version++
-    this.#sum = sum
-    return this.#version
+    const listed = this.#directory.refresh()
+    if (!this.#version.has(0, listed)) this.#readLinks()
+    this.#version.note(0, listed)
+    let part = 0
+    for (const { directory } of this.#linked.values()) this.#version.note(++part, directory.refresh())
+    return this.#version.number
   }
 
   candidates(): Candidate[] {
@@ -72,30 +87,63 @@ export class ContainerListing implements Listing {
         candidates.push({ ...each, order: { restart, rank: each.order.rank } })
       }
     }
-    return candidates.sort((a, b) => compareOrder(a.order, b.order))
+    return candidates.sort(compareSiblings)
   }
 
   #readLinks(): void {
     this.#linked = new Map()
     for (const name of this.#directory.names ?? []) {
       const sibling = kubeletSibling(name)
-      const path = join(this.#directory.path, name)
-      if (sibling === null || this.#fs.lstat(path)?.kind !== 'symlink') continue
-      const target = resolve(this.#directory.path, this.#fs.readlink(path))
-      this.#linked.set(sibling.order.restart, {
-        directory: this.#directories.at(dirname(target)),
-        base: basename(target),
-      })
+      const target = sibling === null ? null : this.#targetOf(join(this.#directory.path, name))
+      if (sibling === null || target === null) continue
+      // A link to elsewhere stands for itself, and will be refused: not even the directory is looked into.
+      if (!isUnderRoots(this.#fs, target, this.#roots)) continue
+      const directory = this.#directories.at(dirname(target))
+      this.#linked.set(sibling.order.restart, { directory, base: basename(target) })
+    }
+  }
+
+  /** Where a link leads, one step; null for what is no link, or is gone again. */
+  #targetOf(path: string): string | null {
+    try {
+      if (this.#fs.lstat(path)?.kind !== 'symlink') return null
+      return resolve(this.#directory.path, this.#fs.readlink(path))
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT' && errorCode(error) !== 'EINVAL') throw error
+      return null
     }
   }
 }
 
+/** One number that moves when one of several does. */
+class Versions {
+  number = 0
+  readonly #parts: number[] = []
+
+  has(part: number, value: number): boolean {
+    return this.#parts[part] === value
+  }
+
+  note(part: number, value: number): void {
+    if (this.#parts[part] === value) return
+    this.#parts[part] = value
+    this.number++
+  }
+}
+
 function genericCandidates(directory: Directory, base: string): Candidate[] {
+  const own = genericSibling(base)
+  // A file whose own name is that of a rotated one, while there is none that it was rotated from.
+  if (own.base !== base) {
+    const order = { restart: 0, rank: LIVE }
+    const isThere = directory.names?.includes(base) === true
+    return isThere ? [{ path: join(directory.path, base), order, compressed: own.compressed }] : []
+  }
   const names = directory.group((name) => genericSibling(name).base).get(base) ?? []
   return names
     .map((name) => {
       const { order, compressed } = genericSibling(name)
       return { path: join(directory.path, name), order, compressed }
     })
-    .sort((a, b) => compareOrder(a.order, b.order))
+    .sort(compareSiblings)
 }

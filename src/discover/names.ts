@@ -22,6 +22,11 @@ export function compareOrder(a: FileOrder, b: FileOrder): number {
   return a.restart - b.restart || (a.rank < b.rank ? -1 : a.rank > b.rank ? 1 : 0)
 }
 
+/** In reading order; a file comes before its own compressed form. */
+export function compareSiblings(a: Omit<SiblingName, 'base'>, b: Omit<SiblingName, 'base'>): number {
+  return compareOrder(a.order, b.order) || Number(a.compressed) - Number(b.compressed)
+}
+
 export interface ContainerLink {
   pod: string
   namespace: string
@@ -78,7 +83,7 @@ export function kubeletSibling(name: string): SiblingName | null {
 }
 
 const NUMBERED = /^(.+)\.(\d{1,5})$/
-const DATED = /^(.+)[-.](\d{8}(?:[-T_.]?\d{2,9})?|\d{4}-\d\d-\d\d(?:[-T_.]\d\d[-_]?\d\d(?:[-_]?\d\d)?)?)$/
+const DATED = /^(.+)[-.](\d{8}(?:[-T_.]?\d{2,10})?|\d{4}-\d\d-\d\d(?:[-T_.]\d\d[-_]?\d\d(?:[-_]?\d\d)?)?)$/
 const LUMBERJACK = /^(.+)-(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3})(\.[^.]+)?$/
 
 /** A name outside of a container's directory. A name that shows no rotation is its own base, live. */
@@ -95,7 +100,7 @@ export function genericSibling(name: string): SiblingName {
   // app.log.2 is older than app.log.1
   if (numbered !== null)
     return sibling(numbered[1]!, `n${String(99_999 - Number(numbered[2])).padStart(5, '0')}`, compressed)
-  return sibling(name, LIVE, false)
+  return sibling(name, LIVE, compressed)
 }
 
 function sibling(base: string, rank: string, compressed: boolean): SiblingName {

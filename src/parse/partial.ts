@@ -11,6 +11,8 @@ export class Partial<Start> {
   seconds = 0
   nanos = 0
   marks = 0
+  /** Of the first piece, when its time was replaced. */
+  originalTime = ''
   /** File offset of the first piece, and bytes and rows of the file so far. */
   offset = 0
   sourceBytes = 0
@@ -24,6 +26,7 @@ export class Partial<Start> {
   open(start: Start): void {
     this.start = start
     this.marks = 0
+    this.originalTime = ''
     this.sourceBytes = 0
     this.sourceLines = 0
     this.totalBytes = 0

@@ -10,6 +10,9 @@ export const HEAD_BYTES_MAX = 1024
 /** The second witness is the hash of this many bytes before an offset. */
 export const WITNESS_BYTES = 1024
 const GZIP_HEAD_BYTES = 4096
+/** How much of two files is compared to tell whether one is a copy of the other. */
+const COMPARED_BYTES = 4096
+const LINE_SEARCH_BYTES_MAX = 1024 * 1024
 
 /** A head: the hash of the first `bytes` of the decompressed content. */
 export interface Head {
@@ -31,6 +34,8 @@ export interface TailedFile {
   linked: boolean
   /** Bytes as stored, when last seen. */
   sizeSeen: number
+  /** Where reading begins: 0, or where an earlier reading of the same file ended. */
+  begin: number
   mtimeMs: number
   head: Head
   /** Monotonic ms: when it last grew, when a newer file was first seen after it (or its last name went), null if not. */
@@ -71,11 +76,63 @@ export function sameHead(
   return content.length >= known.bytes && digest(content.subarray(0, known.bytes)) === known.hash
 }
 
-/** The second witness at `offset` of a plain file; '' when the file is shorter than that. Throws the system's error. */
-export function readWitness(fs: ReadFileSystem, fd: number, offset: number): string {
+/**
+ * The second witness at `offset` of a plain file; '' when the file is shorter than that, or when the bytes before
+ * `offset` are not `tail` (latin1). Throws the system's error.
+ */
+export function readWitness(fs: ReadFileSystem, fd: number, offset: number, tail = ''): string {
   const length = Math.min(WITNESS_BYTES, offset)
   if (fs.read(fd, scratch, 0, length, offset - length) < length) return ''
+  if (scratch.toString('latin1', length - tail.length, length) !== tail) return ''
   return digest(scratch.subarray(0, length))
+}
+
+/**
+ * Whether two plain files have the same bytes at the end of what both hold: whether one is a copy of the other, given
+ * that they have the same head. Throws the system's error.
+ */
+export function tailAgrees(fs: ReadFileSystem, fd: number, otherFd: number): boolean {
+  const length = Math.min(fs.fstat(fd).size, fs.fstat(otherFd).size)
+  const compared = Math.min(COMPARED_BYTES, length)
+  const ours = Buffer.alloc(compared)
+  const theirs = Buffer.alloc(compared)
+  const got = fs.read(fd, ours, 0, compared, length - compared)
+  return got === compared && fs.read(otherFd, theirs, 0, compared, length - compared) === got && ours.equals(theirs)
+}
+
+/**
+ * Whether the gzip file `fd` is the compressed form of the plain file `otherFd`: as much as its first bytes hold is
+ * compared, and of a small one the length too. The plain file may be longer: a writer that was late. Throws the
+ * system's error.
+ */
+export function isCompressionOf(fs: ReadFileSystem, fd: number, gunzip: Gunzip, otherFd: number): boolean {
+  const storedBytes = fs.read(fd, scratch, 0, GZIP_HEAD_BYTES, 0)
+  const content = gunzip.head(scratch.subarray(0, storedBytes))
+  if (content.length === 0) return false
+  const other = Buffer.allocUnsafeSlow(content.length)
+  if (fs.read(otherFd, other, 0, other.length, 0) < other.length || !other.equals(content)) return false
+  return storedBytes === GZIP_HEAD_BYTES || fs.fstat(otherFd).size === content.length
+}
+
+/** Length of the content of a gzip file of one member, modulo 2^32, as its last bytes tell. Throws the system's error. */
+export function gzipContentBytes(fs: ReadFileSystem, fd: number): number {
+  const { size } = fs.fstat(fd)
+  return size >= 18 && fs.read(fd, scratch, 0, 4, size - 4) === 4 ? scratch.readUInt32LE(0) : -1
+}
+
+/**
+ * Start of the last line that begins before `size`, or `size` when a line ends there; `size` too when that line is
+ * longer than 1 MiB. Throws the system's error.
+ */
+export function lastLineStart(fs: ReadFileSystem, fd: number, size: number): number {
+  for (let end = size; end > 0 && size - end < LINE_SEARCH_BYTES_MAX; end -= GZIP_HEAD_BYTES) {
+    const start = Math.max(0, end - GZIP_HEAD_BYTES)
+    const got = fs.read(fd, scratch, 0, end - start, start)
+    const newline = scratch.subarray(0, got).lastIndexOf(10)
+    if (newline >= 0) return start + newline + 1
+    if (start === 0) return 0
+  }
+  return size
 }
 
 /** First 32 hex digits of the SHA-256. */

@@ -1,14 +1,25 @@
 // A lineage: one container's (or one path's) sequence of files, oldest first. It owns the files and their descriptors;
 // the readers (one per sink) own their positions. Invariant: `files` is in reading order, holds every file that some
 // reader has not finished, and ends with the file that is (or was last) live. A file is recognised by device+inode while
-// it is open, by its name's place in the rotation, and by its head; never excluded by any of them.
+// it is open, by its name's place in the rotation, and by its head; never excluded by any of them. Nothing here throws
+// for what the file system does: that is an event and is tried again.
+import { errorCode } from '../core/errors.ts'
 import type { Events } from '../core/events.ts'
 import type { LineageInfo } from '../discover/lineage-info.ts'
 import { compareOrder, type FileOrder, LIVE } from '../discover/names.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { FileStat, ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
-import { type Head, readHead, sameHead, type TailedFile } from './file.ts'
+import {
+  gzipContentBytes,
+  type Head,
+  isCompressionOf,
+  readHead,
+  readWitness,
+  sameHead,
+  type TailedFile,
+  tailAgrees,
+} from './file.ts'
 import { openGuarded } from './guard.ts'
 
 /** A path that may be a file of the lineage. */
@@ -37,11 +48,22 @@ export interface LineageDeps {
 interface FinishedFile {
   head: Head
   order: FileOrder
+  compressed: boolean
+  /** As stored; of a plain file that was read, how far. Another size or time: to be looked at again. */
   size: number
+  mtimeMs: number
+  /** The second witness at `size`; '' for what is not known or compressed. */
+  witness: string
   /** Another name's copy of a file that is still being read: where a truncated file's rest may be found. */
   copyOf: TailedFile | null
   path: string
 }
+
+/** After so long a listing that fails in part is taken for all there is. */
+const SETTLE_MS_MAX = 10_000
+const RETRY_MS_MAX = 1000
+/** How often the sizes of finished files are looked at: some writers stay in a renamed file for a long time. */
+const KNOWN_MS = 10_000
 
 /** What a reader tells its lineage, so that files are kept as long as they are needed. */
 export interface FileUser {
@@ -49,6 +71,8 @@ export interface FileUser {
   readonly oldestNeeded: TailedFile | null
   /** The file that it reads; null before it has begun. */
   readonly current: TailedFile | null
+  /** How far it read a file that it has left; undefined when it never read it. */
+  leftAt(file: TailedFile): number | undefined
 }
 
 export class Lineage {
@@ -70,6 +94,10 @@ export class Lineage {
   // Files that all readers are past, and copies of others, as long as they are listed: not to be read again.
   readonly #known = new Map<string, FinishedFile>()
   readonly #reported = new Map<string, string>()
+  /** Monotonic ms since which some part of the listing has failed; null when the last one was complete. */
+  #incompleteSince: number | null = null
+  #retryAt = Number.NEGATIVE_INFINITY
+  #knownAt = Number.NEGATIVE_INFINITY
 
   constructor(info: LineageInfo, listing: Listing, roots: readonly string[], deps: LineageDeps) {
     this.info = info
@@ -79,16 +107,30 @@ export class Lineage {
     this.activeAt = deps.clock.monotonic()
   }
 
-  /** Looks at names and sizes. Never throws for what the file system does; that is an event and is tried again. */
+  /** Looks at names and sizes. */
   look(): void {
-    try {
-      const version = this.#listing.version()
-      if (version !== this.#version && this.#reconcile()) this.#version = version
-      this.looked = true
-    } catch (error) {
-      this.#failed(this.info.path, 'readdir', error)
+    const now = this.#deps.clock.monotonic()
+    if (now >= this.#retryAt) {
+      try {
+        const version = this.#listing.version()
+        if (version !== this.#version || this.#knownChanged(now)) {
+          const complete = this.#reconcile()
+          if (complete) this.#version = version
+          this.#noteComplete(complete, now)
+        }
+        this.looked = true
+      } catch (error) {
+        this.#failed(this.info.path, 'readdir', error)
+        this.#noteComplete(false, now)
+      }
     }
     for (const file of [...this.files]) this.#measure(file)
+  }
+
+  /** Whether `files` holds all there is, or has had time enough to: a place of long ago may be searched for in it. */
+  get settled(): boolean {
+    if (this.#incompleteSince === null) return this.looked
+    return this.#deps.clock.monotonic() - this.#incompleteSince > SETTLE_MS_MAX
   }
 
   /** The file after `file` in reading order, or null. */
@@ -117,13 +159,15 @@ export class Lineage {
    */
   truncated(file: TailedFile, sizeNow: number): void {
     const index = this.files.indexOf(file)
-    if (index < 0 || file.gone !== null) return
+    if (file.gone !== null) return
     this.#deps.counters.truncations++
     this.#emitTruncated(file, sizeNow)
-    const fresh: TailedFile = { ...file, sequence: 0, sizeSeen: 0, grewAt: this.#deps.clock.monotonic() }
+    const nothing = { sequence: 0, sizeSeen: 0, begin: 0, head: NO_HEAD }
+    const fresh: TailedFile = { ...file, ...nothing, grewAt: this.#deps.clock.monotonic() }
     file.gone = 'truncated'
     file.fd = -1
     file.linked = false
+    if (index < 0) return // the lineage is closed
     this.#refreshHead(fresh)
     const copy = this.#openCopyOf(file)
     this.files.splice(index + 1, 0, ...(copy === null ? [fresh] : [copy, fresh]))
@@ -156,23 +200,20 @@ export class Lineage {
 
   /** Takes in the listing; false when something failed and it should be done again. */
   #reconcile(): boolean {
-    const { fs, clock } = this.#deps
-    const now = clock.monotonic()
+    const now = this.#deps.clock.monotonic()
     const listed = new Set<string>()
     const present = new Set<TailedFile>()
     const fresh: TailedFile[] = []
     let complete = true
+    let failed = false
     const candidates = this.#listing.candidates()
     for (const candidate of candidates) {
-      let stat: FileStat | null
-      try {
-        stat = fs.stat(candidate.path)
-      } catch (error) {
-        this.#failed(candidate.path, 'stat', error)
+      const stat = this.#statOf(candidate)
+      if (stat === 'later') {
         complete = false
-        continue
+        failed = true
       }
-      if (stat === null) continue
+      if (stat === null || stat === 'later') continue
       const id = identity(stat.dev, stat.ino)
       listed.add(id)
       const open = this.files.find((file) => file.fd >= 0 && file.dev === stat.dev && file.ino === stat.ino)
@@ -183,6 +224,10 @@ export class Lineage {
         continue
       }
       if (this.#isKnown(id, candidate, stat)) continue
+      if (this.#isTwin(candidate, present, fresh)) {
+        this.#remember(id, NO_HEAD, candidate, stat, '', null)
+        continue
+      }
       const file = this.#open(candidate)
       if (file === 'later') complete = false
       else if (file !== null) {
@@ -190,62 +235,66 @@ export class Lineage {
         fresh.push(file)
       }
     }
-    for (const id of this.#known.keys()) if (!listed.has(id)) this.#known.delete(id)
+    // A name that could not be looked at says nothing about what it led to before.
+    if (!failed) for (const id of this.#known.keys()) if (!listed.has(id)) this.#known.delete(id)
     for (const path of this.#reported.keys()) {
       if (!candidates.some((candidate) => candidate.path === path)) this.#reported.delete(path)
     }
     for (const file of this.files) {
       const linked = present.has(file)
+      if (failed && !linked) continue
       if (file.linked && !linked) file.unlinkedAt = now
       if (linked) file.unlinkedAt = null
       file.linked = linked
     }
     for (const file of fresh) this.#insert(file, present)
-    if (fresh.length > 0) this.#noteRotation(now)
+    if (fresh.some((file) => file.begin === 0)) this.#noteRotation(now)
     for (const [index, file] of this.files.entries()) {
       if (index < this.files.length - 1) file.supersededAt ??= now
     }
     return complete
   }
 
-  /** Whether a listed file needs no reading: finished before, the compressed twin of one we have, or a copy of one. */
-  #isKnown(id: string, candidate: Candidate, stat: FileStat): boolean {
-    const known = this.#known.get(id)
-    if (known !== undefined) {
-      if (known.copyOf !== null || (stat.size === known.size && known.order.rank !== LIVE)) {
-        known.path = candidate.path
-        known.order = candidate.order
-        return true
+  /** What a candidate's name leads to. null: nothing, or nothing that may be read; 'later': it cannot be told now. */
+  #statOf(candidate: Candidate): FileStat | 'later' | null {
+    const { fs } = this.#deps
+    try {
+      const stat = fs.stat(candidate.path)
+      if (stat === null && fs.lstat(candidate.path)?.kind === 'symlink') {
+        this.#refused(candidate.path, 'it is a link that leads nowhere')
       }
-      // Same inode, but grown or under the live name: the number may have been given to a new file.
-      if (this.#contentHas(candidate, known.head) && stat.size === known.size) {
-        known.order = candidate.order
-        return true
+      return stat
+    } catch (error) {
+      if (errorCode(error) === 'ELOOP') {
+        this.#refused(candidate.path, 'its links go round in a circle')
+        return null
       }
-      this.#known.delete(id)
-      return false
+      this.#failed(candidate.path, 'stat', error)
+      return 'later'
     }
-    if (!candidate.compressed) return false
-    const twin =
-      this.files.some(
-        (file) => file.gone === null && !file.compressed && compareOrder(file.order, candidate.order) === 0,
-      ) || [...this.#known.values()].some((each) => compareOrder(each.order, candidate.order) === 0)
-    if (twin) this.#remember(id, { bytes: 0, hash: '' }, candidate, stat.size, null)
-    return twin
   }
 
-  #contentHas(candidate: Candidate, head: Head): boolean {
-    const opened = openGuarded(this.#deps.fs, candidate.path, this.#roots)
-    if (opened.kind !== 'opened') return false
-    try {
-      const { fs, gunzip } = this.#deps
-      const now = readHead(fs, opened.fd, candidate.compressed, gunzip)
-      return sameHead(fs, opened.fd, candidate.compressed, gunzip, now, head)
-    } catch {
-      return false // read again as a new file, which is harmless
-    } finally {
-      this.#deps.fs.close(opened.fd)
-    }
+  /** Whether a listed file was dealt with before and has not changed since. */
+  #isKnown(id: string, candidate: Candidate, stat: FileStat): boolean {
+    const known = this.#known.get(id)
+    // Inode and size may come back within a second, in a new file; with the time of last writing, no more.
+    if (known === undefined || stat.size !== known.size || stat.mtimeMs !== known.mtimeMs) return false
+    known.path = candidate.path
+    known.order = candidate.order
+    return true
+  }
+
+  /** Whether it is the compressed form, finished or in the making, of a plain file that we have, by its name. */
+  #isTwin(candidate: Candidate, present: ReadonlySet<TailedFile>, fresh: readonly TailedFile[]): boolean {
+    if (!candidate.compressed) return false
+    const { order } = candidate
+    const twin = (each: { compressed: boolean; order: FileOrder }) =>
+      !each.compressed && compareOrder(each.order, order) === 0
+    if (fresh.some(twin)) return true
+    // Numbers move from file to file: of these only the name that is there now tells.
+    const isUnique = order.rank !== '' && !order.rank.startsWith('n')
+    if (this.files.some((file) => file.gone === null && twin(file) && (isUnique || present.has(file)))) return true
+    return isUnique && [...this.#known.values()].some(twin)
   }
 
   /** Opens a candidate. null: not to be read; 'later': it could not be opened now. */
@@ -263,21 +312,21 @@ export class Lineage {
     }
     const { fd, stat } = opened
     let head: Head
+    let begin: number
     try {
       head = readHead(fs, fd, candidate.compressed, gunzip)
-      const original = this.#originalOf(fd, candidate, head)
-      if (original !== null) {
-        fs.close(fd)
-        const copyOf = 'sequence' in original ? original : null
-        this.#remember(identity(stat.dev, stat.ino), head, candidate, stat.size, copyOf)
+      begin = this.#readBefore(fd, stat, candidate, head)
+      if (begin < 0) {
+        this.#closeFd(fd)
         return null
       }
     } catch (error) {
-      fs.close(fd)
+      this.#closeFd(fd)
       this.#failed(candidate.path, 'read', error)
       return 'later'
     }
     this.#reported.delete(candidate.path)
+    this.#known.delete(identity(stat.dev, stat.ino))
     return {
       sequence: 0,
       path: candidate.path,
@@ -288,6 +337,7 @@ export class Lineage {
       order: candidate.order,
       linked: true,
       sizeSeen: stat.size,
+      begin,
       mtimeMs: stat.mtimeMs,
       head,
       grewAt: clock.monotonic(),
@@ -297,31 +347,66 @@ export class Lineage {
     }
   }
 
+  /** How much of a newly opened file was read before, under this name or another; -1 when all of it was or will be. */
+  #readBefore(fd: number, stat: FileStat, candidate: Candidate, head: Head): number {
+    const { fs, gunzip } = this.#deps
+    const { compressed } = candidate
+    const id = identity(stat.dev, stat.ino)
+    const known = this.#known.get(id)
+    if (
+      known !== undefined &&
+      known.copyOf === null &&
+      stat.size >= known.size &&
+      known.witness !== '' &&
+      sameHead(fs, fd, compressed, gunzip, head, known.head) &&
+      readWitness(fs, fd, known.size) === known.witness
+    ) {
+      if (stat.size > known.size) return known.size
+      this.#remember(id, head, candidate, stat, known.witness, null)
+      return -1
+    }
+    const original = this.#originalOf(fd, candidate, head)
+    if (original === null) return 0
+    this.#remember(id, head, candidate, stat, '', 'sequence' in original ? original : null)
+    return -1
+  }
+
   /** The file of which a newly met rotated file is a copy (copytruncate, compression that we did not see), or null. */
   #originalOf(fd: number, candidate: Candidate, head: Head): TailedFile | FinishedFile | null {
     if (candidate.order.rank === LIVE) return null
     const { fs, gunzip } = this.#deps
-    const same = (known: Head) => sameHead(fs, fd, candidate.compressed, gunzip, head, known)
-    // A copy is exact up to where the original is read, else it is another file that begins alike.
+    const { compressed } = candidate
+    const same = (known: Head) => sameHead(fs, fd, compressed, gunzip, head, known)
+    // Files may begin alike: more than the head must agree.
     for (const file of this.files) {
-      if (file.gone !== null || !same(file.head)) continue
-      if (candidate.compressed || this.users.length === 0 || this.#agrees(fd, file)) return file
+      if (file.gone !== null || file.compressed || !same(file.head)) continue
+      if (compressed ? isCompressionOf(fs, fd, gunzip, file.fd) : tailAgrees(fs, fd, file.fd)) return file
     }
-    if (!candidate.compressed) return null
-    for (const known of this.#known.values()) if (same(known.head)) return known
+    if (!compressed) return null
+    const bytes = gzipContentBytes(fs, fd)
+    for (const known of this.#known.values()) {
+      if (!known.compressed && known.size % 2 ** 32 === bytes && same(known.head)) return known
+    }
     return null
   }
 
-  /** Whether the plain file behind `fd` has the same bytes as `file` at the end of what both hold. */
-  #agrees(fd: number, file: TailedFile): boolean {
-    const { fs } = this.#deps
-    const length = Math.min(fs.fstat(fd).size, fs.fstat(file.fd).size)
-    const witness = Math.min(4096, length)
-    const ours = Buffer.alloc(witness)
-    const theirs = Buffer.alloc(witness)
-    fs.read(fd, ours, 0, witness, length - witness)
-    fs.read(file.fd, theirs, 0, witness, length - witness)
-    return ours.equals(theirs)
+  /** Whether a finished file that is still listed has changed: some go on writing to a file that was renamed long ago. */
+  #knownChanged(now: number): boolean {
+    if (now < this.#knownAt || this.#known.size === 0) return false
+    this.#knownAt = now + KNOWN_MS
+    for (const [id, known] of this.#known) {
+      if (known.compressed) continue
+      // The live file is finished only by an older one that turned up late: then it is not finished at all.
+      if (known.order.rank === LIVE) this.#knownAt = now
+      let stat: FileStat | null = null
+      try {
+        stat = this.#deps.fs.stat(known.path)
+      } catch (error) {
+        this.#failed(known.path, 'stat', error)
+      }
+      if (stat !== null && identity(stat.dev, stat.ino) === id && stat.size !== known.size) return true
+    }
+    return false
   }
 
   #insert(file: TailedFile, present: ReadonlySet<TailedFile>): void {
@@ -403,49 +488,103 @@ export class Lineage {
     }
   }
 
+  /** A copy that was made of a file before it was truncated, newest first; null when there is none. */
   #openCopyOf(original: TailedFile): TailedFile | null {
     try {
       this.#listing.version()
+      for (const candidate of this.#listing.candidates().reverse()) {
+        if (candidate.order.rank === LIVE) continue
+        const copy = this.#openIfCopy(candidate, original)
+        if (copy !== null) return copy
+      }
     } catch (error) {
       this.#failed(this.info.path, 'readdir', error)
-    }
-    const { fs, gunzip } = this.#deps
-    for (const candidate of this.#listing.candidates().reverse()) {
-      if (candidate.order.rank === LIVE) continue
-      const stat = fs.stat(candidate.path)
-      if (stat === null || (stat.dev === original.dev && stat.ino === original.ino)) continue
-      const known = this.#known.get(identity(stat.dev, stat.ino))
-      if (known !== undefined && known.copyOf !== original) continue
-      const opened = openGuarded(fs, candidate.path, this.#roots)
-      if (opened.kind !== 'opened') continue
-      const head = readHead(fs, opened.fd, candidate.compressed, gunzip)
-      if (sameHead(fs, opened.fd, candidate.compressed, gunzip, head, original.head)) {
-        this.#known.delete(identity(stat.dev, stat.ino))
-        const { path, compressed, order } = candidate
-        const { dev, ino, size, mtimeMs } = opened.stat
-        const now = this.#deps.clock.monotonic()
-        const file = { path, compressed, order, dev, ino, mtimeMs, head, fd: opened.fd, sizeSeen: size, sequence: 0 }
-        return { ...file, linked: true, grewAt: now, supersededAt: now, unlinkedAt: null, gone: null }
-      }
-      fs.close(opened.fd)
     }
     return null
   }
 
-  #finish(file: TailedFile): void {
-    if (file.fd >= 0 && file.linked) {
-      this.#remember(identity(file.dev, file.ino), file.head, file, file.sizeSeen, null)
+  #openIfCopy(candidate: Candidate, original: TailedFile): TailedFile | null {
+    const { fs, gunzip, clock } = this.#deps
+    const stat = this.#statOf(candidate)
+    if (stat === null || stat === 'later') return null
+    const id = identity(stat.dev, stat.ino)
+    if (id === identity(original.dev, original.ino)) return null
+    if (this.files.some((file) => file.fd >= 0 && identity(file.dev, file.ino) === id)) return null
+    const known = this.#known.get(id)
+    if (known !== undefined && known.copyOf !== original) return null
+    const opened = openGuarded(fs, candidate.path, this.#roots)
+    if (opened.kind === 'failed') this.#failed(candidate.path, opened.operation, opened.error)
+    if (opened.kind !== 'opened') return null
+    const { path, compressed, order } = candidate
+    const { fd } = opened
+    const { dev, ino, size, mtimeMs } = opened.stat
+    let head = NO_HEAD
+    try {
+      head = readHead(fs, fd, compressed, gunzip)
+      if (!sameHead(fs, fd, compressed, gunzip, head, original.head)) head = NO_HEAD
+    } catch (error) {
+      this.#failed(path, 'read', error)
     }
+    if (head === NO_HEAD) {
+      this.#closeFd(fd)
+      return null
+    }
+    this.#known.delete(identity(dev, ino))
+    const now = clock.monotonic()
+    const file = { path, compressed, order, dev, ino, mtimeMs, head, fd, sizeSeen: size, sequence: 0, begin: 0 }
+    return { ...file, linked: true, grewAt: now, supersededAt: now, unlinkedAt: null, gone: null }
+  }
+
+  #finish(file: TailedFile): void {
+    if (file.fd >= 0 && file.linked) this.#rememberFinished(file)
     this.#close(file)
   }
 
-  #remember(id: string, head: Head, at: Candidate, size: number, copyOf: TailedFile | null): void {
-    this.#known.set(id, { head, order: at.order, size, copyOf, path: at.path })
+  #rememberFinished(file: TailedFile): void {
+    const { fs } = this.#deps
+    try {
+      const stat = fs.fstat(file.fd)
+      const left = this.users.map((user) => user.leftAt(file)).filter((offset) => offset !== undefined)
+      const size = file.compressed || left.length === 0 ? stat.size : Math.min(...left)
+      const witness = file.compressed ? '' : readWitness(fs, file.fd, size)
+      this.#remember(identity(file.dev, file.ino), file.head, file, { ...stat, size }, witness, null)
+    } catch (error) {
+      this.#failed(file.path, 'read', error) // met again it is a new file, which is harmless
+    }
+  }
+
+  #remember(
+    id: string,
+    head: Head,
+    { path, order, compressed }: Candidate,
+    { size, mtimeMs }: FileStat,
+    witness: string,
+    copyOf: TailedFile | null,
+  ): void {
+    this.#known.set(id, { head, order, compressed, size, mtimeMs, witness, copyOf, path })
   }
 
   #close(file: TailedFile): void {
-    if (file.fd >= 0) this.#deps.fs.close(file.fd)
+    if (file.fd >= 0) this.#closeFd(file.fd)
     file.fd = -1
+  }
+
+  #closeFd(fd: number): void {
+    try {
+      this.#deps.fs.close(fd)
+    } catch (error) {
+      this.#failed(this.info.path, 'close', error) // the descriptor is gone all the same
+    }
+  }
+
+  #noteComplete(complete: boolean, now: number): void {
+    if (complete) {
+      this.#incompleteSince = null
+      return
+    }
+    // Soon at first, because a rotation may be under way; then less and less often.
+    this.#incompleteSince ??= now
+    this.#retryAt = now + Math.min(RETRY_MS_MAX, (now - this.#incompleteSince) / 2)
   }
 
   #refused(path: string, reason: string): void {
@@ -460,6 +599,8 @@ export class Lineage {
     this.#deps.events.emit('file.error', { source: this.info.source, path, operation, error })
   }
 }
+
+const NO_HEAD: Head = { hash: '', bytes: 0 }
 
 function identity(dev: number, ino: number): string {
   return `${dev}:${ino}`

@@ -14,10 +14,12 @@ import {
   MARK_NOT_CRI,
   MARK_PARTIAL_OPEN,
   newEntry,
+  STDERR,
   STDOUT,
 } from '../core/entry.ts'
 import type { Events } from '../core/events.ts'
-import type { Ledger } from '../core/ledger.ts'
+import type { Amount, Ledger } from '../core/ledger.ts'
+import { LIVE } from '../discover/names.ts'
 import { parseCri } from '../parse/cri.ts'
 import { parseDockerJson } from '../parse/docker-json.ts'
 import { Partial } from '../parse/partial.ts'
@@ -26,7 +28,7 @@ import { Timeline } from '../parse/timeline.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
-import { readWitness, type TailedFile } from './file.ts'
+import { gzipContentBytes, lastLineStart, readWitness, type TailedFile } from './file.ts'
 import { GzipReader, WAIT } from './gzip.ts'
 import type { FileUser, Lineage } from './lineage.ts'
 import { findResumption } from './resume.ts'
@@ -39,6 +41,9 @@ const PARTIAL_SPAN_BYTES_MAX = 16 * 1024 * 1024
 /** A superseded file is finished when it has been at its end for this long since its successor came. */
 const SUPERSEDED_GRACE_MS = 1000
 const UNLINKED_GRACE_MS = 5000
+/** After a failed read; a compressed file that ends too early is being written for so long. */
+const RETRY_MS = 1000
+const GROWING_GZIP_MS = 2000
 const FUTURE_SECONDS_MAX = 600
 /** The least that is read at once; a line that is not whole in what was read then is taken in pieces. */
 const PIECE_BYTES_MIN = 128 * 1024
@@ -81,15 +86,22 @@ interface Snapshot {
   file: TailedFile
   offset: number
   logical: number
+  /** The bytes before it (latin1), at most OVERLAP_BYTES of them, as they were when they were read. */
+  tail: string
   times: number[]
+  /** The end of the file was dealt with. */
+  ended: boolean
   /** A hole that is still to be written. */
   gap: Gap | null
 }
 
+/** Entries that end at or before it are acknowledged; what the end of a file ends counts half a byte more. */
 interface Acked {
   file: TailedFile
   offset: number
 }
+
+const AT_END = 0.5
 
 interface Gap {
   path: string
@@ -113,6 +125,8 @@ export class Reader implements FileUser {
   #raw: Partial<Snapshot> | null = null
   #rawStream = STDOUT
   #rawEnds = true
+  /** It is older than startAgeMax allows. */
+  #rawSkipped = false
   #file: TailedFile | null = null
   #offset = 0
   /** Bytes of the lineage read since the start: offsets that do not begin again with each file. */
@@ -123,13 +137,21 @@ export class Reader implements FileUser {
   #committed: Snapshot | null = null
   readonly #acked: [Acked | null, Acked | null] = [null, null]
   #gap: Gap | null = null
-  readonly #stamps: Stamps
+  readonly #stamps = new Stamps()
   #skipBeforeSeconds = Number.NEGATIVE_INFINITY
+  /** Wall clock of this `fill`, and from where on a time is taken for a mistake. */
+  #nowMs = 0
   #futureSeconds = 0
-  // Skipped since the last commit: settled by the next one, given back by a rewind.
-  #skippedBytes = 0
-  #skippedLines = 0
-  readonly #lossesCounted = new Set<string>()
+  /** File offset of the end of the rows that are being handled. */
+  #rowsEnd = 0
+  // Skipped since the last commit, by source stream: settled by the next ack, given back by a rewind.
+  readonly #skipped: [Amount, Amount] = [newAmount(), newAmount()]
+  /** From which offset on the loss of a file's rest is counted already. */
+  readonly #lossesCounted = new WeakMap<TailedFile, number>()
+  /** How far a file had been read when it was left. */
+  readonly #left = new WeakMap<TailedFile, number>()
+  /** Monotonic ms before which nothing is tried again. */
+  #retryAt = Number.NEGATIVE_INFINITY
   /** The end of this file was dealt with; there was no next one. */
   #ended: TailedFile | null = null
   #waiting = false
@@ -144,7 +166,6 @@ export class Reader implements FileUser {
     this.options = options
     this.#deps = deps
     this.#saved = saved
-    this.#stamps = new Stamps(deps.clock)
     lineage.users.push(this)
   }
 
@@ -178,12 +199,25 @@ export class Reader implements FileUser {
   /** Whether `fill` may find something: unread bytes, or a file whose end may have come. */
   get hasWork(): boolean {
     const file = this.#file
-    if (file === null) return this.lineage.files.length > 0
-    if (this.#gap !== null || file.gone !== null) return true
-    if (this.#waiting) return false
-    if (!file.compressed && file.sizeSeen > this.#offset + this.#incompleteBytes) return true
-    if (this.#ended === file) return this.lineage.next(file) !== null
-    return file.compressed || this.#isFinished(file)
+    if (this.#retryAt > this.#deps.clock.monotonic()) return false
+    if (file === null) return this.#canBegin
+    if (this.#gap !== null) return true
+    if (file.gone === null) {
+      if (this.#waiting) return false
+      if (!file.compressed && file.sizeSeen > this.#offset + this.#incompleteBytes) return true
+    }
+    if (this.#ended === file && (file.gone !== null || file.compressed)) return this.lineage.next(file) !== null
+    if (file.gone !== null || file.compressed) return true
+    return (this.#ended !== file || this.lineage.next(file) !== null) && this.#isFinished(file)
+  }
+
+  /** A saved place is searched for only when all files are known that it may be in. */
+  get #canBegin(): boolean {
+    return this.lineage.files.length > 0 && (this.#saved === undefined || this.lineage.settled)
+  }
+
+  leftAt(file: TailedFile): number | undefined {
+    return this.#left.get(file)
   }
 
   /** Bytes of an unfinished last line that were looked at already: no work until there are more. */
@@ -193,26 +227,22 @@ export class Reader implements FileUser {
   #begin(): boolean {
     const { lineage, options } = this
     const first = lineage.files[0]
-    if (first === undefined) return false
+    if (first === undefined || !this.#canBegin) return false
     const { fs, clock, gunzip, events } = this.#deps
     if (this.#saved !== undefined) {
       const saved = this.#saved
-      const found = findResumption(lineage, saved, fs, gunzip)
+      const place = findResumption(lineage, saved, fs, gunzip)
       this.#timeline.load(saved.times)
-      this.#place(found.file, found.offset)
-      if (found.offset > 0) this.#stamps.load(found.file, saved.stamps)
-      if (found.lost !== null) this.#recordLoss(found.lost)
-    } else if (options.startAt === 'end' && !options.once) {
-      const last = lineage.files.at(-1) as TailedFile
-      const bytes = this.#bytesFrom(first, 0)
-      options.ledger.take(bytes, 0)
-      options.ledger.settle('skipped', 'startAt', bytes, 0)
-      this.#place(last, last.compressed ? 0 : last.sizeSeen)
-    } else {
+      this.#skipBeforeSeconds = saved.skipBeforeSeconds ?? Number.NEGATIVE_INFINITY
+      this.#place(place.file, place.offset)
+      if (place.found) this.#stamps.load(lineage.files.slice(lineage.files.indexOf(place.file)), saved.stamps)
+      if (place.lost !== null) this.#recordLoss(place.lost, null)
+    } else if (options.startAt === 'end' && !options.once) this.#beginAtEnd()
+    else {
       if (options.startAgeMax !== null) {
         this.#skipBeforeSeconds = (clock.now() - options.startAgeMax) / 1000
       }
-      this.#place(first, 0)
+      this.#place(first, first.begin)
     }
     const file = this.#file as TailedFile
     const { source, key } = lineage.info
@@ -229,63 +259,103 @@ export class Reader implements FileUser {
     return true
   }
 
+  /** The last line that has begun, and what comes after it. */
+  #beginAtEnd(): void {
+    const { files } = this.lineage
+    const { ledger } = this.options
+    const last = files.at(-1) as TailedFile
+    let bytes = this.#bytesFrom(null, 0)
+    if (last.compressed) {
+      this.#place(last, 0)
+      this.#ended = last
+    } else {
+      let offset = last.sizeSeen
+      try {
+        offset = lastLineStart(this.#deps.fs, last.fd, last.sizeSeen)
+      } catch (error) {
+        this.#failed('read', error)
+      }
+      bytes -= last.sizeSeen - offset
+      this.#place(last, offset)
+    }
+    ledger.take(bytes, 0)
+    ledger.settle('skipped', 'startAt', bytes, 0)
+  }
+
   /** Reads and writes entries until there is no room, nothing more to read, or `bytesMax` were consumed. */
   fill(out: EntryWriter, block: Buffer, bytesMax: number): FillEnd {
     if (this.#file === null && !this.#begin()) return 'dry'
-    this.#futureSeconds = this.#deps.clock.now() / 1000 + FUTURE_SECONDS_MAX
+    this.#nowMs = this.#deps.clock.now()
+    this.#retryAt = Number.NEGATIVE_INFINITY
+    const container = this.options.format === 'container'
     const until = this.#logical + bytesMax
     for (;;) {
       if (this.#gap !== null && !this.#writeGap(out)) return 'full'
       const file = this.#file as TailedFile
       if (file.gone !== null) {
-        if (!this.#leaveGone(file)) return 'dry'
+        const end = this.#leaveGone(file, out)
+        if (end !== null) return end
         continue
       }
       if (this.#logical >= until) return 'full'
-      if (this.#offset === 0 && file.mtimeMs / 1000 < this.#skipBeforeSeconds) this.#skipFile(file)
-      if (this.#ended === file) {
+      if (this.#offset === file.begin && this.#ended !== file && file.mtimeMs / 1000 < this.#skipBeforeSeconds) {
+        this.#skipFile(file)
+      }
+      if (this.#ended === file && file.compressed) {
         const next = this.lineage.next(file)
-        if (next !== null) {
-          this.#place(next, 0)
-          continue
-        }
-        if (file.compressed) return 'dry'
+        if (next === null) return 'dry'
+        this.#place(next, next.begin)
+        continue
+      }
+      if (this.#tailBytes === 0 && this.#offset > 0 && !file.compressed) {
+        const end = this.#readTail(file)
+        if (end !== null) return end
+        continue
       }
       const overlap = file.compressed ? 0 : this.#tailBytes
-      const wantMax = file.compressed ? PIECE_BYTES_MIN : block.length - overlap
+      const wantMax = file.compressed ? Math.min(PIECE_BYTES_MIN, block.length) : block.length - overlap
       const want = Math.min(wantMax, Math.max(out.roomBytes + 4096, PIECE_BYTES_MIN))
       const got = this.#read(file, block, overlap + want, this.#offset - overlap)
       if (got === WAIT) return this.#wait()
       if (got === null) return 'dry'
-      if (overlap > 0 && (got < overlap || block.compare(this.#tail, 0, overlap, 0, overlap) !== 0)) {
-        this.lineage.truncated(file, this.#deps.fs.fstat(file.fd).size)
+      if (got < overlap) {
+        if (this.#noteShort(file, this.#offset)) continue
+        return 'dry'
+      }
+      if (overlap > 0 && block.compare(this.#tail, 0, overlap, 0, overlap) !== 0) {
+        this.lineage.truncated(file, this.#size(file) ?? 0)
         continue
       }
       const available = got - overlap
       const lastNewline = available === 0 ? -1 : block.lastIndexOf(10, got - 1)
       if (lastNewline >= overlap) {
-        const end = this.#limit(file, overlap, lastNewline + 1)
+        const end = this.#limit(file, overlap, lastNewline + 1, container)
         const consumed = this.#rows(file, block, overlap, end, out)
         this.#consume(block, overlap, consumed)
         if (consumed < end - overlap) return 'full'
         if (available === want || end <= lastNewline) continue
       } else if (available >= want) {
-        this.#rawPiece(block, overlap, got)
+        this.#rawPiece(block, overlap, got, container)
         this.#consume(block, overlap, available)
         continue
       }
       // All that is there was seen.
       const rest = lastNewline >= overlap ? got - lastNewline - 1 : available
       this.#incompleteBytes = rest
+      if (!file.compressed && this.#offset + rest < file.sizeSeen) {
+        if (this.#noteShort(file, file.sizeSeen) || lastNewline >= overlap) continue
+        return 'dry'
+      }
       if (!this.#isFinished(file)) return file.compressed ? this.#wait() : 'dry'
-      // A read may have been short: only what the file ends with can be its last line.
-      if (!file.compressed && this.#deps.fs.fstat(file.fd).size > this.#offset + rest) return 'dry'
+      // Only what the file ends with can be its last line.
+      if (!file.compressed && this.#size(file) !== this.#offset + rest) return 'dry'
       if (rest > 0 && lastNewline < overlap) {
         if (!this.#lastLine(block, overlap, got, out)) return 'full'
         this.#consume(block, overlap, available)
       } else if (available > 0) continue
-      if (!this.#leaveFinished(file, out)) return 'full'
-      if (this.#ended !== null && this.#gap === null) return 'dry'
+      else if (this.#raw !== null && !this.#rawEnd(block, got, got, got, out)) return 'full'
+      const end = this.#leaveFinished(file, out)
+      if (end !== null) return end
     }
   }
 
@@ -293,16 +363,9 @@ export class Reader implements FileUser {
   commit(): void {
     const open = this.#earliestOpen()
     if (open === null) this.#commitHere()
-    else {
-      this.#committed = open
-      this.#acked[0] = this.#acked[1] = this.#here()
-    }
-    if (this.#skippedLines > 0 || this.#skippedBytes > 0) {
-      this.options.ledger.settle('skipped', 'startAgeMax', this.#skippedBytes, this.#skippedLines)
-      this.settled(this.#skippedBytes, this.#skippedLines)
-      this.#skippedBytes = 0
-      this.#skippedLines = 0
-    }
+    else this.#committed = open
+    this.ackStream(0)
+    this.ackStream(1)
     const committed = this.#committed as Snapshot
     this.#stamps.prune(committed.file, committed.offset)
     this.lineage.trim()
@@ -310,7 +373,16 @@ export class Reader implements FileUser {
 
   /** The entries of one source stream up to here are acknowledged, the others not: a rewind will not write them again. */
   ackStream(stream: number): void {
-    this.#acked[stream as 0 | 1] = this.#here()
+    const here = this.#here()
+    // Never backwards: after a rewind a batch may end before what was acknowledged.
+    const acked = this.#acked[stream as 0 | 1]
+    if (acked === null || !isBefore(here, acked)) this.#acked[stream as 0 | 1] = here
+    this.#forgetAcked(stream as 0 | 1)
+    const skipped = this.#skipped[stream as 0 | 1]
+    if (skipped.bytes === 0 && skipped.lines === 0) return
+    this.options.ledger.settle('skipped', 'startAgeMax', skipped.bytes, skipped.lines)
+    this.settled(skipped.bytes, skipped.lines)
+    clear(skipped)
   }
 
   /** Goes back to the committed place; what was taken since and is not settled goes back to the file. */
@@ -320,14 +392,14 @@ export class Reader implements FileUser {
     this.options.ledger.untake(this.unsettledBytes, this.unsettledLines)
     this.unsettledBytes = 0
     this.unsettledLines = 0
-    this.#skippedBytes = 0
-    this.#skippedLines = 0
+    for (const skipped of this.#skipped) clear(skipped)
     this.#gap = to.gap
     for (const partial of this.#partials) partial.close()
     this.#openPartials = 0
     this.#raw = null
     this.#timeline.load(to.times)
-    this.#place(to.file, to.offset)
+    this.#place(to.file, to.offset, to.tail)
+    this.#ended = to.ended ? to.file : null
     this.#logical = to.logical
   }
 
@@ -337,14 +409,24 @@ export class Reader implements FileUser {
     this.unsettledLines -= lines
   }
 
-  /** The committed place for the checkpoint; null when there is nothing to say yet. */
+  /** The committed place for the checkpoint; null when there is nothing to say, or when it cannot be said now. */
   position(): Position | null {
     const at = this.#committed
     if (at === null || at.file.head.bytes === 0 || at.file.fd < 0) return null
     const { path, dev, ino, head, compressed, fd } = at.file
-    const witness = compressed ? '' : readWitness(this.#deps.fs, fd, at.offset)
+    const { files } = this.lineage
+    let witness = ''
+    try {
+      // No witness: what was read is not there any more, which the next read will find out.
+      if (!compressed) witness = readWitness(this.#deps.fs, fd, at.offset, at.tail)
+      if (!compressed && witness === '') return null
+    } catch (error) {
+      this.#failed('read', error)
+      return null
+    }
     const sizeSeen = compressed ? at.offset : Math.max(at.file.sizeSeen, at.offset)
-    const stamps = this.#stamps.save(at.file)
+    const stamps = this.#stamps.save(files.slice(files.indexOf(at.file)))
+    const skipBeforeSeconds = this.#skipBeforeSeconds
     return {
       path,
       dev,
@@ -356,6 +438,7 @@ export class Reader implements FileUser {
       sizeSeen,
       times: at.times,
       stamps,
+      ...(Number.isFinite(skipBeforeSeconds) && { skipBeforeSeconds }),
     }
   }
 
@@ -385,45 +468,101 @@ export class Reader implements FileUser {
     if (index >= 0) this.lineage.users.splice(index, 1)
   }
 
-  #place(file: TailedFile, offset: number): void {
-    if (this.#gzip !== null && this.#file !== file) {
-      this.#gzip.close()
-      this.#gzip = null
-    }
+  /** Goes there. `tail` is what was read before it, where that is known. */
+  #place(file: TailedFile, offset: number, tail = ''): void {
+    if (this.#file !== file) this.#closeGzip()
     this.#file = file
     this.#offset = offset
     this.#ended = null
     this.#waiting = false
     this.#incompleteBytes = 0
-    this.#tailBytes = 0
-    if (offset > 0 && !file.compressed && file.fd >= 0) {
-      const length = Math.min(OVERLAP_BYTES, offset)
-      this.#tailBytes = this.#deps.fs.read(file.fd, this.#tail, 0, length, offset - length)
+    this.#tailBytes = this.#tail.write(tail, 'latin1')
+  }
+
+  #closeGzip(): void {
+    this.#gzip?.close()
+    this.#gzip = null
+  }
+
+  /** Reads the tail before a place whose bytes were looked at by somebody else. null: go on. */
+  #readTail(file: TailedFile): FillEnd | null {
+    const length = Math.min(OVERLAP_BYTES, this.#offset)
+    const got = this.#read(file, this.#tail, length, this.#offset - length)
+    if (got === length) this.#tailBytes = length
+    else if (got === null || !this.#noteShort(file, this.#offset)) return 'dry'
+    return null
+  }
+
+  #tailText(): string {
+    return this.#tail.toString('latin1', 0, this.#tailBytes)
+  }
+
+  /**
+   * A read ended before `offset`, where there had been something. True when the file is shorter now, and was noted to
+   * be; else it was the read that was short, and is tried again a little later.
+   */
+  #noteShort(file: TailedFile, offset: number): boolean {
+    const size = this.#size(file)
+    if (size === null) return false
+    if (size < offset) {
+      this.lineage.truncated(file, size)
+      return true
+    }
+    this.#retryLater()
+    return false
+  }
+
+  /** Size of a plain file; null when it cannot be told now. */
+  #size(file: TailedFile): number | null {
+    try {
+      return this.#deps.fs.fstat(file.fd).size
+    } catch (error) {
+      this.#failed('fstat', error)
+      return null
     }
   }
 
+  #failed(operation: string, error: unknown): void {
+    const { source, path } = this.lineage.info
+    this.#deps.events.emit('file.error', { source, path: this.#file?.path ?? path, operation, error })
+    this.#retryLater()
+  }
+
+  #retryLater(): void {
+    this.#retryAt = this.#deps.clock.monotonic() + RETRY_MS
+  }
   /** What has been read to. The end of a file is a place of its own, after its last byte: open lines are ended there. */
   #here(): Acked {
     const file = this.#file as TailedFile
-    return { file, offset: this.#offset + (this.#ended === file ? 1 : 0) }
+    return { file, offset: this.#offset + (this.#ended === file ? AT_END : 0) }
   }
 
   #commitHere(): void {
+    const file = this.#file as TailedFile
     this.#committed = {
-      file: this.#file as TailedFile,
+      file,
       offset: this.#offset,
       logical: this.#logical,
+      tail: file.compressed ? '' : this.#tailText(),
       times: this.#timeline.save(),
+      ended: this.#ended === file,
       gap: this.#gap,
     }
-    this.#acked[0] = null
-    this.#acked[1] = null
+  }
+
+  /** What is acknowledged matters only while a rewind may lead before it. */
+  #forgetAcked(stream: 0 | 1): void {
+    const acked = this.#acked[stream]
+    const committed = this.#committed
+    if (acked === null || committed === null) return
+    const { file, offset, ended } = committed
+    if (isBefore(acked, { file, offset: offset + (ended ? AT_END : 0) })) this.#acked[stream] = null
   }
 
   #bytesFrom(from: TailedFile | null, offset: number): number {
     let bytes = 0
     for (const file of this.lineage.files) {
-      if (from === null || file.sequence > from.sequence) bytes += file.gone === null ? file.sizeSeen : 0
+      if (from === null || file.sequence > from.sequence) bytes += file.gone === null ? file.sizeSeen - file.begin : 0
       else if (file === from && file.gone === null && !file.compressed) bytes += Math.max(0, file.sizeSeen - offset)
       else if (file === from && file.compressed && !this.#gzip?.ended) bytes += 1
     }
@@ -432,7 +571,7 @@ export class Reader implements FileUser {
 
   /** Returns bytes read, WAIT, or null when the read failed (an event; tried again). */
   #read(file: TailedFile, block: Buffer, length: number, position: number): number | null {
-    const { fs, gunzip, events } = this.#deps
+    const { fs, gunzip } = this.#deps
     try {
       if (!file.compressed) return fs.read(file.fd, block, 0, length, position)
       this.#gzip ??= new GzipReader(fs, file.fd, gunzip, () => {
@@ -441,8 +580,7 @@ export class Reader implements FileUser {
       })
       return this.#gzip.read(block, 0, length, position)
     } catch (error) {
-      const { source } = this.lineage.info
-      events.emit('file.error', { source, path: file.path, operation: 'read', error })
+      this.#failed('read', error)
       return null
     }
   }
@@ -454,15 +592,19 @@ export class Reader implements FileUser {
 
   /** Leaves out a whole file that was last written before the limit of startAgeMax. */
   #skipFile(file: TailedFile): void {
-    const bytes = file.sizeSeen
-    this.#count(bytes, 0)
-    this.#skippedBytes += bytes
-    this.#place(file, file.compressed ? 0 : bytes)
+    const { sizeSeen } = file
+    const acked = this.#acked[STDOUT]
+    if (acked === null || !isBefore({ file, offset: file.compressed ? AT_END : sizeSeen }, acked)) {
+      this.#count(sizeSeen - file.begin, 0)
+      this.#skipped[STDOUT].bytes += sizeSeen - file.begin
+    }
+    this.#place(file, file.compressed ? 0 : sizeSeen)
     if (file.compressed) this.#ended = file
   }
 
   #consume(block: Buffer, from: number, bytes: number): void {
     if (bytes === 0) return
+    this.#ended = null
     this.#offset += bytes
     this.#logical += bytes
     this.#incompleteBytes = 0
@@ -472,10 +614,19 @@ export class Reader implements FileUser {
     this.#tailBytes = length
   }
 
-  /** Plain lines take a time of arrival per range; a range that has one is not read beyond its end. */
-  #limit(file: TailedFile, from: number, end: number): number {
-    if (this.options.format !== 'plain') return end
-    return from + this.#stamps.range(file, this.#offset, this.#offset + end - from) - this.#offset
+  /**
+   * How far in block[from, end) rows may be handled alike: to the end of the range that has the same time of arrival.
+   * Plain lines all take one; others where they need it, and there what lies in the future is judged by it.
+   */
+  #limit(file: TailedFile, from: number, end: number, container: boolean): number {
+    const to = this.#offset + end - from
+    const stamps = this.#stamps
+    this.#rowsEnd = container
+      ? stamps.extent(file, this.#offset, to)
+      : stamps.range(file, this.#offset, to, this.#nowMs)
+    const arrivalSeconds = stamps.found ? stamps.seconds : Math.floor(this.#nowMs / 1000)
+    this.#futureSeconds = container ? arrivalSeconds + FUTURE_SECONDS_MAX : Number.POSITIVE_INFINITY
+    return from + this.#rowsEnd - this.#offset
   }
 
   /** Handles whole lines in block[from, end); returns the bytes consumed. */
@@ -505,7 +656,7 @@ export class Reader implements FileUser {
    * Returns where it stopped: at `end`, or at a row for `#line`.
    */
   #plainRows(block: Buffer, from: number, end: number, base: number, out: EntryWriter): number {
-    if (this.#openPartials > 0 || this.#acked[0] !== null) return from
+    if (this.#openPartials > 0 || this.#acked[0] !== null || this.#acked[1] !== null) return from
     const row = this.#row
     const entry = this.#entry
     const timeline = this.#timeline
@@ -558,10 +709,11 @@ export class Reader implements FileUser {
     if (container) {
       if (!parseCri(block, start, end, row) && !parseDockerJson(block, start, end, row)) {
         marks = MARK_NOT_CRI
-        this.#takeAsItIs(block, start, end)
+        this.#takeAsItIs(block, start, end, offset)
       }
-    } else this.#takeAsItIs(block, start, end)
-    if (row.seconds < this.#skipBeforeSeconds) {
+    } else this.#takeAsItIs(block, start, end, offset)
+    const partial = this.#partials[row.stream as 0 | 1]
+    if (this.#isTooOld(container, partial)) {
       this.#skip(row.stream, offset + next - start, next - start)
       return true
     }
@@ -569,12 +721,12 @@ export class Reader implements FileUser {
     if (row.seconds > this.#futureSeconds) {
       marks |= MARK_FUTURE_TIME
       entry.originalTime = formatTime(row.seconds, row.nanos)
-      this.#setArrival()
+      this.#setArrival(offset)
     }
-    const partial = this.#partials[row.stream as 0 | 1]
     if (row.partial || partial.start !== null || this.#openPartials > 0) {
-      return this.#piece(file, partial, next - start, offset, marks, valid, out)
+      return this.#piece(file, partial, block, start, next, offset, marks, valid, out)
     }
+    if (!out.fits(entry, Math.min(row.messageEnd - row.messageStart, this.options.lineBytesMax) + 1024)) return false
     entry.buffer = row.buffer
     entry.messageStart = row.messageStart
     entry.messageEnd = row.messageEnd
@@ -583,11 +735,20 @@ export class Reader implements FileUser {
     entry.offset = offset
     entry.sourceBytes = next - start
     entry.sourceLines = 1
-    return this.#emit(row.seconds, row.nanos, offset + next - start, valid, out, true)
+    this.#emitRow(offset + next - start, valid, out)
+    return true
+  }
+
+  /** startAgeMax, by the row's own time; a line that has begun is not torn. */
+  #isTooOld(container: boolean, partial: Partial<Snapshot>): boolean {
+    const row = this.#row
+    if (!container || row.seconds >= this.#skipBeforeSeconds || partial.start !== null) return false
+    this.#timeline.row(row.seconds, row.nanos)
+    return true
   }
 
   /** A line that is of no format: the whole of it, on stdout, with the time of the line before or of arrival. */
-  #takeAsItIs(block: Buffer, start: number, end: number): void {
+  #takeAsItIs(block: Buffer, start: number, end: number, offset: number): void {
     const row = this.#row
     row.buffer = block
     row.messageStart = start
@@ -597,25 +758,24 @@ export class Reader implements FileUser {
     if (this.options.format === 'container' && this.#timeline.rowSeconds >= 0) {
       row.seconds = this.#timeline.rowSeconds
       row.nanos = this.#timeline.rowNanos
-    } else this.#setArrival()
+    } else this.#setArrival(offset)
   }
 
-  #setArrival(): void {
-    if (this.options.format === 'plain') {
-      this.#row.seconds = this.#stamps.seconds
-      this.#row.nanos = this.#stamps.nanos
-    } else {
-      const now = this.#deps.clock.now()
-      this.#row.seconds = Math.floor(now / 1000)
-      this.#row.nanos = Math.floor(now % 1000) * 1_000_000
-    }
+  /** The time of arrival of the row at `offset`; the rows after it in this block have the same one. */
+  #setArrival(offset: number): void {
+    const stamps = this.#stamps
+    stamps.range(this.#file as TailedFile, offset, Math.max(this.#rowsEnd, offset + 1), this.#nowMs)
+    this.#row.seconds = stamps.seconds
+    this.#row.nanos = stamps.nanos
   }
 
   /** A row while some partial line is open, or one that opens one. */
   #piece(
     file: TailedFile,
     partial: Partial<Snapshot>,
-    rowBytes: number,
+    block: Buffer,
+    start: number,
+    next: number,
     offset: number,
     marks: number,
     valid: boolean,
@@ -623,6 +783,7 @@ export class Reader implements FileUser {
   ): boolean {
     const row = this.#row
     const limit = this.options.lineBytesMax
+    const rowBytes = next - start
     const logical = this.#logical + offset - this.#offset
     // Room for all that this row may emit: forced ends of open lines, and its own.
     let needed = row.messageEnd - row.messageStart + (row.partial ? 0 : partial.keptBytes) + 4096
@@ -637,12 +798,11 @@ export class Reader implements FileUser {
     }
     // A line of no format does not belong to the open line of stdout.
     if ((marks & MARK_NOT_CRI) === 0 && (row.partial || partial.start !== null)) {
-      if (partial.start === null) this.#openPartial(partial, file, offset, logical)
+      if (partial.start === null) this.#openPartial(partial, file, block, start, offset, logical, marks)
       partial.append(row.buffer, row.messageStart, row.messageEnd, limit)
-      partial.marks |= marks
       partial.sourceBytes += rowBytes
       partial.sourceLines++
-      this.#timeline.row(row.seconds, row.nanos)
+      if ((marks & MARK_FUTURE_TIME) === 0) this.#timeline.row(row.seconds, row.nanos)
       if (!row.partial) this.#endPartial(partial, row.stream, offset + rowBytes, out)
       return true
     }
@@ -655,13 +815,28 @@ export class Reader implements FileUser {
     entry.offset = offset
     entry.sourceBytes = rowBytes
     entry.sourceLines = 1
-    return this.#emit(row.seconds, row.nanos, offset + rowBytes, valid, out, true)
+    this.#emitRow(offset + rowBytes, valid, out)
+    return true
   }
 
-  #openPartial(partial: Partial<Snapshot>, file: TailedFile, offset: number, logical: number): void {
-    partial.open({ file, offset, logical, times: this.#timeline.save(), gap: null })
+  /** `block[start]` is the byte at `offset` in the file. What is remarkable about the first piece is about the line. */
+  #openPartial(
+    partial: Partial<Snapshot>,
+    file: TailedFile,
+    block: Buffer,
+    start: number,
+    offset: number,
+    logical: number,
+    marks: number,
+  ): void {
+    const tail = file.compressed
+      ? ''
+      : block.toString('latin1', Math.max(0, start - Math.min(offset, OVERLAP_BYTES)), start)
+    partial.open({ file, offset, logical, tail, times: this.#timeline.save(), ended: false, gap: null })
     partial.seconds = this.#row.seconds
     partial.nanos = this.#row.nanos
+    partial.marks = marks
+    partial.originalTime = (marks & MARK_FUTURE_TIME) === 0 ? '' : this.#entry.originalTime
     partial.offset = offset
     this.#openPartials++
   }
@@ -675,31 +850,35 @@ export class Reader implements FileUser {
     entry.marks = partial.marks
     entry.originalBytes = partial.totalBytes
     entry.originalSha256 = partial.sha256()
+    entry.originalTime = partial.originalTime
     if (entry.originalSha256 !== '') entry.marks |= MARK_CUT
     entry.offset = partial.offset
     entry.sourceBytes = partial.sourceBytes
     entry.sourceLines = partial.sourceLines
-    this.#emit(partial.seconds, partial.nanos, endOffset, false, out, false)
+    this.#emit(partial.seconds, partial.nanos, endOffset, false, out)
     partial.close()
     this.#openPartials--
   }
 
-  /** Emits #entry under the time rule. `ask` whether there is room: false leaves everything as it was. */
-  #emit(seconds: number, nanos: number, endOffset: number, valid: boolean, out: EntryWriter, ask: boolean): boolean {
+  /** Emits #entry as the row that it was made of. */
+  #emitRow(endOffset: number, valid: boolean, out: EntryWriter): void {
+    const { seconds, nanos } = this.#row
+    const isOwnTime = (this.#entry.marks & MARK_FUTURE_TIME) === 0
+    this.#emit(seconds, nanos, endOffset, valid, out)
+    if (isOwnTime) this.#timeline.row(seconds, nanos)
+  }
+
+  /** Emits #entry under the time rule, unless it is acknowledged. There must be room. */
+  #emit(seconds: number, nanos: number, endOffset: number, valid: boolean, out: EntryWriter): void {
     const entry = this.#entry
-    const length = entry.messageEnd - entry.messageStart
-    if (ask && !out.fits(entry, Math.min(length, this.options.lineBytesMax) + 1024)) return false
-    if (!valid || length > this.options.lineBytesMax) this.#repair()
+    if (!valid || entry.messageEnd - entry.messageStart > this.options.lineBytesMax) this.#repair()
     this.#timeline.emit(entry.stream, seconds, nanos)
-    if (ask && (entry.marks & MARK_FUTURE_TIME) === 0) this.#timeline.row(seconds, nanos)
     entry.seconds = this.#timeline.seconds
     entry.nanos = this.#timeline.nanos
-    const acked = this.#acked[entry.stream as 0 | 1]
-    if (acked !== null && this.#isBefore(endOffset, acked)) return true
+    if (this.#isAcked(entry.stream, endOffset)) return
     this.#count(entry.sourceBytes, entry.sourceLines)
     if (entry.marks !== 0) this.#noteMarks(entry.marks, entry.sourceLines)
     out.write(entry)
-    return true
   }
 
   /** Makes the message valid UTF-8 and no longer than allowed, marking what it did. */
@@ -735,43 +914,55 @@ export class Reader implements FileUser {
   }
 
   /** A block without any newline: the beginning or the middle of a raw line longer than a block. */
-  #rawPiece(block: Buffer, start: number, end: number): void {
+  #rawPiece(block: Buffer, start: number, end: number, container: boolean): void {
     const row = this.#row
-    const limit = this.options.lineBytesMax
-    if (this.#raw === null) {
+    if (this.#raw !== null) this.#raw.append(block, start, end, this.#rawBytesMax)
+    else {
+      const file = this.#file as TailedFile
       let marks = 0
       let partial: Partial<Snapshot> = this.#partials[2]
       this.#rawStream = 2
       this.#rawEnds = true
-      if (this.options.format === 'plain') {
-        this.#stamps.range(this.#file as TailedFile, this.#offset, this.#offset + end - start)
-        this.#takeAsItIs(block, start, end)
-      } else if (parseCri(block, start, end, row)) {
+      this.#limit(file, start, end, container)
+      if (container && parseCri(block, start, end, row)) {
         partial = this.#partials[row.stream as 0 | 1]
         this.#rawStream = row.stream
         this.#rawEnds = !row.partial
       } else {
-        this.#takeAsItIs(block, start, end)
-        marks = MARK_NOT_CRI
+        this.#takeAsItIs(block, start, end, this.#offset)
+        if (container) marks = MARK_NOT_CRI
       }
-      if (partial.start === null) this.#openPartial(partial, this.#file as TailedFile, this.#offset, this.#logical)
-      partial.marks |= marks
-      partial.append(block, row.messageStart, row.messageEnd, limit)
-      this.#timeline.row(row.seconds, row.nanos)
+      this.#rawSkipped = this.#isTooOld(container, partial)
+      if (row.seconds > this.#futureSeconds && !this.#rawSkipped) {
+        marks |= MARK_FUTURE_TIME
+        this.#entry.originalTime = formatTime(row.seconds, row.nanos)
+        this.#setArrival(this.#offset)
+      }
+      if (partial.start === null) this.#openPartial(partial, file, block, start, this.#offset, this.#logical, marks)
+      partial.append(block, row.messageStart, row.messageEnd, this.#rawBytesMax)
+      if ((marks & MARK_FUTURE_TIME) === 0) this.#timeline.row(row.seconds, row.nanos)
       this.#raw = partial
-    } else this.#raw.append(block, start, end, limit)
+    }
     this.#raw.sourceBytes += end - start
+  }
+
+  get #rawBytesMax(): number {
+    return this.#rawSkipped ? 0 : this.options.lineBytesMax
   }
 
   #rawEnd(block: Buffer, start: number, end: number, next: number, out: EntryWriter): boolean {
     const raw = this.#raw as Partial<Snapshot>
     if (!out.fits(this.#entry, raw.keptBytes + end - start + 4096)) return false
-    raw.append(block, start, end, this.options.lineBytesMax)
+    raw.append(block, start, end, this.#rawBytesMax)
     raw.sourceBytes += next - start
     raw.sourceLines++
     this.#raw = null
-    const endOffset = this.#offset + next - start
-    if (this.#rawEnds) this.#endPartial(raw, this.#rawStream, endOffset, out)
+    const endOffset = this.#offset + (next > start ? next - start : AT_END)
+    if (this.#rawSkipped) {
+      this.#skip(this.#rawStream, endOffset, raw.sourceBytes)
+      raw.close()
+      this.#openPartials--
+    } else if (this.#rawEnds) this.#endPartial(raw, this.#rawStream, endOffset, out)
     return true
   }
 
@@ -780,7 +971,7 @@ export class Reader implements FileUser {
     if (this.#raw !== null) return this.#rawEnd(block, start, end, end, out)
     const file = this.#file as TailedFile
     const container = this.options.format === 'container'
-    if (!container) this.#stamps.range(file, this.#offset, this.#offset + end - start)
+    this.#limit(file, start, end, container)
     return this.#line(file, block, start, end, end, this.#offset, false, container, out)
   }
 
@@ -794,60 +985,107 @@ export class Reader implements FileUser {
     return file.unlinkedAt !== null && now - Math.max(file.unlinkedAt, file.grewAt) >= UNLINKED_GRACE_MS
   }
 
-  /** At the very end of a finished file: on to the next one. False when there is none. */
-  #leaveFinished(file: TailedFile, out: EntryWriter): boolean {
+  /** At the very end of a finished file: on to the next one. null: go on. */
+  #leaveFinished(file: TailedFile, out: EntryWriter): FillEnd | null {
     const next = this.lineage.next(file)
-    if (file.compressed && this.#gzip?.failure) {
-      const cause = `the compressed file is damaged: ${this.#gzip.failure}`
-      if (!this.#endPartials(out)) return false
-      this.#recordLoss({ path: file.path, from: this.#offset, to: null, cause })
-    } else if (next === null || next.order.restart !== file.order.restart) {
-      // A container that ended without a newline leaves an open line behind; nothing will end it.
-      if (!this.#endPartials(out)) return false
+    if (this.#ended !== file) {
+      const failure = file.compressed ? (this.#gzip?.failure ?? null) : null
+      if (failure !== null && this.#mayGrow(file)) {
+        this.#closeGzip()
+        this.#retryLater()
+        return 'dry'
+      }
+      if (failure !== null) {
+        if (!this.#endPartials(out, MARK_PARTIAL_OPEN)) return 'full'
+        const cause = `the compressed file is damaged: ${failure}`
+        this.#recordLoss({ path: file.path, from: this.#offset, to: null, cause }, file)
+      } else if (next === null || next.order.restart !== file.order.restart) {
+        // A container that ended without a newline leaves an open line behind; nothing will end it.
+        if (!this.#endPartials(out, 0)) return 'full'
+      }
+      this.#ended = file
+      this.#left.set(file, this.#offset)
+      if (this.#gap !== null) return null
     }
-    if (next !== null) this.#place(next, 0)
-    else this.#ended = file
-    return true
+    if (next === null) return 'dry'
+    this.#place(next, next.begin)
+    return null
   }
 
-  #endPartials(out: EntryWriter): boolean {
+  /** A compressed file that ends too early may be one that is being written. */
+  #mayGrow(file: TailedFile): boolean {
+    return !this.options.once && this.#deps.clock.monotonic() - file.grewAt < GROWING_GZIP_MS
+  }
+
+  /** Ends the open lines, where nothing can follow any more. False: no room for them. */
+  #endPartials(out: EntryWriter, mark: number): boolean {
     if (this.#openPartials === 0) return true
     if (!out.fits(this.#entry, this.heldBytes + 4096)) return false
     for (const [stream, partial] of this.#partials.entries()) {
-      if (partial.start !== null) this.#endPartial(partial, stream, this.#offset + 1, out)
+      if (partial.start === null) continue
+      partial.marks |= mark
+      this.#endPartial(partial, stream, this.#offset + AT_END, out)
     }
     this.#raw = null
     return true
   }
 
-  /** The rest of the file is gone: note the loss and go on with the copy or the next file, at the right place. */
-  #leaveGone(file: TailedFile): boolean {
+  /** The rest of the file is gone: on to the copy or the next file, at the right place, noting what is lost. null: go on. */
+  #leaveGone(file: TailedFile, out: EntryWriter): FillEnd | null {
     const next = this.lineage.next(file)
-    if (next === null) {
-      if (this.#ended === file) return false
+    if (this.#ended === file) {
+      if (next === null) return 'dry'
+      this.#place(next, next.begin)
+      return null
+    }
+    const offset = this.#offset
+    const copyBytes = next === null ? -1 : this.#bytesInCopy(file, next)
+    const lostFrom = Math.max(offset, copyBytes)
+    const isRead = file.compressed ? this.#gzip?.ended === true : file.sizeSeen <= lostFrom
+    if (copyBytes < 0 && (!isRead || this.#raw !== null) && !this.#endPartials(out, MARK_PARTIAL_OPEN)) return 'full'
+    if (!isRead) {
+      const to = file.compressed ? null : file.sizeSeen
+      this.#recordLoss({ path: file.path, from: lostFrom, to, cause: file.gone as string }, file)
+    }
+    if (next !== null && copyBytes >= offset) this.#place(next, offset, this.#tailText())
+    else if (next !== null && copyBytes >= 0) this.#place(next, copyBytes)
+    else {
+      this.#closeGzip()
       this.#ended = file
-    } else if (file.gone === 'truncated' && next.gone === null && next.ino !== file.ino) {
-      if (continuesAt(next, this.#offset, this.#tail.subarray(0, this.#tailBytes), this.#deps.fs)) {
-        this.#place(next, this.#offset)
-        return true
-      }
     }
-    if (file.sizeSeen > this.#offset) {
-      this.#recordLoss({ path: file.path, from: this.#offset, to: file.sizeSeen, cause: file.gone as string })
-    }
-    if (next !== null) this.#place(next, 0)
-    return true
+    return null
   }
 
-  #recordLoss(gap: Gap): void {
+  /** How much of a truncated file is in its copy (copytruncate); -1 when `next` is not a copy of it. */
+  #bytesInCopy(file: TailedFile, next: TailedFile): number {
+    if (file.gone !== 'truncated' || next.gone !== null || next.ino === file.ino || next.order.rank === LIVE) return -1
+    const { fs } = this.#deps
+    const committed = this.#committed as Snapshot
+    try {
+      // Compressed already: known by its head.
+      if (next.compressed) return gzipContentBytes(fs, next.fd)
+      const { size } = fs.fstat(next.fd)
+      // What was written after the copy was made may have been read: the place before that is a witness, too.
+      const isCopy =
+        holds(fs, next, size, this.#offset, this.#tailText()) ||
+        (committed.file === file && committed.offset > 0 && holds(fs, next, size, committed.offset, committed.tail))
+      return isCopy ? size : -1
+    } catch (error) {
+      this.#failed('read', error)
+      return -1
+    }
+  }
+
+  /** `file` is the one whose rest is lost, null when it is not open. */
+  #recordLoss(gap: Gap, file: TailedFile | null): void {
     const { events } = this.#deps
     const { key } = this.lineage.info
     this.#gap = gap
-    // A rewind leads here again: counted and told once.
-    const id = `${gap.path}:${gap.from}`
-    if (this.#lossesCounted.has(id)) return
-    this.#lossesCounted.add(id)
-    this.options.ledger.lose(gap.cause, gap.to === null ? 0 : gap.to - gap.from)
+    // A rewind may lead here again, and from an earlier place: counted and told once.
+    const counted = file === null ? undefined : this.#lossesCounted.get(file)
+    if (counted !== undefined && counted <= gap.from) return
+    if (file !== null) this.#lossesCounted.set(file, gap.from)
+    this.options.ledger.lose(gap.cause, gap.to === null ? 0 : (counted ?? gap.to) - gap.from)
     events.emit('bytes.lost', {
       sink: this.options.sink,
       path: gap.path,
@@ -875,12 +1113,13 @@ export class Reader implements FileUser {
     entry.sourceLines = 0
     let { rowSeconds: seconds, rowNanos: nanos } = this.#timeline
     if (seconds < 0) {
-      this.#setArrival()
-      seconds = this.#row.seconds
-      nanos = this.#row.nanos
+      seconds = Math.floor(this.#nowMs / 1000)
+      nanos = 0
     }
     this.#gap = null
-    return this.#emit(seconds, nanos, this.#offset, true, out, false)
+    // Whatever was acknowledged: the hole stands for no bytes of the file.
+    this.#emit(seconds, nanos, Number.POSITIVE_INFINITY, true, out)
+    return true
   }
 
   #count(bytes: number, lines: number): void {
@@ -890,11 +1129,11 @@ export class Reader implements FileUser {
   }
 
   #skip(stream: number, endOffset: number, bytes: number): void {
-    const acked = this.#acked[stream === 1 ? 1 : 0]
-    if (acked !== null && this.#isBefore(endOffset, acked)) return
+    if (this.#isAcked(stream, endOffset)) return
     this.#count(bytes, 1)
-    this.#skippedBytes += bytes
-    this.#skippedLines++
+    const skipped = this.#skipped[stream === STDERR ? STDERR : STDOUT]
+    skipped.bytes += bytes
+    skipped.lines++
   }
 
   #noteMarks(marks: number, lines: number): void {
@@ -903,8 +1142,10 @@ export class Reader implements FileUser {
     }
   }
 
-  /** Whether `endOffset` in the current file is at or before an acknowledged place. */
-  #isBefore(endOffset: number, acked: Acked): boolean {
+  /** Whether what ends at `endOffset` of the current file was acknowledged for its stream. */
+  #isAcked(stream: number, endOffset: number): boolean {
+    const acked = this.#acked[stream === STDERR ? STDERR : STDOUT]
+    if (acked === null) return false
     const sequence = (this.#file as TailedFile).sequence
     return sequence < acked.file.sequence || (sequence === acked.file.sequence && endOffset <= acked.offset)
   }
@@ -918,11 +1159,25 @@ export class Reader implements FileUser {
   }
 }
 
-/** Whether `file` holds, just before `offset`, the bytes in `tail`. */
-function continuesAt(file: TailedFile, offset: number, tail: Buffer, fs: ReadFileSystem): boolean {
-  if (file.compressed || file.fd < 0 || file.sizeSeen < offset) return false
+/** Whether `file` of `size` bytes has the bytes `tail` (latin1) just before `offset`. */
+function holds(fs: ReadFileSystem, file: TailedFile, size: number, offset: number, tail: string): boolean {
+  if (size < offset || (tail === '' && offset > 0)) return false
   const bytes = Buffer.alloc(tail.length)
-  return fs.read(file.fd, bytes, 0, tail.length, offset - tail.length) === tail.length && bytes.equals(tail)
+  const got = fs.read(file.fd, bytes, 0, bytes.length, offset - bytes.length)
+  return got === bytes.length && bytes.toString('latin1') === tail
+}
+
+function isBefore(a: Acked, b: Acked): boolean {
+  return a.file.sequence < b.file.sequence || (a.file === b.file && a.offset <= b.offset)
+}
+
+function newAmount(): Amount {
+  return { bytes: 0, lines: 0 }
+}
+
+function clear(amount: Amount): void {
+  amount.bytes = 0
+  amount.lines = 0
 }
 
 /** Length of the longest prefix that does not end inside a UTF-8 character. */

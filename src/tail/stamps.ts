@@ -1,6 +1,6 @@
-// Times of arrival for lines that have no time of their own. A range of a file gets one when it is first read and keeps
-// it until it is acknowledged, over rewinds and (through the checkpoint) over restarts: a repeat makes the same entries.
-import type { Clock } from '../ports/clock.ts'
+// Times of arrival for lines that have no time of their own, or one that cannot be. A range of a file gets one when it is
+// first read and keeps it until it is acknowledged, over rewinds and (through the checkpoint) over restarts: a repeat
+// makes the same entries.
 import type { TailedFile } from './file.ts'
 
 interface Stamp {
@@ -11,33 +11,48 @@ interface Stamp {
   nanos: number
 }
 
+/** Numbers per stamp in a checkpoint: how many files after the checkpoint's own, from, to, seconds, nanos. */
+const SAVED_FIELDS = 5
+
 export class Stamps {
-  /** Result of `range`. */
+  /** Result of `range`, and of `extent` when it found one. */
   seconds = 0
   nanos = 0
   /** Whether there are stamps that no checkpoint holds yet. */
   fresh = false
-  readonly #clock: Clock
+  /** Whether `extent` found one. */
+  found = false
   #stamps: Stamp[] = []
 
-  constructor(clock: Clock) {
-    this.#clock = clock
+  /**
+   * Sets `seconds` and `nanos` for what begins at `from`, to `nowMs` unless it has a time already, and returns how far
+   * that time holds, at most `to`.
+   */
+  range(file: TailedFile, from: number, to: number, nowMs: number): number {
+    const end = this.extent(file, from, to)
+    if (this.found) return end
+    this.seconds = Math.floor(nowMs / 1000)
+    this.nanos = Math.floor(nowMs % 1000) * 1_000_000
+    this.#stamps.push({ file, from, to: end, seconds: this.seconds, nanos: this.nanos })
+    this.fresh = true
+    return end
   }
 
-  /** Sets `seconds` and `nanos` for what begins at `from` and returns how far that time holds, at most `to`. */
-  range(file: TailedFile, from: number, to: number): number {
+  /** Sets `found`, whether what begins at `from` has a time, and returns how far that is so, at most `to`. */
+  extent(file: TailedFile, from: number, to: number): number {
+    this.found = false
+    let end = to
     for (const stamp of this.#stamps) {
-      if (stamp.file !== file || from < stamp.from || from >= stamp.to) continue
-      this.seconds = stamp.seconds
-      this.nanos = stamp.nanos
-      return Math.min(stamp.to, to)
+      if (stamp.file !== file) continue
+      if (stamp.from > from) end = Math.min(end, stamp.from)
+      else if (stamp.to > from) {
+        this.found = true
+        this.seconds = stamp.seconds
+        this.nanos = stamp.nanos
+        return Math.min(stamp.to, to)
+      }
     }
-    const now = this.#clock.now()
-    this.seconds = Math.floor(now / 1000)
-    this.nanos = Math.floor(now % 1000) * 1_000_000
-    this.#stamps.push({ file, from, to, seconds: this.seconds, nanos: this.nanos })
-    this.fresh = true
-    return to
+    return end
   }
 
   /** Forgets what ends at or before `offset` of `file`, or in files before it. */
@@ -48,15 +63,26 @@ export class Stamps {
     )
   }
 
-  /** The stamps of `file` as plain numbers for the checkpoint. */
-  save(file: TailedFile): number[] {
-    return this.#stamps.filter((s) => s.file === file).flatMap((s) => [s.from, s.to, s.seconds, s.nanos])
+  /** The stamps of the first file and those after it as plain numbers for the checkpoint. */
+  save(files: readonly TailedFile[]): number[] {
+    return this.#stamps.flatMap(({ file, from, to, seconds, nanos }) => {
+      const after = files.indexOf(file)
+      return after < 0 ? [] : [after, from, to, seconds, nanos]
+    })
   }
 
-  load(file: TailedFile, saved: readonly number[]): void {
-    for (let i = 0; i + 3 < saved.length; i += 4) {
-      const [from, to, seconds, nanos] = saved.slice(i, i + 4) as [number, number, number, number]
-      this.#stamps.push({ file, from, to, seconds, nanos })
+  /** `files` begins with the file that the checkpoint is in. */
+  load(files: readonly TailedFile[], saved: readonly number[]): void {
+    for (let i = 0; i + SAVED_FIELDS <= saved.length; i += SAVED_FIELDS) {
+      const [after, from, to, seconds, nanos] = saved.slice(i, i + SAVED_FIELDS) as [
+        number,
+        number,
+        number,
+        number,
+        number,
+      ]
+      const file = files[after]
+      if (file !== undefined) this.#stamps.push({ file, from, to, seconds, nanos })
     }
   }
 }
