@@ -143,7 +143,7 @@ t.test('nothing beyond the row is looked at', async (t) => {
   }
 })
 
-t.test('property: a row that was made is taken apart into what made it', async (t) => {
+t.test('property: a row that was made is taken apart into what made it', async () => {
   const bytes = fc.uint8Array({ maxLength: 200 }).map((b) => Buffer.from(b.filter((each) => each !== 10)))
   const parts = fc.record({
     seconds: fc.integer({ min: 86_400, max: 4_000_000_000 }),
@@ -180,7 +180,7 @@ t.test('property: a row that was made is taken apart into what made it', async (
   fc.assert(check, { numRuns: 2000 })
 })
 
-t.test('property: random bytes never throw, and a message never leaves its row', async (t) => {
+t.test('property: random bytes never throw, and a message never leaves its row', async () => {
   const near = fc.tuple(fc.nat(60), fc.uint8Array({ minLength: 1, maxLength: 4 })).map(([at, bytes]) => {
     const text = Buffer.from('2026-11-21T07:50:46.902896630+00:00 stdout F message and more')
     text.set(bytes.slice(0, text.length - at), at)

@@ -74,7 +74,7 @@ t.test('what is not such a row', async (t) => {
   for (const text of cases) t.equal(parse(text), null, text)
 })
 
-t.test('property: what docker makes of a line is taken apart into it', async (t) => {
+t.test('property: what docker makes of a line is taken apart into it', async () => {
   const line = fc.string({ unit: 'binary', maxLength: 100 })
   const check = fc.property(line, fc.boolean(), (text, partial) => {
     const log = partial ? text.replace(/\n+$/, '') : `${text}\n`
@@ -85,7 +85,7 @@ t.test('property: what docker makes of a line is taken apart into it', async (t)
   fc.assert(check, { numRuns: 2000 })
 })
 
-t.test('property: random bytes never throw', async (t) => {
+t.test('property: random bytes never throw', async () => {
   const check = fc.property(fc.uint8Array({ maxLength: 60 }), fc.nat(70), (bytes, at) => {
     const text = Buffer.from('{"log":"a line\\n","stream":"stdout","time":"2026-11-21T07:55:24.07221244Z"}')
     text.set(bytes.slice(0, Math.max(0, text.length - at)), at)

@@ -52,7 +52,7 @@ t.test('memory is given back only between lines', async (t) => {
   t.equal(partial.bytes.toString(), 'xyz')
 })
 
-t.test('property: as concat, cut at the limit', async (t) => {
+t.test('property: as concat, cut at the limit', async () => {
   const pieces = fc.array(fc.uint8Array({ maxLength: 9000 }), { maxLength: 8 })
   const partial = new Partial<number>()
   const check = fc.property(pieces, fc.nat(20_000), (all, limit) => {

@@ -60,7 +60,7 @@ t.test('the time of the row before', async (t) => {
   }
 })
 
-t.test('property: saved and loaded between any two lines, through JSON, the times are the same', async (t) => {
+t.test('property: saved and loaded between any two lines, through JSON, the times are the same', async () => {
   // Few different times, so that most of them collide.
   const line = fc.record({
     stream: fc.constantFrom(STDOUT, STDERR),
@@ -92,7 +92,7 @@ t.test('property: saved and loaded between any two lines, through JSON, the time
   fc.assert(check, { numRuns: 2000 })
 })
 
-t.test('property: while a stream does not go back, its times ascend strictly', async (t) => {
+t.test('property: while a stream does not go back, its times ascend strictly', async () => {
   const check = fc.property(fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 100 }), (steps) => {
     const timeline = new Timeline()
     let nanos = 0

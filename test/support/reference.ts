@@ -7,7 +7,7 @@ import type { Delivered } from './tail-rig.ts'
 
 const SPAN_BYTES_MAX = 16 * 1024 * 1024
 const ROW =
-  /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d) (stdout|stderr) ([PF])(?::[^ ]*)?(?: ([^]*))?$/
+  /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d) (stdout|stderr) ([PF])(?::[^ ]*)?(?: ([\s\S]*))?$/
 
 interface Open {
   pieces: Buffer[]

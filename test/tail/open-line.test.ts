@@ -22,7 +22,7 @@ function readOneByOne(t: Test, directory: string): string[] {
   const info = { source: 'c', sourceType: 'containers', key: 'c', path: '', podUid: '' } as const
   const names = { namespace: 'shop', pod: 'cart', container: 'cart' }
   const counters = { rotations: 0, truncations: 0, filesRefused: 0, fileErrors: 0 }
-  const listing = new ContainerListing(new Directories(fs, realClock), directory, fs)
+  const listing = new ContainerListing(new Directories(fs, realClock), directory, [directory], fs)
   const lineage = new Lineage({ ...info, ...names }, listing, [directory], { ...deps, counters })
   const ledger = new Ledger()
   const options = { sink: 's', format: 'container', startAt: 'beginning', startAgeMax: null, once: true } as const
