@@ -47,7 +47,7 @@ export interface Costs {
 /** The first lines: what happens here, where to look, how to end it. */
 export function headerLines({ rate, root, page, loki, log }: Stage, paint: Paint): string[] {
   const intro = [
-    `${count(rate)} lines/s are written, and their files rotated, compressed, restarted and`,
+    `About ${count(rate)} lines/s are written, and their files rotated, compressed and`,
     'deleted all the while. The real agent tails them and pushes to',
   ]
   const mine = ['an embedded Loki, which checks every line.', '']
@@ -100,7 +100,7 @@ export function plainLine(view: View): string {
   const parts = [
     `${clock(view.elapsedMs)}${view.draining ? ' draining' : ''}`,
     `written ${count(totals.lines)} (${count(view.linesPerSecond)}/s)`,
-    `acked ${count(sink.acked.lines)} rows`,
+    `rows ${count(totals.rows)}, acked ${count(sink.acked.lines)}`,
     `lag ${sink.oldestUnackedSeconds.toFixed(1)} s`,
     `rotations ${counts.rotations}`,
     `restarts ${counts.restarts}`,
