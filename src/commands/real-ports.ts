@@ -17,6 +17,8 @@ export interface RealPorts {
   ports: AgentPorts
   /** Makes the state durable; after the agent has stopped. */
   close(): Promise<void>
+  /** False once another process has taken the state directory over: this one must stop writing. Throws the system's error. */
+  isHeld(): boolean
   /** Lets another process have the state directory. */
   release(): void
 }
@@ -46,7 +48,7 @@ export async function openRealPorts(stateDir: string, events: Events): Promise<R
       await deadLetters.close()
       await checkpoints.close()
     }
-    return { ports, close, release: () => lock.release() }
+    return { ports, close, isHeld: () => lock.isHeld(), release: () => lock.release() }
   } catch (error) {
     lock.release()
     throw error

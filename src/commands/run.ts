@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util'
 import { Agent, type AgentPorts } from '../agent.ts'
 import type { Config } from '../config/config.ts'
 import { formatConfigError, loadConfigFile } from '../config/load.ts'
-import { errorMessage } from '../core/errors.ts'
+import { errorMessage, TaffrailError } from '../core/errors.ts'
 import { createCounters, createEvents } from '../observe/events.ts'
 import { createLog, type Log, type LogLevel } from '../observe/log.ts'
 import { createMetrics } from '../observe/metrics.ts'
@@ -12,7 +12,7 @@ import { page } from '../observe/page/page.ts'
 import { type RunningServer, startServer } from '../observe/server.ts'
 import { realClock } from '../ports/clock.ts'
 import { VERSION } from '../version.ts'
-import { openRealPorts } from './real-ports.ts'
+import { openRealPorts, type RealPorts } from './real-ports.ts'
 
 const USAGE = `Usage: taffrail run --config FILE [--once]
 
@@ -28,6 +28,8 @@ Exit codes: 0 done, 1 failed, 2 bad usage or configuration.
 
 /** How long a stop waits for what is under way. */
 const STOP_MS_MAX = 10_000
+/** A pod that takes over a host directory cannot see that we live; we can see that it did. */
+const LOCK_CHECK_MS = 2000
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
 
 export interface RunIo {
@@ -99,7 +101,7 @@ class Service {
       this.#startAgent(ports, fail)
       await this.#startServer()
       if (this.#once) (this.#agent as Agent).drain().then(() => end('--once'), fail)
-      const reason = await ended
+      const reason = await ended.finally(this.#watchState(state, fail))
       events.emit('agent.stopping', { reason })
       await this.#turn
       await this.#agent?.stop(AbortSignal.timeout(STOP_MS_MAX))
@@ -112,6 +114,19 @@ class Service {
       state.release()
       events.close()
     }
+  }
+
+  /** Fails when another process takes the state directory over; returns what ends the watch. */
+  #watchState(state: RealPorts, fail: (error: unknown) => void): () => void {
+    const { stateDir } = this.#config
+    const timer = setInterval(() => {
+      try {
+        if (!state.isHeld()) fail(new TaffrailError('STATE_LOCKED', `${stateDir}: another process has taken it over`))
+      } catch (error) {
+        this.#events.emit('checkpoint.failed', { path: stateDir, error })
+      }
+    }, LOCK_CHECK_MS)
+    return () => clearInterval(timer)
   }
 
   #startAgent(ports: AgentPorts, fail: (error: unknown) => void): void {

@@ -2,7 +2,6 @@
 // tried again later. Only a push of a single stream has an answer that can be believed. What Loki refuses by name goes
 // its own way (the dead letters, or the `late` stream), the rest is pushed again; what cannot be named is bisected.
 import { backoffDelayMs } from '../../core/backoff.ts'
-import { errorMessage } from '../../core/errors.ts'
 import type { Events } from '../../core/events.ts'
 import type { Labels } from '../../core/labels.ts'
 import type { DeadLetter, DeadLetters } from '../../deliver/dead-letter.ts'
@@ -228,9 +227,8 @@ export class Conversation {
     const chosen = [...indexes]
     try {
       await deadLetters.write(chosen.map((index) => this.#letter(index, reason, message, status)))
-    } catch (error) {
-      events.emit('deadLetters.failed', { path: errorMessage(error), error })
-      return false
+    } catch {
+      return false // the dead letters have told of it
     }
     let bytes = 0
     let lines = 0
