@@ -1,6 +1,6 @@
 // What the configuration takes from the machine: the file itself, the host name, the container's memory limit, and
 // whether the files that it refers to are there. All synchronous: it happens once, before anything else runs.
-import { accessSync, closeSync, constants, openSync, readFileSync, readSync, statSync } from 'node:fs'
+import { closeSync, constants, openSync, readFileSync, readSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { errorCode, errorMessage } from '../core/errors.ts'
 import type { Machine } from './shapes.ts'
@@ -50,7 +50,7 @@ export function readConfigText(path: string): { text: string } | { problem: stri
 export function fileProblem(path: string): string | null {
   try {
     if (statSync(path).isDirectory()) return 'it is a directory'
-    accessSync(path, constants.R_OK)
+    closeSync(openSync(path, constants.O_RDONLY | constants.O_NONBLOCK))
     return null
   } catch (error) {
     return reason(error)
