@@ -63,13 +63,13 @@ export function contextSwitches(pid: number): { voluntary: number; involuntary: 
   return sums
 }
 
-/** How many different files whose names end in `suffix` a process has open. */
-export function openFiles(pid: number, suffix: string): number {
+/** How many different files below `directory` (a real path) a process has open. */
+export function openFiles(pid: number, directory: string): number {
   const found = new Set<string>()
   for (const fd of readdirSync(`/proc/${pid}/fd`)) {
     try {
       const target = readlinkSync(`/proc/${pid}/fd/${fd}`)
-      if (target.endsWith(suffix)) found.add(target)
+      if (target.startsWith(`${directory}/`)) found.add(target)
     } catch {
       // It was closed between two looks.
     }

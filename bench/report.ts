@@ -68,7 +68,7 @@ export function formatResults(
 ): string {
   return `# Benchmark results
 
-Written by \`npm run bench\` on ${about.date.toISOString().slice(0, 16)}Z, commit ${about.commit}.
+Written by \`npm run bench${about.built ? '' : ' -- --source'}\` on ${about.date.toISOString().slice(0, 16)}Z, commit ${about.commit}.
 
 Measured is the agent ${about.built ? 'as it is shipped, compiled' : 'from its source, src/main.ts'}.
 

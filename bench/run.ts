@@ -65,7 +65,7 @@ async function runCase(name: CaseName, settings: Settings, corpus: Corpus | null
 
 function commit(): string {
   try {
-    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8', stdio: 'pipe' }).trim()
+    return execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8', stdio: 'pipe' }).trim()
   } catch {
     return 'unknown' // Not a checkout.
   }

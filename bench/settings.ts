@@ -9,11 +9,11 @@ import { allowedCores } from './proc.ts'
 export const CASE_NAMES = ['throughput', 'exact', 'fleet', 'steady', 'latency', 'idle'] as const
 export type CaseName = (typeof CASE_NAMES)[number]
 
-export const USAGE = `usage: npm run bench -- [--case NAME[,NAME…]] [--quick] [--built] [--agent '[NAME=]COMMAND …']… [--bytes N]
+export const USAGE = `usage: npm run bench -- [--case NAME[,NAME…]] [--quick] [--source] [--agent '[NAME=]COMMAND …']… [--bytes N]
   [--bytes N] [--rounds N] [--seconds N] [--dir DIRECTORY] [--out FILE] [--seed N] [--profile DIRECTORY]
 cases: ${CASE_NAMES.join(', ')} (all by default)
 --agent    is given \`--config FILE [--once]\`; several are measured in turn, in the same rounds
---built    measures the agent as it is shipped, compiled into a temporary directory, instead of src/main.ts
+--source   measures src/main.ts instead of the agent as it is shipped, compiled into a temporary directory
 --quick    small sizes and short times: shows that it works, not how well
 --out      where the results go; by default bench/results.md, for a whole run that is not quick
 --profile  one more throughput run of each agent under node --cpu-prof, not counted; the profiles go there
@@ -51,7 +51,7 @@ export function readSettings(argv: string[]): Settings {
     options: {
       case: text,
       quick: { type: 'boolean', default: false },
-      built: { type: 'boolean', default: false },
+      source: { type: 'boolean', default: false },
       agent: { type: 'string', multiple: true },
       bytes: text,
       rounds: text,
@@ -62,7 +62,7 @@ export function readSettings(argv: string[]): Settings {
       profile: text,
     },
   })
-  const { quick, built } = values
+  const { quick, source } = values
   const cases = (values.case?.split(',') ?? [...CASE_NAMES]) as CaseName[]
   for (const name of cases) if (!CASE_NAMES.includes(name)) throw new Error(`unknown case ${name}\n${USAGE}`)
   const whole = cases.length === CASE_NAMES.length && !quick && values.agent === undefined
@@ -72,7 +72,7 @@ export function readSettings(argv: string[]): Settings {
     cases,
     contenders: values.agent?.map(parseContender) ?? [AGENT],
     quick,
-    built: built && values.agent === undefined,
+    built: !source && values.agent === undefined,
     cores: { measured: cores[0]!, others: cores[1] ?? cores[0]! },
     parentDirectory: values.dir ?? tmpdir(),
     outPath: values.out ?? defaultOut,

@@ -1,6 +1,7 @@
 // Case `idle`: 1,000 files that were read to their ends and are not written any more. After a warm-up the CPU share of
 // a window is measured, with the number of files that the agent then holds open.
 
+import { realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { agentCommand, type Contender } from '../agent.ts'
 import { makeDirectory, removeDirectory } from '../cleanup.ts'
@@ -32,7 +33,7 @@ export async function idle(settings: Settings, contender: Contender): Promise<Ca
   await new Promise((resolve) => setTimeout(resolve, idleWarmUpSeconds * 1000))
 
   const requestsBefore = (await receiver.count()).requests
-  const open = openFiles(agent.pid, '.log')
+  const open = openFiles(agent.pid, realpathSync(tree.root))
   agent.readSwitches()
   const switchesBefore = agent.voluntarySwitches
   const cpuBefore = agent.cpuSeconds()
