@@ -93,6 +93,7 @@ export class Agent {
   #sweepAt = Number.NEGATIVE_INFINITY
   #cancelTick: (() => void) | null = null
   #stopped = false
+  #ending: Promise<boolean> | null = null
   #onTick: (() => void) | null = null
 
   constructor(config: Config, ports: AgentPorts, options: AgentOptions) {
@@ -148,8 +149,16 @@ export class Agent {
     return true
   }
 
-  /** Stops reading, waits for what is under way until `signal` aborts, and makes the checkpoints durable. */
-  async stop(signal?: AbortSignal): Promise<void> {
+  /**
+   * Stops reading and waits for what is under way until `signal` aborts. Says whether all that is in the files now is
+   * acknowledged. Another call waits for the first one's end.
+   */
+  stop(signal?: AbortSignal): Promise<boolean> {
+    this.#ending ??= this.#end(signal)
+    return this.#ending
+  }
+
+  async #end(signal?: AbortSignal): Promise<boolean> {
     this.#stopped = true
     this.phase = 'draining'
     this.#cancelTick?.()
@@ -160,11 +169,14 @@ export class Agent {
     await Promise.race([settled, gaveUp])
     await Promise.all(this.consumers.map((consumer) => consumer.sink.close()))
     await this.#hints?.close()
+    for (const { lineage } of this.tailed.values()) lineage.look()
+    const drained = this.scanned && this.consumers.every((consumer) => consumer.lagBytes === 0)
     for (const tailed of this.tailed.values()) {
       this.#unwatch(tailed)
       tailed.lineage.close()
     }
     this.phase = 'stopped'
+    return drained
   }
 
   status(): AgentStatus {

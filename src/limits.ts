@@ -1,5 +1,6 @@
 // V8's own limits, derived from the memory limit. They can be set only when the runtime starts, so the process replaces
 // itself (execve: same pid, same descriptors) when it was started without them.
+import { parseArgs } from 'node:util'
 
 const MEBIBYTE = 1024 * 1024
 const MARK = '--max-old-space-size'
@@ -38,10 +39,10 @@ export function restartUnderLimits(memoryBytes: number): void {
  * is missing or has errors is left to the command to report.
  */
 export async function restartUnderConfig(args: readonly string[]): Promise<void> {
-  const at = args.findIndex((arg) => arg === '--config' || arg === '-c')
-  const path = at >= 0 ? args[at + 1] : args.find((arg) => arg.startsWith('--config='))?.slice('--config='.length)
-  if (path === undefined) return
+  const options = { config: { type: 'string', short: 'c' } } as const
+  const { config } = parseArgs({ args: [...args], options, strict: false }).values
+  if (typeof config !== 'string') return
   const { loadConfigFile } = await import('./config/load.ts')
-  const loaded = loadConfigFile(path, process.env)
+  const loaded = loadConfigFile(config, process.env)
   if ('config' in loaded) restartUnderLimits(loaded.config.limits.memory)
 }

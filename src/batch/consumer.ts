@@ -108,6 +108,13 @@ export class Consumer {
     return true
   }
 
+  /** Bytes that are not acknowledged, unread ones included. */
+  get lagBytes(): number {
+    let bytes = 0
+    for (const lane of this.lanes.values()) bytes += lane.lagBytes
+    return bytes
+  }
+
   get active(): number {
     return this.#active
   }

@@ -23,11 +23,13 @@ Tails, enriches and delivers until it is told to stop (SIGTERM, SIGINT). SIGHUP 
       --log-level LEVEL debug, info (default), warn, error or silent; the log goes to stderr
   -h, --help            this text
 
-Exit codes: 0 done, 1 failed, 2 bad usage or configuration.
+Exit codes: 0 done, 1 failed (or --once was stopped before the end), 2 bad usage or configuration.
 `
 
 /** How long a stop waits for what is under way. */
 const STOP_MS_MAX = 10_000
+/** The reason of the end that `--once` is to come to. */
+const ONCE = '--once'
 /** A pod that takes over a host directory cannot see that we live; we can see that it did. */
 const LOCK_CHECK_MS = 2000
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
@@ -75,8 +77,9 @@ class Service {
   readonly #events: ReturnType<typeof createEvents>
   #agent: Agent | null = null
   #server: RunningServer | null = null
-  /** Reloads and the stop, one after the other. */
+  /** Reloads, one after the other. */
   #turn: Promise<void> = Promise.resolve()
+  #isEnding = false
 
   constructor(path: string, once: boolean, config: Config, log: Log, io: RunIo) {
     this.#path = path
@@ -98,21 +101,25 @@ class Service {
     }
     process.on('SIGTERM', stopOn).on('SIGINT', stopOn).on('SIGHUP', reload)
     try {
-      this.#startAgent(ports, fail)
-      await this.#startServer()
-      if (this.#once) (this.#agent as Agent).drain().then(() => end('--once'), fail)
+      const agent = this.#newAgent(ports, fail)
+      // Before anything is sent: where the port is taken, every attempt to start would send the same again.
+      await this.#startServer(this.#config)
+      agent.start()
+      if (this.#once) agent.drain().then(() => end(ONCE), fail)
       const reason = await ended.finally(this.#watchState(state, fail))
+      this.#isEnding = true
       events.emit('agent.stopping', { reason })
       await this.#turn
-      await this.#agent?.stop(AbortSignal.timeout(STOP_MS_MAX))
+      const drained = await (this.#agent as Agent).stop(AbortSignal.timeout(STOP_MS_MAX))
       await state.close()
-      events.emit('agent.stopped', { drained: true })
-      return 0
+      events.emit('agent.stopped', { drained })
+      return this.#once && reason !== ONCE ? 1 : 0
     } finally {
-      process.off('SIGTERM', stopOn).off('SIGINT', stopOn).off('SIGHUP', reload)
+      this.#isEnding = true
       await this.#server?.close()
       state.release()
       events.close()
+      process.off('SIGTERM', stopOn).off('SIGINT', stopOn).off('SIGHUP', reload)
     }
   }
 
@@ -129,15 +136,15 @@ class Service {
     return () => clearInterval(timer)
   }
 
-  #startAgent(ports: AgentPorts, fail: (error: unknown) => void): void {
+  #newAgent(ports: AgentPorts, fail: (error: unknown) => void): Agent {
     const agent = new Agent(this.#config, ports, { version: VERSION, once: this.#once })
     agent.broken.catch(fail)
     this.#agent = agent
-    agent.start()
+    return agent
   }
 
-  async #startServer(): Promise<void> {
-    const { server } = this.#config
+  async #startServer({ server }: Config): Promise<void> {
+    this.#server = null
     if (server === null) return
     const status = () => (this.#agent as Agent).status()
     const metrics = createMetrics(status, this.#counters)
@@ -147,25 +154,38 @@ class Service {
 
   /** Takes up a changed configuration, or keeps the old one, loudly. */
   async #reload(ports: AgentPorts, fail: (error: unknown) => void): Promise<void> {
+    if (this.#isEnding) return
     const loaded = loadConfigFile(this.#path, this.#io.env)
-    const errors = 'errors' in loaded ? loaded.errors.map(formatConfigError) : this.#unchangeable(loaded.config)
-    if (errors.length > 0 || 'errors' in loaded) {
-      this.#events.emit('config.rejected', { path: this.#path, errors })
-      return
-    }
-    await this.#agent?.stop(AbortSignal.timeout(STOP_MS_MAX))
-    const listenBefore = this.#config.server?.listen
+    if ('errors' in loaded) return this.#reject(loaded.errors.map(formatConfigError))
+    const errors = this.#unchangeable(loaded.config)
+    if (errors.length === 0) errors.push(...(await this.#moveServer(loaded.config)))
+    if (errors.length > 0) return this.#reject(errors)
     this.#config = loaded.config
-    this.#startAgent(ports, fail)
-    if (this.#config.server?.listen !== listenBefore) {
-      await this.#server?.close()
-      this.#server = null
-      await this.#startServer()
-    }
+    await this.#agent?.stop(AbortSignal.timeout(STOP_MS_MAX))
+    if (this.#isEnding) return
+    this.#newAgent(ports, fail).start()
     this.#events.emit('config.reloaded', { path: this.#path })
   }
 
+  #reject(errors: string[]): void {
+    this.#events.emit('config.rejected', { path: this.#path, errors })
+  }
+
+  /** Lets the server listen elsewhere. Where it cannot, it goes back to where it was, and that is the error. */
+  async #moveServer(config: Config): Promise<string[]> {
+    if (config.server?.listen === this.#config.server?.listen) return []
+    await this.#server?.close()
+    try {
+      await this.#startServer(config)
+      return []
+    } catch (error) {
+      await this.#startServer(this.#config)
+      return [`${this.#path}: server.listen: ${errorMessage(error)}`]
+    }
+  }
+
   #unchangeable(config: Config): string[] {
+    if (this.#once) return [`${this.#path}: nothing changes while --once runs; start it again`]
     const errors: string[] = []
     const { stateDir, limits } = this.#config
     if (config.stateDir !== stateDir)

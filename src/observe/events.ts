@@ -19,8 +19,11 @@ export interface EventCounters {
 
 interface Entry<Detail> {
   level: 'debug' | 'info' | 'warn' | 'error'
-  /** What repeats are counted together; few values, since the lanes of a sink fail together. */
-  subject(detail: Detail): string
+  /**
+   * What repeats are counted together; few values, since the lanes of a sink fail together. null: every one is written,
+   * since a person asked for it and waits for the answer.
+   */
+  subject: ((detail: Detail) => string) | null
   /** What happened and where, in a sentence without its period. */
   message(detail: Detail): string
   count?(counters: EventCounters, detail: Detail): void
@@ -134,23 +137,23 @@ const table: { [Name in EventName]: Entry<AgentEvents[Name]> } = {
   },
   'config.reloaded': {
     level: 'info',
-    subject: (d) => d.path,
+    subject: null,
     message: (d) => `the configuration ${d.path} was loaded again`,
   },
   'config.rejected': {
     level: 'error',
-    subject: (d) => d.path,
+    subject: null,
     message: (d) => `the configuration ${d.path} was not taken, the one before stays: ${d.errors.join('; ')}`,
   },
   'agent.started': {
     level: 'info',
-    subject: () => '',
+    subject: null,
     message: (d) => `taffrail ${d.version} started on node ${d.node}: ${d.sources} sources, ${d.sinks} sinks`,
   },
-  'agent.stopping': { level: 'info', subject: () => '', message: (d) => `stopping: ${d.reason}` },
+  'agent.stopping': { level: 'info', subject: null, message: (d) => `stopping: ${d.reason}` },
   'agent.stopped': {
     level: 'info',
-    subject: () => '',
+    subject: null,
     message: (d) => (d.drained ? 'stopped, everything is delivered' : 'stopped, the rest is read at the next start'),
   },
   'hints.failed': {
@@ -181,10 +184,12 @@ export function createEvents(log: Log, counters: EventCounters, clock: Clock): E
       entry.count?.(counters, detail)
       if (!log.isLevelEnabled(entry.level)) return
       const at = clock.now()
-      lines.say(name, entry.subject(detail), (suppressed) => {
+      const write = (suppressed: number) => {
         const held = suppressed === 0 ? {} : { suppressed, latestAt: new Date(at).toISOString() }
         log[entry.level]({ event: name, ...fields(detail), ...held }, cut(entry.message(detail)))
-      })
+      }
+      if (entry.subject === null) write(0)
+      else lines.say(name, entry.subject(detail), write)
     },
     close: lines.close,
   }

@@ -1,0 +1,90 @@
+// Lines without a time of their own get that of their arrival, once: what is sent again, after a kill or a lost answer, is
+// the same entry, and the store keeps one of it.
+import t, { type Test } from 'tap'
+import { UNLIMITED_RATES } from '../../src/demo/loki-checks.ts'
+import { type Receiver, startReceiver } from '../../src/demo/receiver.ts'
+import { lokiSink, SERVER, startRun, within, writeConfig } from '../support/process.ts'
+
+const text = (name: string, count: number) => Array.from({ length: count }, (_, i) => `${name} ${i}`)
+const file = (lines: string[]) => lines.map((line) => `${line}\n`).join('')
+const FILES = { name: 'f', type: 'files' }
+const CONTAINERS = { name: 'c', type: 'containers' }
+/** Further ahead than a clock may be. */
+const future = (message: string) => `${new Date(Date.now() + 3_600_000).toISOString()} stdout F ${message}`
+
+interface Case {
+  source: object
+  files: Record<string, string>
+  lines: string[]
+}
+
+const cases: Record<string, Case> = {
+  'a plain file': { source: FILES, files: { 'app.log': file(text('app', 50)) }, lines: text('app', 50) },
+  'a plain file and what it was before its rotation': {
+    source: FILES,
+    files: {
+      'app.log.2': file(text('old', 40)),
+      'app.log.1': file(text('late', 40)),
+      'app.log': file(text('new', 40)),
+    },
+    lines: [...text('old', 40), ...text('late', 40), ...text('new', 40)],
+  },
+  'a file of containers in no format': {
+    source: CONTAINERS,
+    files: { 'app.log': file(text('plain', 20)) },
+    lines: text('plain', 20),
+  },
+  'times that cannot be yet': {
+    source: CONTAINERS,
+    files: { 'app.log': file(text('ahead', 20).map(future)) },
+    lines: text('ahead', 20),
+  },
+}
+
+async function begin(t: Test, { source, files }: Case) {
+  const directory = t.testdir({ logs: files })
+  const receiver = await startReceiver({ limits: UNLIMITED_RATES })
+  t.teardown(() => receiver.close())
+  const paths = [`${directory}/logs/*.log`]
+  const config = writeConfig(directory, {
+    sources: [{ ...source, paths, roots: [directory] }],
+    sinks: [lokiSink(receiver.url)],
+    server: SERVER,
+  })
+  return { receiver, config }
+}
+
+/** Entries in the store, each once, in order of their times. */
+function stored(receiver: Receiver): string[] {
+  const entries = receiver.streams().flatMap((stream) => stream.entries)
+  return entries.toSorted((a, b) => (a.timestampNs < b.timestampNs ? -1 : 1)).map(({ line }) => line.toString())
+}
+
+for (const [name, each] of Object.entries(cases)) {
+  t.test(`${name}: killed when a push was stored and not answered`, async (t) => {
+    const { receiver, config } = await begin(t, each)
+    for (let kills = 1; kills <= 2; kills++) {
+      const taffrail = startRun(t, config)
+      receiver.setFault(() => {
+        taffrail.child.kill('SIGKILL')
+        return { kind: 'hang', store: 'all' }
+      })
+      await within(taffrail.ended, () => `it pushes\n${taffrail.story()}`)
+    }
+    receiver.setFault(null)
+    const taffrail = startRun(t, config)
+    await taffrail.settled()
+    t.same(await taffrail.end(), { code: 0, signal: null })
+    t.strictSame(stored(receiver), each.lines)
+    t.ok(receiver.counts.repeated > 0, 'the kills made repeats')
+  })
+
+  t.test(`${name}: every answer is lost once`, async (t) => {
+    const { receiver, config } = await begin(t, each)
+    receiver.setFault(({ n }) => (n % 2 === 1 ? { kind: 'reset', store: 'all' } : null))
+    const taffrail = startRun(t, config, ['--once'])
+    t.same(await taffrail.result(), { code: 0, signal: null })
+    t.strictSame(stored(receiver), each.lines)
+    t.ok(receiver.counts.repeated > 0, 'the resets made repeats')
+  })
+}
