@@ -1,6 +1,6 @@
 // The map of the house: builds the rooms from a Config and the ports, and keeps them going: scan, look, pump, sweep. It
 // is the only file that knows every room.
-import { Consumer } from './batch/consumer.ts'
+import { Consumer, reservationBytes } from './batch/consumer.ts'
 import type { CheckpointStore } from './checkpoint/checkpoints.ts'
 import type { Config, SinkConfig, SourceConfig } from './config/config.ts'
 import { ByteBudget } from './core/budget.ts'
@@ -101,16 +101,17 @@ export class Agent {
     this.#ports = ports
     this.options = options
     this.startedAt = ports.clock.now()
-    this.budget = new ByteBudget(budgetBytes(config))
     const { fs, clock, events } = ports
+    const sinks = config.sinks.map((sink) => this.#sink(sink))
+    // Bytes between read and ack: a quarter of the memory limit, the rest is the runtime's; enough for each sink to go on.
+    const budgetBytesMin = sinks.reduce((sum, sink) => sum + reservationBytes(sink), 0)
+    this.budget = new ByteBudget(Math.max(config.limits.memory / 4, budgetBytesMin))
     this.#directories = new Directories(fs.reads, clock)
     this.#discoveries = config.sources.map((source) => new Discovery(source, fs.reads, this.#directories, events))
     this.#holdLimits = new HoldLimits(clock)
     const block = Buffer.allocUnsafeSlow(BLOCK_BYTES)
     const { checkpoints } = ports
-    this.consumers = config.sinks.map(
-      (sink) => new Consumer(this.#sink(sink), { clock, events, budget: this.budget, checkpoints, block }),
-    )
+    this.consumers = sinks.map((sink) => new Consumer(sink, { clock, events, budget: this.budget, checkpoints, block }))
     for (const consumer of this.consumers) consumer.hurry = options.once
     this.broken = Promise.race(this.consumers.map((consumer) => consumer.broken))
     this.broken.catch(() => {}) // for whoever does not wait for it
@@ -368,12 +369,4 @@ function lookInterval(lineage: Lineage, now: number): number {
   const { rotatedAt, rotationIntervalMs } = lineage
   if (now - rotatedAt > 10 * rotationIntervalMs) return quiet
   return Math.min(quiet, Math.max(LOOK_MS_MIN, rotationIntervalMs / 4))
-}
-
-/** Bytes between read and ack: a quarter of the memory limit; the rest is the runtime's. */
-function budgetBytes(config: Config): number {
-  const perShipment = config.sinks.map(
-    (sink) => 2 * ((sink.type === 'loki' ? sink.batchBytesMax : 0) + sink.lineBytesMax + 128 * 1024),
-  )
-  return Math.max(config.limits.memory / 4, ...perShipment)
 }

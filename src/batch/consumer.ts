@@ -3,13 +3,14 @@
 // again later. So between two attempts nothing is held in memory; the log file is the buffer.
 import PQueue from 'p-queue'
 import type { CheckpointStore } from '../checkpoint/checkpoints.ts'
-import type { ByteBudget } from '../core/budget.ts'
+import type { BudgetShare, ByteBudget } from '../core/budget.ts'
 import { MARK_NAMES } from '../core/entry.ts'
 import type { Events } from '../core/events.ts'
 import { Ledger } from '../core/ledger.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Refused, SegmentResult, Sink } from '../sinks/sink.ts'
 import type { Reader } from '../tail/reader.ts'
+import { HeldLines } from './held.ts'
 import { Lane } from './lane.ts'
 import { PartPool } from './part.ts'
 import { type Segment, Shipment } from './shipment.ts'
@@ -20,8 +21,8 @@ const PART_SLACK_BYTES = 16 * 1024
 const TURN_MS_MAX = 8
 /** A quiet lane's limits from a refusal double again with each success. */
 const LIMIT_GROWTH = 2
-/** Open partial lines of all lanes together. */
-const HELD_BYTES_MAX = 2 * 1024 * 1024
+/** A lane that seemed to have work and had none (a file that cannot be read) is asked again after so long. */
+const NOTHING_MS = 200
 
 export interface ConsumerDeps {
   clock: Clock
@@ -30,6 +31,11 @@ export interface ConsumerDeps {
   checkpoints: CheckpointStore
   /** Used only within one synchronous fill; shared by all consumers. */
   block: Buffer
+}
+
+/** Budget that a shipment of the sink takes: both parts, or one line that is larger, and what goes out of them. */
+export function reservationBytes(sink: Pick<Sink, 'batchBytesMax' | 'lineBytesMax'>): number {
+  return 2 * (Math.max(sink.batchBytesMax, sink.lineBytesMax) + 128 * 1024)
 }
 
 export class Consumer {
@@ -46,8 +52,8 @@ export class Consumer {
   readonly #pool: PartPool
   readonly #reservationBytes: number
   readonly #laneOf = new Map<Reader, Lane>()
-  /** Readers that hold open partial lines over a shipment's end, and how many bytes. */
-  readonly #held = new Map<Reader, number>()
+  readonly #budget: BudgetShare
+  readonly #held = new HeldLines()
   #active = 0
   #stopped = false
   #cancelTimer: (() => void) | null = null
@@ -58,7 +64,8 @@ export class Consumer {
     this.#deps = deps
     this.#queue = new PQueue({ concurrency: sink.concurrency })
     this.#pool = new PartPool(2 * sink.concurrency, sink.batchBytesMax + PART_SLACK_BYTES)
-    this.#reservationBytes = 2 * (Math.max(sink.batchBytesMax, sink.lineBytesMax) + 128 * 1024)
+    this.#reservationBytes = reservationBytes(sink)
+    this.#budget = deps.budget.share(this.#reservationBytes)
     this.broken = new Promise((_, reject) => {
       this.#break = reject
     })
@@ -92,7 +99,7 @@ export class Consumer {
       1,
     )
     this.#laneOf.delete(reader)
-    this.#held.delete(reader)
+    this.#held.forget(reader)
     reader.close()
     if (lane.members.length === 0) {
       this.lanes.delete(lane.key)
@@ -101,10 +108,10 @@ export class Consumer {
     return true
   }
 
-  /** Nothing under way and nothing to do. */
+  /** Nothing under way, nothing to do, and nothing to come by itself. */
   get idle(): boolean {
     if (this.#active > 0) return false
-    for (const lane of this.lanes.values()) if (lane.hasWork) return false
+    for (const lane of this.lanes.values()) if (lane.hasWork || lane.isWaiting) return false
     return true
   }
 
@@ -124,7 +131,7 @@ export class Consumer {
     if (this.#stopped) return
     this.#cancelTimer?.()
     this.#cancelTimer = null
-    const { clock, budget } = this.#deps
+    const { clock } = this.#deps
     const now = clock.monotonic()
     let nextDue = Number.POSITIVE_INFINITY
     const due: { lane: Lane; at: number }[] = []
@@ -137,10 +144,7 @@ export class Consumer {
     for (const { lane } of due) {
       if (lane.busy) continue // it joined a shipment of another one just now
       if (this.#active >= this.sink.concurrency) return
-      if (!budget.tryTake(this.#reservationBytes)) {
-        budget.onRelease(() => this.pump())
-        return
-      }
+      if (!this.#budget.tryTake(this.#reservationBytes, () => this.pump())) return
       this.#start(lane)
     }
     if (nextDue < Number.POSITIVE_INFINITY) this.#cancelTimer = clock.after(nextDue - now, () => this.pump())
@@ -160,6 +164,7 @@ export class Consumer {
       lane.waitingSince = null
       return Number.POSITIVE_INFINITY
     }
+    if (lane.isParked(now)) return lane.parkedUntil
     lane.waitingSince ??= now
     lane.laggingSince ??= now
     const full = this.hurry || lane.backlog || lane.unreadBytes >= this.sink.batchBytesMax
@@ -174,14 +179,21 @@ export class Consumer {
       .catch((error: unknown) => this.#break(error))
       .finally(() => {
         this.#active--
-        this.#deps.budget.release(this.#reservationBytes)
+        this.#budget.release(this.#reservationBytes)
         this.pump()
       })
   }
 
   async #run(first: Lane): Promise<void> {
+    const { clock } = this.#deps
+    // Each shipment is filled in a turn of its own: what is skipped or passed over by the gigabyte waits for no I/O.
+    await clock.yield()
+    if (this.#stopped) {
+      first.busy = false
+      return
+    }
     const shipment = new Shipment(this.sink, this.#pool)
-    const startedAt = this.#deps.clock.monotonic()
+    const startedAt = clock.monotonic()
     try {
       await this.#fill(shipment, first)
       const sendable = shipment.segments.filter((segment) => recordsOf(segment) > 0)
@@ -210,7 +222,8 @@ export class Consumer {
     const now = turnStartedAt
     for (const lane of this.lanes.values()) {
       if (shipment.roomBytes < 4096) return
-      if (lane.busy || lane.retryAt > now || !lane.hasWork || !this.sink.mayShare(lane.key)) continue
+      if (lane.busy || lane.retryAt > now || !lane.hasWork || lane.isParked(now)) continue
+      if (!this.sink.mayShare(lane.key)) continue
       if (lane.unreadBytes > shipment.roomBytes) continue
       lane.busy = true
       if (clock.monotonic() - turnStartedAt > TURN_MS_MAX) {
@@ -240,26 +253,12 @@ export class Consumer {
     shipment.end()
   }
 
-  /** Open partial lines stay in memory only within bounds; else they are read again from their files. */
-  #boundHeld(reader: Reader): void {
-    reader.release()
-    this.#held.delete(reader)
-    if (reader.heldBytes === 0) return
-    let held = reader.heldBytes
-    for (const bytes of this.#held.values()) held += bytes
-    if (held > HELD_BYTES_MAX) reader.rewind()
-    else this.#held.set(reader, reader.heldBytes)
-  }
-
   /** Times of arrival are decided once: they must be on disk before their lines are sent for the first time. */
   async #saveStamps(segments: readonly Segment[]): Promise<void> {
     const readers = segments.flatMap((segment) => segment.shares.map((share) => share.reader))
     const fresh = readers.filter((reader) => reader.hasFreshStamps)
     if (fresh.length === 0) return
-    for (const reader of fresh) {
-      this.#savePosition(reader)
-      reader.stampsSaved()
-    }
+    for (const reader of fresh) if (this.#savePosition(reader)) reader.stampsSaved()
     // A disk that takes nothing does not stop delivery; the store says so, and repeats may then differ in time.
     await this.#deps.checkpoints.flush().catch(() => {})
   }
@@ -270,14 +269,16 @@ export class Consumer {
     const acked = result.kind === 'acked' ? [0, 1] : result.ackedStreams
     for (const stream of acked as (0 | 1)[]) this.#ackStream(segment, stream, result.refused)
     if (result.kind === 'acked') {
+      const hasRecords = recordsOf(segment) > 0
+      if (hasRecords) this.lastAckAt = clock.now()
+      lane.attempts = 0
+      lane.retryAt = Number.NEGATIVE_INFINITY
       for (const { reader } of segment.shares) {
         reader.commit()
         this.#savePosition(reader)
-        this.#boundHeld(reader)
+        this.#held.note(reader, lane, clock.monotonic())
       }
-      if (recordsOf(segment) > 0) this.lastAckAt = clock.now()
-      lane.attempts = 0
-      lane.retryAt = Number.NEGATIVE_INFINITY
+      if (!hasRecords && !hasMoved(segment)) lane.retryAt = clock.monotonic() + NOTHING_MS
       lane.bytesMax *= LIMIT_GROWTH
       lane.recordsMax *= LIMIT_GROWTH
       lane.laggingSince =
@@ -286,9 +287,11 @@ export class Consumer {
       for (const { reader } of segment.shares) {
         for (const stream of acked) reader.ackStream(stream)
         reader.rewind()
+        this.#held.forget(reader)
       }
       lane.backlog = true
-      lane.attempts++
+      // Without a delay it is no failure: it only has to go another way.
+      if (result.delayMs > 0) lane.attempts++
       lane.retryAt = clock.monotonic() + result.delayMs
       if (result.bytesMax !== undefined) lane.bytesMax = result.bytesMax
       if (result.recordsMax !== undefined) lane.recordsMax = result.recordsMax
@@ -314,9 +317,10 @@ export class Consumer {
     this.ledger.ack(bytes, lines)
   }
 
-  #savePosition(reader: Reader): void {
+  #savePosition(reader: Reader): boolean {
     const position = reader.position()
     if (position !== null) this.#deps.checkpoints.set(this.sink.name, reader.lineage.info.key, position)
+    return position !== null
   }
 
   #tellMarks(reader: Reader): void {
@@ -329,6 +333,13 @@ export class Consumer {
     }
     reader.marks.clear()
   }
+}
+
+/** Whether any reader is elsewhere than where it began. */
+function hasMoved(segment: Segment): boolean {
+  return segment.shares.some(
+    ({ reader, fromFile, fromOffset }) => reader.current !== fromFile || reader.offset !== fromOffset,
+  )
 }
 
 function recordsOf(segment: Segment): number {

@@ -27,14 +27,31 @@ export class Lane {
   /** Limits set by a sink that refused a larger shipment. */
   bytesMax = Number.POSITIVE_INFINITY
   recordsMax = Number.POSITIVE_INFINITY
+  /** Monotonic ms until which it is parked, unless there is more to read before. */
+  parkedUntil = Number.NEGATIVE_INFINITY
+  #parkedBytes = 0
 
   constructor(key: string) {
     this.key = key
   }
 
+  /** What is unread now has been read and put back: it can wait until there is more, or until then. */
+  park(until: number): void {
+    this.parkedUntil = until
+    this.#parkedBytes = this.unreadBytes
+  }
+
+  isParked(now: number): boolean {
+    return now < this.parkedUntil && this.unreadBytes === this.#parkedBytes
+  }
+
   get hasWork(): boolean {
     for (const { reader } of this.members) if (reader.hasWork) return true
     return false
+  }
+
+  get isWaiting(): boolean {
+    return this.members.some(({ reader }) => reader.isWaiting)
   }
 
   get unreadBytes(): number {

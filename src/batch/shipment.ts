@@ -3,6 +3,7 @@
 // then the lines wait in their files), and given back as soon as every segment's fate is known.
 import type { Entry } from '../core/entry.ts'
 import type { EntryEncoder, Sink } from '../sinks/sink.ts'
+import type { TailedFile } from '../tail/file.ts'
 import type { EntryWriter, Reader } from '../tail/reader.ts'
 import type { Lane } from './lane.ts'
 import type { Part, PartPool } from './part.ts'
@@ -14,8 +15,20 @@ export interface Segment {
   ends: [number, number]
   firstRecords: [number, number]
   endRecords: [number, number]
-  /** What each reader of the lane added, bytes and lines of its files by source stream. */
-  shares: { reader: Reader; bytes: [number, number]; lines: [number, number] }[]
+  shares: Share[]
+}
+
+/** What one reader of the lane added. */
+export interface Share {
+  reader: Reader
+  /** Where it began. */
+  fromFile: TailedFile | null
+  fromOffset: number
+  /** The files that the records are from, and by source stream the first record of each. */
+  files: { path: string; firstRecords: [number, number] }[]
+  /** Bytes and lines of its files by source stream. */
+  bytes: [number, number]
+  lines: [number, number]
 }
 
 export class Shipment implements EntryWriter {
@@ -29,6 +42,9 @@ export class Shipment implements EntryWriter {
   #recordsMax = Number.POSITIVE_INFINITY
   #encoder: EntryEncoder | null = null
   #segment: Segment | null = null
+  #reader: Reader | null = null
+  /** The file that the last record was from; null before the first of a share. */
+  #file: TailedFile | null = null
 
   constructor(sink: Sink, pool: PartPool) {
     this.#sink = sink
@@ -80,7 +96,10 @@ export class Shipment implements EntryWriter {
     const [out, err] = this.parts
     const bytes: [number, number] = [-out.sourceBytes, -err.sourceBytes]
     const lines: [number, number] = [-out.sourceLines, -err.sourceLines]
-    this.#segment?.shares.push({ reader, bytes, lines })
+    const { current: fromFile, offset: fromOffset } = reader
+    this.#reader = reader
+    this.#file = null
+    this.#segment?.shares.push({ reader, fromFile, fromOffset, files: [], bytes, lines })
   }
 
   /** Closes the segment and returns it. */
@@ -108,6 +127,7 @@ export class Shipment implements EntryWriter {
     const stream = this.#separate ? (entry.stream as 0 | 1) : 0
     const part = this.parts[stream]
     const segment = this.#segment as Segment
+    if ((this.#reader as Reader).current !== this.#file) this.#noteFile()
     if (part.count === segment.firstRecords[stream]) this.#sink.beginSegment(part, segment.lane.key, stream)
     ;(this.#encoder as EntryEncoder).write(part, entry)
     part.note(entry.offset, entry.sourceBytes, entry.sourceLines)
@@ -115,6 +135,13 @@ export class Shipment implements EntryWriter {
 
   release(): void {
     for (const part of this.parts) this.#pool.give(part)
+  }
+
+  #noteFile(): void {
+    this.#file = (this.#reader as Reader).current
+    const [out, err] = this.parts
+    const path = this.#file?.path ?? ''
+    this.#segment?.shares.at(-1)?.files.push({ path, firstRecords: [out.count, err.count] })
   }
 
   /** A share began with the negated sums of the parts; now it gets the difference. */
@@ -126,4 +153,10 @@ export class Shipment implements EntryWriter {
       share.lines[stream] += part.sourceLines
     }
   }
+}
+
+/** The path of the file that a record is from. */
+export function pathOf(segment: Segment, stream: 0 | 1, record: number): string {
+  const files = segment.shares.flatMap((share) => share.files)
+  return files.findLast(({ firstRecords }) => firstRecords[stream] <= record)?.path ?? ''
 }

@@ -220,6 +220,11 @@ export class Reader implements FileUser {
     return this.#left.get(file)
   }
 
+  /** Nothing to do now, but more will come by itself: decompression is under way, or what failed is tried again. */
+  get isWaiting(): boolean {
+    return this.#waiting || this.#retryAt > this.#deps.clock.monotonic()
+  }
+
   /** Bytes of an unfinished last line that were looked at already: no work until there are more. */
   #incompleteBytes = 0
 

@@ -20,6 +20,7 @@ import { type Ledger, total } from '../../src/core/ledger.ts'
 import type { DeadLetter, DeadLetters } from '../../src/deliver/dead-letter.ts'
 import type { LokiLimits } from '../../src/demo/loki-checks.ts'
 import type { Clock } from '../../src/ports/clock.ts'
+import type { FileSystem } from '../../src/ports/fs.ts'
 import { realGunzip } from '../../src/ports/gunzip.ts'
 import type { HttpClientFactory } from '../../src/ports/http.ts'
 import { realFileSystem } from '../../src/ports/real-fs.ts'
@@ -170,6 +171,7 @@ export interface WorldOptions {
   eagerCheckpoints?: boolean
   clock?: FakeClock
   once?: boolean
+  fs?: FileSystem
 }
 
 /** Cuts an agent off from its ports. */
@@ -300,7 +302,7 @@ export class World {
     const life = new Life()
     this.#life = life
     const ports: AgentPorts = {
-      fs: realFileSystem,
+      fs: options.fs ?? realFileSystem,
       clock: life.clock(this.clock),
       random: () => 0.5,
       gunzip: realGunzip,

@@ -1,0 +1,191 @@
+// What a consumer does with its lanes when time, budget or files are short.
+import t from 'tap'
+import type { FileSystem } from '../../src/ports/fs.ts'
+import { realFileSystem } from '../../src/ports/real-fs.ts'
+import { criTime, lokiConfig, MIB, stdoutConfig, texts, World } from '../agent/world.ts'
+
+/** The machine's files, with an ear on every read. */
+function listening(onRead: (fd: number, length: number) => void): FileSystem {
+  const { reads, writes } = realFileSystem
+  return {
+    writes,
+    reads: {
+      ...bound(reads),
+      read: (fd, target, targetOffset, length, position) => {
+        onRead(fd, length)
+        return reads.read(fd, target, targetOffset, length, position)
+      },
+    },
+  }
+}
+
+function bound(reads: FileSystem['reads']): FileSystem['reads'] {
+  return {
+    stat: (path) => reads.stat(path),
+    lstat: (path) => reads.lstat(path),
+    fstat: (fd) => reads.fstat(fd),
+    readlink: (path) => reads.readlink(path),
+    realpath: (path) => reads.realpath(path),
+    readdir: (path) => reads.readdir(path),
+    open: (path) => reads.open(path),
+    read: (...parameters) => reads.read(...parameters),
+    close: (fd) => reads.close(fd),
+  }
+}
+
+const eio = () => Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' })
+
+for (const sink of [lokiConfig(), stdoutConfig()]) {
+  t.test(`${sink.type}: a file that cannot be read costs next to nothing and holds nobody up`, async (t) => {
+    let broken = true
+    let attempts = 0
+    let brokenFds = new Set<number>()
+    const fs = listening((fd, length) => {
+      if (!broken || length <= 4096 || !brokenFds.has(fd)) return
+      attempts++
+      throw eio()
+    })
+    fs.reads.open = (path) => {
+      const fd = realFileSystem.reads.open(path)
+      if (path.includes('_bad_')) brokenFds.add(fd)
+      return fd
+    }
+    const world = new World(t, { fs, sinks: [sink] })
+    world.write('bad', texts('line '.repeat(100), 5000))
+    world.write('good', texts('good', 10))
+    world.start()
+    await world.clock.advance(60_000)
+    const delivered = sink.type === 'loki' ? world.loki.lines({ pod: 'good' }).join('\n') : world.output.text
+    t.match(delivered, 'good 9')
+    t.ok(attempts > 0 && attempts < 600, `${attempts} attempts in a minute`)
+    t.equal(world.agent.budget.usedBytes, 0)
+    broken = false
+    brokenFds = new Set()
+    await world.drain()
+    world.accounted(sink.name)
+  })
+}
+
+t.test('gigabytes that are passed over leave a turn to others', async (t) => {
+  const world = new World(t, { sources: [] })
+  world.options.sources = [world.podSource({ startAgeMax: 3_600_000 })]
+  const old = world.clock.now() - 7_200_000
+  const rows = Array.from({ length: 40_000 }, (_, i) => `${criTime(old, i)} stdout F ${'x'.repeat(500)}\n`).join('')
+  world.raw(world.podPath('web'), rows)
+  world.raw(world.podPath('web'), `${criTime(world.clock.now())} stdout F now\n`)
+  let turns = 0
+  let counting = true
+  const count = () => {
+    turns++
+    if (counting) setImmediate(count)
+  }
+  setImmediate(count)
+  world.start()
+  await world.drain()
+  counting = false
+  t.strictSame(world.loki.lines(), ['now'])
+  // Without a turn of its own for each portion there are two or three.
+  t.ok(turns > rows.length / (3 * MIB), `${turns} turns for ${rows.length} bytes`)
+  t.strictSame(world.ledger().skipped.get('startAgeMax'), { bytes: rows.length, lines: 40_000 })
+})
+
+/** The pieces of a line as a runtime writes them. */
+function pieces(atMs: number, text: string, ends: boolean): string {
+  let rows = ''
+  for (let at = 0; at < text.length; at += 16_384) {
+    const last = ends && at + 16_384 >= text.length
+    rows += `${criTime(atMs)} stdout ${last ? 'F' : 'P'} ${text.slice(at, at + 16_384)}\n`
+  }
+  return rows
+}
+
+t.test(
+  'open lines of many containers: bounded in memory, cheap while nothing comes, all whole in the end',
+  async (t) => {
+    let bytesRead = 0
+    const world = new World(t, { fs: listening((_fd, length) => (bytesRead += length)) })
+    const pods = texts('pod', 40).map((name) => name.replace(' ', '-'))
+    const now = world.clock.now()
+    const half = (pod: string) => `${pod} `.repeat(25_000).slice(0, 196_608)
+    for (const pod of pods) world.raw(world.podPath(pod), pieces(now, half(pod), false))
+    world.start()
+    await world.clock.advance(60_000)
+    const held = () =>
+      [...world.agent.tailed.values()].reduce((sum, { readers }) => sum + (readers.get('loki')?.heldBytes ?? 0), 0)
+    t.ok(held() <= 2 * MIB, `${held()} bytes held`)
+    bytesRead = 0
+    await world.clock.advance(60_000)
+    t.ok(bytesRead < 40 * MIB, `${bytesRead} bytes read again in a quiet minute`)
+    for (const pod of pods) world.raw(world.podPath(pod), pieces(now, ' end', true))
+    await world.drain()
+    for (const pod of pods) t.equal(world.loki.lines({ pod }).join(), `${half(pod)} end`, pod)
+    t.equal(held(), 0)
+    world.settled()
+  },
+)
+
+t.test('open lines that are each larger than what all may hold come to their end', async (t) => {
+  const world = new World(t, {
+    limits: { lineBytesMax: 16 * MIB, pushBytesMax: 64 * MIB },
+    sinks: [lokiConfig({ lineBytesMax: 4 * MIB, batchBytesMax: 64 * 1024 })],
+  })
+  const pods = ['a', 'b', 'c']
+  const text = (pod: string) => `${pod} `.repeat(1_500_000)
+  for (const pod of pods) world.raw(world.podPath(pod), pieces(world.clock.now(), text(pod), true))
+  world.start()
+  await world.drain()
+  for (const pod of pods) t.ok(world.loki.lines({ pod }).join() === text(pod), pod)
+  world.settled()
+})
+
+t.test('budget for one shipment and many lanes: never over, none left over, no deadlock', async (t) => {
+  const world = new World(t, { memoryBytes: 1, sinks: [lokiConfig({ concurrency: 16 })] })
+  for (let i = 0; i < 60; i++) world.write(`pod-${i}`, texts('line', 200))
+  world.loki.latencyMs = 5
+  let usedMax = 0
+  world.loki.onMoment = () => (usedMax = Math.max(usedMax, world.agent.budget.usedBytes))
+  world.start()
+  await world.drain()
+  world.exact()
+  world.accounted()
+  t.equal(usedMax, world.agent.budget.totalBytes)
+  t.equal(world.loki.inFlightMax, 1)
+})
+
+t.test('as many requests at once as the sink may have, and no more', async (t) => {
+  const world = new World(t, { sinks: [lokiConfig({ concurrency: 3 })] })
+  for (let i = 0; i < 30; i++) world.write(`pod-${i}`, texts('line', 20))
+  world.loki.latencyMs = 50
+  world.start()
+  await world.drain()
+  world.exact()
+  t.equal(world.loki.inFlightMax, 3)
+})
+
+t.test('a sink that hangs with all the requests it may have does not stop the other', async (t) => {
+  const world = new World(t, {
+    memoryBytes: 1,
+    sinks: [lokiConfig({ concurrency: 64, requestTimeout: 3_600_000 }), stdoutConfig()],
+  })
+  world.loki.fault = () => ({ kind: 'hang', store: 'none' })
+  for (let i = 0; i < 30; i++) world.write(`pod-${i}`, texts(`pod-${i} line`, 20))
+  world.start()
+  await world.clock.advance(10_000)
+  t.ok(world.loki.inFlight > 0)
+  t.equal(world.output.text.split('\n').length - 1, 600)
+  world.write('pod-0', ['more'])
+  await world.clock.advance(10_000)
+  t.match(world.output.text, /more\n$/)
+})
+
+t.test('the whole budget is used when the others do not need theirs', async (t) => {
+  const world = new World(t, {
+    memoryBytes: 40 * MIB,
+    sinks: [lokiConfig({ concurrency: 64 }), stdoutConfig({ sources: ['none'] })],
+  })
+  for (let i = 0; i < 30; i++) world.write(`pod-${i}`, texts(`line`, 20))
+  world.loki.latencyMs = 50
+  world.start()
+  await world.drain()
+  t.equal(world.loki.inFlightMax, Math.floor((10 - 2.25) / 2.25))
+})
