@@ -1,278 +1,303 @@
-// A conversation: one stream's entries in a push of their own, until each entry's fate is known or the whole is to be
+// A conversation: one stream's entries in pushes of their own, until each entry's fate is known or the whole is to be
 // tried again later. Only a push of a single stream has an answer that can be believed. What Loki refuses by name goes
-// its own way (the dead letters, or the `late` stream), the rest is pushed again; what cannot be named is bisected.
-import { backoffDelayMs } from '../../core/backoff.ts'
+// its own way (the dead letters, or the `late` stream), the rest is pushed again; what cannot be named is divided until it
+// stands alone. Nothing is waited for in here: what fails for a while is read and sent again later, and as everything
+// that was said is said again then and every repeat makes the same entries, nothing has to be remembered but the letters.
 import type { Events } from '../../core/events.ts'
-import type { Labels } from '../../core/labels.ts'
-import type { DeadLetter, DeadLetters } from '../../deliver/dead-letter.ts'
-import type { Clock } from '../../ports/clock.ts'
-import type { Random } from '../../ports/random.ts'
 import type { Refused } from '../sink.ts'
+import type { Burial, Verdict } from './burial.ts'
 import type { LokiOutcome } from './classify.ts'
-import { selectRefused } from './refused.ts'
+import { byTime, selectRefused } from './refused.ts'
 import type { Answer, LokiRequests } from './requests.ts'
-import type { LokiLane } from './stream.ts'
+import type { LokiFinding } from './sentences.ts'
+import type { LokiLane, LokiStream } from './stream.ts'
 import type { Stretch } from './stretch.ts'
-import { readMetadata, streamHeader } from './wire.ts'
+import { streamHeader } from './wire.ts'
 
-/** So many equal server errors in a row on one batch make it suspect. */
-export const SAME_ERRORS_MAX = 3
-/** A bisection without a single success ends after so many pushes: then it is the server, not a record. */
-const BISECTION_FAILURES_MAX = 12
+/** So many divisions by a server error without one success, beyond those that one record needs: it is the server. */
+const FAILURES_SPARE = 4
+/** So often a record and a good one are pushed in turn before the one is condemned for a server error. */
+const ROUNDS = 8
 
 export interface ConversationDeps {
   sink: string
   requests: LokiRequests
-  deadLetters: DeadLetters
   events: Events
-  clock: Clock
-  random: Random
-  backoff: { delayMsMin: number; delayMsMax: number }
-  /** Aborts when the agent gives up waiting. */
-  signal: AbortSignal
 }
 
-/** `settled`: every entry's fate is known. `again`: nothing of it is, or too little; read it again later. */
+/** `settled`: every entry's fate is known. `again`: not; read it again later, and less of it at once. */
 export type ConversationEnd =
   | { kind: 'settled'; refused: Refused[] }
-  | { kind: 'again'; answer: Answer; recordsMax?: number; bytesMax?: number }
+  | { kind: 'again'; answer: Answer; recordsMax?: number }
 
+/** Entries that go under one header: the stream's own, or that of a late one. */
+interface Group {
+  indexes: readonly number[]
+  header: Buffer
+  isLate: boolean
+  /** Loki told of all in it that was too far behind: what is left was stored, and is only behind since then. */
+  isBehindTold: boolean
+}
+
+type Refusal = Extract<LokiOutcome, { kind: 'refused' }>
+
+// Every private method that talks returns null when it has dealt with what it was given, else the answer in its way.
 export class Conversation {
+  /** Seconds of the newest entry that was stored in the stream itself; -Infinity for none. */
+  newestSeconds = Number.NEGATIVE_INFINITY
+  hasStored = false
   readonly #stretch: Stretch
-  readonly #stream: number
+  readonly #stream: LokiStream
   readonly #lane: LokiLane
-  readonly #path: () => string
+  readonly #burial: Burial
   readonly #deps: ConversationDeps
-  readonly #refused: Refused[] = []
-  /** Loki once told of all that was too far behind; the others were stored, and are only behind now. */
-  #behindTold = false
-  /** Something was dealt with already, so a failure is waited out here instead of reading all again. */
+  /** An entry that its stream has judged: pushed once more it shows whether the stream is being served. */
+  #good: number | null = null
+  /** Entries that got a server error while nothing was stored yet. */
+  #suspects: { index: number; answer: Answer }[] = []
+  /** A server error is taken for the fault of a record. */
+  #isDividing = false
+  #failures = 0
+  /** Something was dealt with. */
   #touched = false
 
-  constructor(stretch: Stretch, stream: number, lane: LokiLane, path: () => string, deps: ConversationDeps) {
+  constructor(stretch: Stretch, stream: LokiStream, lane: LokiLane, burial: Burial, deps: ConversationDeps) {
     this.#stretch = stretch
     this.#stream = stream
     this.#lane = lane
-    this.#path = path
+    this.#burial = burial
     this.#deps = deps
   }
 
   /** Goes on from the answer to the whole stretch, which was not a success. */
   async run(first: Answer): Promise<ConversationEnd> {
-    const { requests } = this.#deps
+    const { count, header } = this.#stretch
+    const whole = { indexes: this.#stretch.alive, header, isLate: false, isBehindTold: false }
+    const failure = (await this.#settle(whole, first)) ?? (await this.#judge(whole))
+    if (failure === null) return { kind: 'settled', refused: this.#burial.refused }
+    const { outcome, status } = failure
+    if (status === 500 && this.#isDividing) {
+      // All in it failed, which says nothing of a single one: with more neighbours it may.
+      this.#lane.acquit(this.#deps.requests.okAt)
+      return { kind: 'again', answer: failure, recordsMax: Number.POSITIVE_INFINITY }
+    }
+    // Less at once, so that a server that lets little through at a time comes to the end of it.
+    if (this.#touched && outcome.kind !== 'refused') {
+      return { kind: 'again', answer: failure, recordsMax: Math.ceil(count / 2) }
+    }
+    return { kind: 'again', answer: failure }
+  }
+
+  async #push({ indexes, header }: Group): Promise<Answer> {
+    const answer = await this.#deps.requests.push(this.#stretch.body(indexes, header))
+    if (answer.status === 500) this.#lane.serverErrors++
+    return answer
+  }
+
+  /** Deals with a group from the answer to it on. */
+  async #settle(group: Group, first: Answer): Promise<Answer | null> {
     let answer = first
-    for (let attempt = 1; ; attempt++) {
+    let rest = group
+    for (;;) {
       const { outcome } = answer
-      const alive = this.#stretch.alive
-      if (outcome.kind === 'delivered' || alive.length === 0) return this.#settled()
+      if (outcome.kind === 'delivered') {
+        this.#stored(rest)
+        return null
+      }
       if (outcome.kind === 'refused') {
-        const dealt = await this.#deal(outcome, answer)
-        if (!dealt) return { kind: 'again', answer }
-        attempt = 0
-      } else if (outcome.kind === 'split') {
-        if (alive.length === 1) {
-          if (!(await this.#bury(alive, outcome.reason, outcome.message, answer.status)))
-            return { kind: 'again', answer }
-          return this.#settled()
-        }
-        this.#tellSplit(outcome.reason, alive.length)
-        const end = await this.#bisect(alive, answer)
-        if (end === 'unclear') return { kind: 'again', answer, recordsMax: Math.ceil(alive.length / 2) }
-        return this.#settled()
-      } else if (this.#isSuspect(answer) && alive.length > 0) {
-        this.#tellSplit(outcome.reason, alive.length)
-        const end = await this.#bisect(alive, answer)
-        if (end === 'unclear') return { kind: 'again', answer }
-        return this.#settled()
-      } else {
-        if (!this.#touched || this.#deps.signal.aborted) return { kind: 'again', answer }
-        await this.#wait(outcome, attempt, answer)
-      }
-      if (this.#stretch.alive.length === 0) return this.#settled()
-      answer = await requests.push(this.#stretch.body(this.#stretch.alive))
+        if (isJudged(answer) && !rest.isLate) this.#good ??= this.#behindIn(rest, outcome)
+        const failure = await this.#takeOut(rest, outcome, answer)
+        if (failure !== null) return failure
+        const left = this.#alive(rest)
+        if (left.indexes.length === 0) return null
+        if (left.indexes.length === rest.indexes.length) return this.#divide(rest, answer)
+        rest = left
+      } else if (outcome.kind === 'split' || (answer.status === 500 && this.#mayDivide)) {
+        return this.#divide(rest, answer)
+      } else return answer
+      answer = await this.#push(rest)
     }
   }
 
-  #settled(): ConversationEnd {
-    return { kind: 'settled', refused: this.#refused }
+  get #mayDivide(): boolean {
+    return this.#isDividing || this.#lane.isSuspect(this.#deps.requests.okAt)
   }
 
-  /** The same plain server error again and again on this lane, which may be the fault of a record. */
-  #isSuspect(answer: Answer): boolean {
-    const { sameError } = this.#lane
-    return answer.status === 500 && sameError.signature === answer.same && sameError.count >= SAME_ERRORS_MAX
+  #alive(group: Group): Group {
+    return { ...group, indexes: group.indexes.filter((index) => this.#stretch.isAlive(index)) }
   }
 
-  async #wait(outcome: LokiOutcome, attempt: number, answer: Answer): Promise<void> {
-    const { clock, backoff, random, signal, requests, events, sink } = this.#deps
-    const afterMs = outcome.kind === 'retry' ? outcome.afterMs : undefined
-    const limits = outcome.kind === 'halt' ? { ...backoff, delayMsMin: backoff.delayMsMax } : backoff
-    const delayMs = backoffDelayMs(attempt, limits, random, afterMs)
-    const code = String(answer.status || 'error')
-    requests.retries[code] = (requests.retries[code] ?? 0) + 1
-    const { message } = answer.outcome as { message: string }
-    events.emit('sink.retry', { sink, lane: this.#lane.key, status: answer.status, code, message, attempt, delayMs })
-    await clock.sleep(delayMs, signal)
+  /** An entry of the group that its stream refused by name. */
+  #behindIn(group: Group, { findings }: Refusal): number | null {
+    for (const finding of findings) {
+      const [index] = isListed(finding) ? selectRefused(finding, this.#stretch, group.indexes, false).indexes : []
+      if (index !== undefined) return index
+    }
+    return null
   }
 
-  /** Deals with a refusal; false when it could not be (the dead letters take nothing). */
-  async #deal(outcome: Extract<LokiOutcome, { kind: 'refused' }>, answer: Answer): Promise<boolean> {
-    let named = 0
-    for (const finding of outcome.findings) {
+  #stored({ indexes, isLate }: Group): void {
+    const { events, sink } = this.#deps
+    this.#touched = true
+    this.#stretch.remove(indexes)
+    if (isLate) {
+      events.emit('records.late', { sink, lane: this.#lane.key, records: indexes.length })
+      return
+    }
+    this.hasStored = true
+    this.#good ??= indexes[0] as number
+    for (const index of indexes) this.newestSeconds = Math.max(this.newestSeconds, this.#stretch.seconds[index]!)
+  }
+
+  async #bury(indexes: readonly number[], verdict: Verdict, answer: Answer): Promise<Answer | null> {
+    if (!(await this.#burial.bury(indexes, verdict))) return answer
+    this.#touched = true
+    return null
+  }
+
+  /** Takes out of the group what the findings name; nothing, when they name nothing in it. */
+  async #takeOut(group: Group, { findings, message }: Refusal, answer: Answer): Promise<Answer | null> {
+    const { status } = answer
+    const isOnlyList = findings.filter(isListed).length === 1
+    // What a finding means is among all that was pushed, whatever the findings before it have taken out.
+    for (const finding of findings) {
+      const { indexes } = this.#alive(group)
+      const { reason } = finding
+      let failure: Answer | null
+      if (reason === 'per_stream_rate_limited') failure = answer
       // In a push of one stream, a label set that cannot be parsed is this one's.
-      if (finding.scope !== 'entry') {
-        return this.#bury(this.#stretch.alive, finding.reason, outcome.message, answer.status)
+      else if (finding.scope !== 'entry') failure = await this.#bury(indexes, { reason, message, status }, answer)
+      else if (reason === 'too_new')
+        failure = await this.#takeNewer(group, finding, { reason, message, status }, answer)
+      else {
+        const { indexes: meant, complete } = selectRefused(finding, this.#stretch, group.indexes, isOnlyList)
+        const named = meant.filter((index) => this.#stretch.isAlive(index))
+        const isBehind = reason === 'too_far_behind' || reason === 'out_of_order'
+        if (!isBehind || group.isLate) failure = await this.#bury(named, { reason, message, status }, answer)
+        else if (group.isBehindTold) {
+          this.#stretch.remove(named)
+          failure = null
+        } else failure = await this.#sendLate(named)
+        if (isBehind && failure === null) group.isBehindTold ||= complete
       }
-      const selection = selectRefused(finding, this.#stretch)
-      const indexes = selection.indexes.filter((index) => this.#stretch.isAlive(index))
-      named += indexes.length
-      if (finding.reason === 'per_stream_rate_limited') return false
-      if (finding.reason !== 'too_far_behind' && finding.reason !== 'out_of_order') {
-        if (!(await this.#bury(indexes, finding.reason, outcome.message, answer.status))) return false
-        continue
-      }
-      // After a full account, what is named now was stored then: only the stream's newest time has moved.
-      if (this.#behindTold) this.#stretch.remove(indexes)
-      else if (!(await this.#sendLate(indexes, outcome.message))) return false
-      this.#behindTold ||= selection.complete
+      if (failure !== null) return failure
     }
-    if (named > 0) return true
-    const end = await this.#bisect(this.#stretch.alive, answer)
-    return end !== 'unclear'
-  }
-
-  /** Pushes entries that are too far behind once more, each in the stream of its own hour, where it is in order. */
-  async #sendLate(indexes: readonly number[], message: string): Promise<boolean> {
-    if (indexes.length === 0) return true
-    const stretch = this.#stretch
-    const byHour = Map.groupBy(indexes, (index) => Math.floor(stretch.seconds[index]! / 3600))
-    const { labels } = this.#lane.streams[this.#stream as 0 | 1]
-    for (const [hour, group] of byHour) {
-      const header = streamHeader({ ...labels, late: `${new Date(hour * 3_600_000).toISOString().slice(0, 13)}Z` })
-      for (let attempt = 1; ; attempt++) {
-        const answer = await this.#deps.requests.push(stretch.body(group, header))
-        const { outcome } = answer
-        if (outcome.kind === 'delivered') {
-          this.#deps.events.emit('records.late', { sink: this.#deps.sink, lane: this.#lane.key, records: group.length })
-          stretch.remove(group)
-          this.#touched = true
-          break
-        }
-        if (outcome.kind === 'refused' || outcome.kind === 'split') {
-          const reason = (outcome.kind === 'refused' && outcome.findings[0]?.reason) || 'too_far_behind'
-          if (!(await this.#bury(group, reason, outcome.message || message, answer.status))) return false
-          break
-        }
-        if (this.#deps.signal.aborted) return false
-        await this.#wait(outcome, attempt, answer)
-      }
-    }
-    return true
+    return null
   }
 
   /**
-   * Pushes ever smaller parts until what is refused stands alone. A refusal in the sink's own words condemns a single
-   * record; a server error only when other pushes succeed meanwhile. `unclear`: nothing succeeded, nothing is condemned.
+   * Too new are the newest entries, but Loki tells of one only: where they begin is looked for with single entries, first
+   * the newest that is left.
    */
-  async #bisect(indexes: readonly number[], cause: Answer): Promise<'done' | 'unclear'> {
-    const { requests, signal } = this.#deps
-    const failingSince = this.#lane.sameError.since
-    const suspects: { index: number; answer: Answer }[] = []
-    let failures = 0
-    let successes = 0
-    const work: (readonly number[])[] = indexes.length > 1 ? halves(indexes) : [indexes]
-    while (work.length > 0) {
-      const group = work.shift() as readonly number[]
-      let answer = cause
-      for (let attempt = 1; group.length !== indexes.length; attempt++) {
-        answer = await requests.push(this.#stretch.body(group))
-        const { outcome } = answer
-        const transient = outcome.kind === 'halt' || (outcome.kind === 'retry' && answer.status !== 500)
-        if (!transient) break
-        if (signal.aborted || attempt > 5) return 'unclear'
-        await this.#wait(outcome, attempt, answer)
+  async #takeNewer(group: Group, finding: LokiFinding, verdict: Verdict, answer: Answer): Promise<Answer | null> {
+    const known = new Set(selectRefused(finding, this.#stretch, group.indexes, false).indexes)
+    const sorted = byTime(this.#alive(group).indexes, this.#stretch)
+    let low = 0
+    let high = sorted.findIndex((index) => known.has(index))
+    if (high < 0) return null // a finding before this one led to them
+    for (let middle = high - 1; low < high; middle = Math.floor((low + high) / 2)) {
+      const probe = { ...group, indexes: [sorted[middle] as number] }
+      const said = await this.#push(probe)
+      const { outcome } = said
+      if (outcome.kind === 'refused' && outcome.findings.some(({ reason }) => reason === 'too_new')) high = middle
+      else {
+        const failure = await this.#settle(probe, said)
+        if (failure !== null) return failure
+        low = middle + 1
       }
-      if (answer.outcome.kind === 'delivered') {
-        successes++
-        this.#stretch.remove(group)
-        this.#touched = true
-      } else if (group.length > 1) {
-        failures++
-        work.unshift(...halves(group))
-      } else {
-        failures++
-        suspects.push({ index: group[0] as number, answer })
-      }
-      const elsewhere = requests.okAt > failingSince
-      if (successes === 0 && !elsewhere && failures >= BISECTION_FAILURES_MAX) return 'unclear'
     }
-    for (const { index, answer } of suspects) {
-      const { outcome, status } = answer
-      const inWords = outcome.kind === 'refused' || outcome.kind === 'split'
-      if (!inWords && successes === 0 && requests.okAt <= failingSince) return 'unclear'
-      const reason = outcome.kind === 'refused' ? (outcome.findings[0]?.reason ?? 'refused') : 'server_error'
-      const message = outcome.kind === 'delivered' ? '' : outcome.message
-      if (!(await this.#bury([index], outcome.kind === 'split' ? 'too_large' : reason, message, status)))
-        return 'unclear'
-    }
-    this.#lane.sameError = { signature: '', count: 0, since: 0 }
-    return 'done'
+    const newer = sorted.slice(high).filter((index) => this.#stretch.isAlive(index))
+    return this.#bury(newer, verdict, answer)
   }
 
-  /** Writes dead letters and takes the entries out; false when the disk does not take them. */
-  async #bury(indexes: readonly number[], reason: string, message: string, status: number): Promise<boolean> {
-    if (indexes.length === 0) return true
-    const { deadLetters, events, sink } = this.#deps
-    const { part, firstRecord } = this.#stretch
-    const chosen = [...indexes]
-    try {
-      await deadLetters.write(chosen.map((index) => this.#letter(index, reason, message, status)))
-    } catch {
-      return false // the dead letters have told of it
+  /** Pushes entries that are too far behind once more, each in the stream of its own hour, where it is in order. */
+  async #sendLate(indexes: readonly number[]): Promise<Answer | null> {
+    const byHour = Map.groupBy(indexes, (index) => Math.floor(this.#stretch.seconds[index]! / 3600))
+    for (const [hour, group] of byHour) {
+      const late = `${new Date(hour * 3_600_000).toISOString().slice(0, 13)}Z`
+      const header = streamHeader({ ...this.#stream.labels, late })
+      const lateGroup = { indexes: group, header, isLate: true, isBehindTold: false }
+      const failure = await this.#settle(lateGroup, await this.#push(lateGroup))
+      if (failure !== null) return failure
     }
-    let bytes = 0
-    let lines = 0
-    for (const index of chosen) {
-      bytes += part.bytesOf(firstRecord + index)
-      lines += part.linesOf(firstRecord + index)
-    }
-    this.#refused.push({ kind: 'deadLettered', reason, stream: this.#stream, bytes, lines })
-    const lane = this.#lane.key
-    events.emit('records.deadLettered', { sink, lane, reason, records: chosen.length, bytes, message })
-    this.#stretch.remove(chosen)
-    this.#touched = true
-    return true
+    return null
   }
 
-  #letter(index: number, reason: string, message: string, status: number): DeadLetter {
-    const { part, firstRecord } = this.#stretch
-    const { buffer } = part
-    const entry = this.#stretch.entry(index)
-    const line = buffer.subarray(entry.lineStart, entry.lineEnd)
-    const metadata: Labels = readMetadata(buffer, entry.metadataStart, entry.metadataEnd)
-    return {
-      at: new Date(this.#deps.clock.now()).toISOString(),
+  /** Pushes the halves of a group that was refused as a whole; what stands alone is condemned. */
+  async #divide(group: Group, cause: Answer): Promise<Answer | null> {
+    const { indexes } = group
+    if (cause.status === 500) this.#isDividing = true
+    if (indexes.length === 1) return this.#condemn(indexes[0] as number, cause)
+    if (cause.status === 500 && this.#good === null) {
+      const needed = Math.ceil(Math.log2(this.#stretch.count))
+      if (++this.#failures > needed + FAILURES_SPARE) return cause
+    }
+    const reason = 'reason' in cause.outcome ? cause.outcome.reason : 'refused'
+    this.#deps.events.emit('sink.split', {
       sink: this.#deps.sink,
       lane: this.#lane.key,
       reason,
-      message: message.slice(0, 1024),
-      status,
-      path: this.#path(),
-      offset: part.offsetOf(firstRecord + index),
-      bytes: part.bytesOf(firstRecord + index),
-      timestamp: (BigInt(entry.seconds) * 1_000_000_000n + BigInt(entry.nanos)).toString(),
-      labels: this.#lane.streams[this.#stream as 0 | 1].labels,
-      metadata,
-      line: line.toString('utf8'),
+      records: indexes.length,
+    })
+    const middle = Math.ceil(indexes.length / 2)
+    for (const half of [indexes.slice(0, middle), indexes.slice(middle)]) {
+      const part = { ...group, indexes: half }
+      const failure = await this.#settle(part, await this.#push(part))
+      if (failure !== null) return failure
+    }
+    return null
+  }
+
+  /**
+   * A record that is refused alone. In the sink's own words that is enough; a server error condemns it only if it gets it
+   * every time while another record of the same stream is taken every time: a server that fails now and then is not told.
+   */
+  async #condemn(index: number, cause: Answer): Promise<Answer | null> {
+    const { outcome, status } = cause
+    const message = outcome.kind === 'delivered' ? '' : outcome.message
+    if (outcome.kind === 'refused') {
+      return this.#bury([index], { reason: outcome.findings[0]?.reason ?? 'refused', message, status }, cause)
+    }
+    if (outcome.kind === 'split') return this.#bury([index], { reason: 'too_large', message, status }, cause)
+    if (this.#good === null) {
+      this.#suspects.push({ index, answer: cause })
+      return null
+    }
+    const { header } = this.#stretch
+    const suspect = { indexes: [index], header, isLate: false, isBehindTold: false }
+    const control = { ...suspect, indexes: [this.#good] }
+    for (let round = 1; ; round++) {
+      const beside = await this.#push(control)
+      if (!isJudged(beside)) return beside
+      if (round === ROUNDS) return this.#bury([index], { reason: 'server_error', message, status }, cause)
+      const again = await this.#push(suspect)
+      if (again.outcome.kind === 'delivered') {
+        this.#stored(suspect)
+        return null
+      }
+      if (again.status !== 500) return again
     }
   }
 
-  #tellSplit(reason: string, records: number): void {
-    this.#deps.events.emit('sink.split', { sink: this.#deps.sink, lane: this.#lane.key, reason, records })
+  /** Deals with those that were suspect before anything was stored. */
+  async #judge(group: Group): Promise<Answer | null> {
+    const suspects = this.#suspects
+    this.#suspects = []
+    for (const { index, answer } of suspects) {
+      if (this.#good === null) return answer
+      const alone = { ...group, indexes: [index] }
+      const failure = await this.#settle(alone, await this.#push(alone))
+      if (failure !== null) return failure
+    }
+    return null
   }
 }
 
-function halves<T>(items: readonly T[]): (readonly T[])[] {
-  const middle = Math.ceil(items.length / 2)
-  return [items.slice(0, middle), items.slice(middle)]
+/** Whether the stream itself has judged, taking entries or not. The other refusals come from before it. */
+function isJudged({ outcome }: Answer): boolean {
+  return outcome.kind === 'delivered' || (outcome.kind === 'refused' && outcome.findings.some(isListed))
+}
+
+function isListed(finding: LokiFinding): boolean {
+  return 'timestamps' in finding
 }

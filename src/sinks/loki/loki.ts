@@ -13,13 +13,16 @@ import type { HttpClient, HttpClientFactory } from '../../ports/http.ts'
 import type { Random } from '../../ports/random.ts'
 import type { Refused, SegmentResult, Sink, SinkState, Target } from '../sink.ts'
 import { authorization } from './authorization.ts'
+import { Burial } from './burial.ts'
 import { Conversation } from './conversation.ts'
 import { LokiEntryEncoder } from './encode.ts'
 import { type Answer, LokiRequests } from './requests.ts'
-import { LokiLane } from './stream.ts'
-import { Stretch } from './stretch.ts'
+import { LokiLane, SPAN_SECONDS_MAX } from './stream.ts'
+import { entriesWithin, Stretch } from './stretch.ts'
 import { closeStream, labelSet } from './wire.ts'
 
+/** Open lines may come to their end with a record and be written with it. */
+const FORCED_RECORDS_MAX = 3
 /** After so many failures in company a lane goes alone, so that a poisonous record elsewhere cannot hold it. */
 const SHARED_ATTEMPTS_MAX = 3
 
@@ -46,7 +49,6 @@ export class LokiSink implements Sink {
   readonly #requests: LokiRequests
   readonly #lanes = new Map<string, LokiLane>()
   readonly #backoff: { delayMsMin: number; delayMsMax: number }
-  readonly #abort = new AbortController()
   #retrying = new Set<string>()
   #halted = false
 
@@ -101,8 +103,19 @@ export class LokiSink implements Sink {
 
   async ship(shipment: Shipment): Promise<SegmentResult[]> {
     const segments = shipment.segments.filter((segment) => streamsOf(segment).length > 0)
-    if (segments.length === 1) return [await this.#shipAlone(shipment, segments[0] as Segment)]
-    return this.#shipTogether(shipment, segments)
+    const wide = new Map<Segment, SegmentResult>()
+    for (const segment of segments) {
+      const again = this.#tooWide(shipment, segment)
+      if (again !== null) wide.set(segment, again)
+    }
+    const ready = segments.filter((segment) => !wide.has(segment))
+    const results = await this.#shipReady(shipment, ready)
+    return segments.map((segment) => wide.get(segment) ?? (results[ready.indexOf(segment)] as SegmentResult))
+  }
+
+  async #shipReady(shipment: Shipment, segments: readonly Segment[]): Promise<SegmentResult[]> {
+    if (segments.length > 1) return this.#shipTogether(shipment, segments)
+    return Promise.all(segments.map((segment) => this.#shipAlone(shipment, segment)))
   }
 
   forget(laneKey: string): void {
@@ -116,9 +129,8 @@ export class LokiSink implements Sink {
     return { state, lastError, requestsInFlight: inFlight, requests, retries, requestSeconds }
   }
 
-  /** Ends waits and connections; what is under way ends as a failure. */
+  /** Ends the connections; what is under way ends as a failure. */
   async close(): Promise<void> {
-    this.#abort.abort()
     await this.#http.close()
   }
 
@@ -128,101 +140,122 @@ export class LokiSink implements Sink {
     const ackedStreams: number[] = []
     const refused: Refused[] = []
     for (const stream of streamsOf(segment)) {
+      const target = lane.streams[stream]
       const part = shipment.parts[stream]
       const body = part.buffer.subarray(segment.starts[stream], segment.ends[stream])
       const answer = await this.#requests.push(body)
-      if (answer.outcome.kind === 'delivered') {
-        this.#delivered(lane, stream, body.length)
-        ackedStreams.push(stream)
-        continue
+      if (answer.outcome.kind === 'delivered') target.delivered(this.#now, body.length, target.pendingNewest)
+      else {
+        if (answer.status === 500) lane.serverErrors++
+        const conversation = this.#conversation(lane, segment, stream, part)
+        const end = await conversation.run(answer)
+        if (end.kind === 'again') {
+          const delayMs = this.#failed(lane, end.answer)
+          const limit = end.recordsMax === undefined ? {} : { recordsMax: end.recordsMax }
+          return { kind: 'again', delayMs, ackedStreams, refused, ...limit }
+        }
+        // A stream of which nothing was taken stays alone.
+        if (conversation.hasStored) target.delivered(this.#now, body.length, conversation.newestSeconds)
+        refused.push(...end.refused)
       }
-      this.#noteFailure(lane, answer)
-      const end = await this.#converse(lane, segment, stream, part, answer)
-      if (end.kind === 'again') {
-        const delayMs = this.#failed(lane, end.answer)
-        const limit = end.recordsMax === undefined ? {} : { recordsMax: end.recordsMax }
-        return { kind: 'again', delayMs, ackedStreams, refused, ...limit }
-      }
-      this.#delivered(lane, stream, body.length)
+      target.buried.clear()
+      this.#settled(lane)
       ackedStreams.push(stream)
-      refused.push(...end.refused)
     }
     lane.solo = false
     return { kind: 'acked', refused }
   }
 
-  async #converse(lane: LokiLane, segment: Segment, stream: 0 | 1, part: Part, answer: Answer) {
-    const { clock, random, events, deadLetters } = this.#deps
+  #conversation(lane: LokiLane, segment: Segment, stream: 0 | 1, part: Part): Conversation {
+    const { clock, events, deadLetters } = this.#deps
     const first = segment.firstRecords[stream]
     const count = segment.endRecords[stream] - first
-    const { header } = lane.streams[stream]
-    const stretch = new Stretch(part, header, segment.starts[stream], segment.ends[stream], first, count)
-    const path = () => segment.shares[0]?.reader.lineage.info.path ?? ''
-    const conversation = new Conversation(stretch, stream, lane, path, {
-      sink: this.name,
-      requests: this.#requests,
-      deadLetters,
-      events,
-      clock,
-      random,
-      backoff: this.#backoff,
-      signal: this.#abort.signal,
-    })
-    return conversation.run(answer)
+    const target = lane.streams[stream]
+    const stretch = new Stretch(part, target.header, segment.starts[stream], segment.ends[stream], first, count)
+    const { name: sink } = this
+    const burial = new Burial(segment, stream, target, stretch, { sink, deadLetters, events, clock })
+    return new Conversation(stretch, target, lane, burial, { sink, requests: this.#requests, events })
   }
 
   /** Calm lanes in one push: all delivered, or each on its own next time. */
   async #shipTogether(shipment: Shipment, segments: readonly Segment[]): Promise<SegmentResult[]> {
-    const now = this.#deps.clock.monotonic()
+    const now = this.#now
     const calm = segments.filter((segment) => {
       const { streams } = this.#lane(segment.lane.key)
       return streamsOf(segment).every((stream) => streams[stream].isCalm(now))
     })
     const results = new Map<Segment, SegmentResult>()
     for (const segment of segments) {
-      if (!calm.includes(segment)) results.set(segment, this.#alone(segment, 0))
+      if (!calm.includes(segment)) results.set(segment, this.#alone(segment))
     }
     if (calm.length > 0) {
-      const body = bodyOf(shipment, calm, calm.length === segments.length)
-      const answer = await this.#requests.push(body)
-      const delivered = answer.outcome.kind === 'delivered'
-      for (const segment of calm) {
-        const lane = this.#lane(segment.lane.key)
-        if (delivered) {
-          for (const stream of streamsOf(segment)) {
-            this.#delivered(lane, stream, segment.ends[stream] - segment.starts[stream])
-          }
-          results.set(segment, { kind: 'acked', refused: [] })
-          continue
-        }
-        const transient = answer.outcome.kind === 'retry' || answer.outcome.kind === 'halt'
-        const delayMs = transient ? this.#failed(lane, answer) : 0
-        if (!transient || lane.attempts >= SHARED_ATTEMPTS_MAX) results.set(segment, this.#alone(segment, delayMs))
-        else results.set(segment, { kind: 'again', delayMs, ackedStreams: [], refused: [] })
-      }
+      const all = shipment.segments.filter((segment) => streamsOf(segment).length > 0)
+      const answer = await this.#requests.push(bodyOf(shipment, calm, calm.length === all.length))
+      for (const segment of calm) results.set(segment, this.#toldTogether(segment, answer))
     }
     return segments.map((segment) => results.get(segment) as SegmentResult)
   }
 
-  #alone(segment: Segment, delayMs: number): SegmentResult {
-    this.#lane(segment.lane.key).solo = true
+  /** What the answer to a push of several streams means for one of them. */
+  #toldTogether(segment: Segment, answer: Answer): SegmentResult {
+    const lane = this.#lane(segment.lane.key)
+    const { outcome } = answer
+    if (outcome.kind === 'delivered') {
+      for (const stream of streamsOf(segment)) {
+        const target = lane.streams[stream]
+        target.delivered(this.#now, segment.ends[stream] - segment.starts[stream], target.pendingNewest)
+      }
+      this.#settled(lane)
+      return { kind: 'acked', refused: [] }
+    }
+    // Somebody's own limit: the others need not wait for it.
+    const isOnes =
+      outcome.kind === 'retry' && (outcome.reason === 'per_stream_rate_limited' || outcome.reason === 'stream_limit')
+    if (isOnes || outcome.kind === 'refused' || outcome.kind === 'split') return this.#alone(segment)
+    const delayMs = this.#failed(lane, answer)
+    const isEverybodys = outcome.kind === 'halt' || answer.status === 429
+    if (!isEverybodys && lane.attempts >= SHARED_ATTEMPTS_MAX) lane.solo = true
     return { kind: 'again', delayMs, ackedStreams: [], refused: [] }
   }
 
-  #delivered(lane: LokiLane, stream: 0 | 1, bytes: number): void {
-    lane.streams[stream].delivered(this.#deps.clock.monotonic(), bytes)
+  /** To be sent in a shipment of its own, at once. */
+  #alone(segment: Segment): SegmentResult {
+    this.#lane(segment.lane.key).solo = true
+    return { kind: 'again', delayMs: 0, ackedStreams: [], refused: [] }
+  }
+
+  /**
+   * A segment whose entries lie too far apart is to be read again, less of it; null when they do not. (Open lines that come
+   * to their end together are let through as they are.)
+   */
+  #tooWide(shipment: Shipment, segment: Segment): SegmentResult | null {
+    const lane = this.#lane(segment.lane.key)
+    if (lane.needsNeighbours) return null
+    let recordsMax = Number.POSITIVE_INFINITY
+    for (const stream of streamsOf(segment)) {
+      const { pendingOldest, pendingNewest, header } = lane.streams[stream]
+      if (pendingNewest - pendingOldest <= SPAN_SECONDS_MAX) continue
+      const count = segment.endRecords[stream] - segment.firstRecords[stream]
+      const start = segment.starts[stream] + header.length
+      recordsMax = Math.min(recordsMax, entriesWithin(shipment.parts[stream], start, count, SPAN_SECONDS_MAX))
+    }
+    if (recordsMax === Number.POSITIVE_INFINITY || recordsIn(segment) <= FORCED_RECORDS_MAX) return null
+    return { kind: 'again', delayMs: 0, recordsMax, ackedStreams: [], refused: [] }
+  }
+
+  get #now(): number {
+    return this.#deps.clock.monotonic()
+  }
+
+  /** Everything of a stream, or of the lane, has come to its end. */
+  #settled(lane: LokiLane): void {
     this.#halted = false
-    lane.sameError = { signature: '', count: 0, since: 0 }
+    lane.clearServerErrors()
     if (lane.attempts === 0) return
     const { attempts } = lane
     lane.attempts = 0
     this.#retrying.delete(lane.key)
     this.#deps.events.emit('sink.recovered', { sink: this.name, lane: lane.key, attempts })
-  }
-
-  #noteFailure(lane: LokiLane, answer: Answer): void {
-    if (lane.sameError.signature === answer.same) lane.sameError.count++
-    else lane.sameError = { signature: answer.same, count: 1, since: this.#deps.clock.monotonic() }
   }
 
   /** Notes a failure that is to be repeated and returns the delay. */
@@ -268,6 +301,11 @@ function streamsOf(segment: Segment): (0 | 1)[] {
   if (segment.endRecords[0] > segment.firstRecords[0]) streams.push(0)
   if (segment.endRecords[1] > segment.firstRecords[1]) streams.push(1)
   return streams
+}
+
+function recordsIn(segment: Segment): number {
+  const { firstRecords, endRecords } = segment
+  return endRecords[0] - firstRecords[0] + endRecords[1] - firstRecords[1]
 }
 
 /** The push of several segments. A PushRequest is its streams one after the other, so the parts are joined as they are. */

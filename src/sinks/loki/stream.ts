@@ -6,6 +6,13 @@ import { streamHeader } from './wire.ts'
 
 const SILENCE_MS_MAX = 15 * 60_000
 const BEHIND_SECONDS_MAX = 30 * 60
+/**
+ * What is pushed together lies within so much time, half of what a stream lets its entries be behind: after a push whose
+ * answer was lost, its first entries are not behind its last ones.
+ */
+export const SPAN_SECONDS_MAX = 30 * 60
+/** So many server errors in a row make a lane's batch suspect. */
+const SERVER_ERRORS_MAX = 3
 const CALM_BYTES_PER_SECOND_MAX = 1_000_000
 
 export class LokiStream {
@@ -18,6 +25,8 @@ export class LokiStream {
   /** Range of what is in the shipment under way, in seconds. */
   pendingOldest = Number.POSITIVE_INFINITY
   pendingNewest = Number.NEGATIVE_INFINITY
+  /** Records whose dead letters are written while their segment is not settled yet. */
+  readonly buried = new Set<string>()
   #bytesPerSecond = 0
 
   constructor(labels: Labels) {
@@ -44,12 +53,13 @@ export class LokiStream {
     return this.#bytesPerSecond <= CALM_BYTES_PER_SECOND_MAX
   }
 
-  delivered(now: number, bytes: number): void {
+  /** `newestSeconds` of what was stored. */
+  delivered(now: number, bytes: number, newestSeconds: number): void {
     // The rate of this push alone, over at least a quarter second: a burst counts when it comes.
     const elapsedMs = this.okAt === null ? 1000 : Math.max(250, now - this.okAt)
     this.#bytesPerSecond = (bytes * 1000) / elapsedMs
     this.okAt = now
-    if (this.pendingNewest > this.newestSeconds) this.newestSeconds = this.pendingNewest
+    if (newestSeconds > this.newestSeconds) this.newestSeconds = newestSeconds
   }
 }
 
@@ -59,16 +69,39 @@ export class LokiLane {
   readonly streams: readonly [LokiStream, LokiStream]
   /** Refused in company: it goes alone until it is answered 2xx. */
   solo = false
-  /** Failures since the last success, and the monotonic ms of the first. */
+  /** Failures since the last success. */
   attempts = 0
-  failingSince = 0
-  /** The last answer that was a plain server error, how often it came in a row, and since when. */
-  sameError = { signature: '', count: 0, since: 0 }
+  /** Server errors (500) to pushes of this lane alone since its last success. */
+  serverErrors = 0
+  /** A record is suspect that has no neighbours in its half hour: what is far from it may go with it. */
+  needsNeighbours = false
+  #acquittedAt = Number.NEGATIVE_INFINITY
+  #suspectAt = SERVER_ERRORS_MAX
 
   constructor(key: string, labels: Labels, hasSourceStreams: boolean) {
     this.key = key
     const stream = (name: string) => new LokiStream(hasSourceStreams ? { ...labels, stream: name } : labels)
     this.streams = [stream('stdout'), stream('stderr')]
+  }
+
+  /** Whether the server errors may be the fault of a record: there were many, and since the last acquittal more or a success elsewhere. */
+  isSuspect(okAt: number): boolean {
+    if (this.serverErrors < SERVER_ERRORS_MAX) return false
+    return this.serverErrors >= this.#suspectAt || okAt > this.#acquittedAt
+  }
+
+  /** No record could be told from the others: it is the server, for the time being. `okAt`: its last success, monotonic ms. */
+  acquit(okAt: number): void {
+    this.#acquittedAt = okAt
+    this.needsNeighbours = true
+    this.#suspectAt = 2 * this.serverErrors
+  }
+
+  /** Something of the lane was settled. */
+  clearServerErrors(): void {
+    this.serverErrors = 0
+    this.needsNeighbours = false
+    this.#suspectAt = SERVER_ERRORS_MAX
   }
 
   /** Judged before a shipment is filled; whether what it got is calm too is judged after. */

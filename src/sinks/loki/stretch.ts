@@ -2,7 +2,7 @@
 // divide and describe single entries after a refusal. Made only when there is one.
 import type { Part } from '../../batch/part.ts'
 import type { PushedEntries } from './refused.ts'
-import { closeStream, newWireEntry, readEntry, type WireEntry } from './wire.ts'
+import { closeStream, newWireEntry, readEntry, readMetadata, type WireEntry } from './wire.ts'
 
 export class Stretch implements PushedEntries {
   readonly part: Part
@@ -69,7 +69,30 @@ export class Stretch implements PushedEntries {
     return entry
   }
 
+  metadataOf(index: number): { bytes: number; pairs: number } {
+    const { metadataStart, metadataEnd } = this.entry(index)
+    const pairs = Object.entries(readMetadata(this.part.buffer, metadataStart, metadataEnd))
+    const bytes = pairs.reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value), 0)
+    return { bytes, pairs: pairs.length }
+  }
+
   #endOf(index: number): number {
     return (index + 1 < this.#starts.length ? this.#starts[index + 1] : this.#end) as number
   }
+}
+
+/** How many of the `count` entries from `start` on lie within so many seconds of each other; at least one. */
+export function entriesWithin(part: Part, start: number, count: number, spanSecondsMax: number): number {
+  const entry = newWireEntry()
+  let oldest = Number.POSITIVE_INFINITY
+  let newest = Number.NEGATIVE_INFINITY
+  let at = start
+  for (let i = 0; i < count; i++) {
+    readEntry(part.buffer, at, entry)
+    oldest = Math.min(oldest, entry.seconds)
+    newest = Math.max(newest, entry.seconds)
+    if (newest - oldest > spanSecondsMax) return i
+    at = entry.end
+  }
+  return count
 }
