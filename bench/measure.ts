@@ -110,10 +110,14 @@ export class Measured {
 
   /** Waits for the end and throws with the last lines of the output unless it ended with 0 in time. */
   async success(timeoutMs: number): Promise<void> {
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), timeoutMs)
+    let end = 'ended with'
+    const timer = setTimeout(() => {
+      end = `did not end within ${timeoutMs / 1000} s and was killed:`
+      this.#child.kill('SIGKILL')
+    }, timeoutMs)
     await this.exited
     clearTimeout(timer)
-    if (this.exitCode !== 0) throw new Error(`${this.describe()} ended with ${this.exitCode}\n${this.outputTail()}`)
+    if (this.exitCode !== 0) throw new Error(`${this.describe()} ${end} ${this.exitCode}\n${this.outputTail()}`)
   }
 
   /** SIGTERM, and SIGKILL after `graceMs`; returns whether it went by itself with 0. */

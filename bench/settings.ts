@@ -9,7 +9,7 @@ import { allowedCores } from './proc.ts'
 export const CASE_NAMES = ['throughput', 'exact', 'fleet', 'steady', 'latency', 'idle'] as const
 export type CaseName = (typeof CASE_NAMES)[number]
 
-export const USAGE = `usage: npm run bench -- [--case NAME[,NAME…]] [--quick] [--source] [--agent '[NAME=]COMMAND …']… [--bytes N]
+export const USAGE = `usage: npm run bench -- [--case NAME[,NAME…]] [--quick] [--source] [--agent '[NAME=]COMMAND …']…
   [--bytes N] [--rounds N] [--seconds N] [--dir DIRECTORY] [--out FILE] [--seed N] [--profile DIRECTORY]
 cases: ${CASE_NAMES.join(', ')} (all by default)
 --agent    is given \`--config FILE [--once]\`; several are measured in turn, in the same rounds

@@ -13,7 +13,7 @@ import { type CaseResult, judged, megabytes } from '../report.ts'
 import type { Settings } from '../settings.ts'
 import { differences, totalEntries } from '../tally.ts'
 
-const RUN_TIMEOUT_MS = 10 * 60_000
+const RUN_TIMEOUT_MS = 3 * 60_000
 const DIFFERENCES_SHOWN = 10
 
 export async function exact(settings: Settings, corpus: Corpus, contender: Contender): Promise<CaseResult> {

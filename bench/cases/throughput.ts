@@ -13,7 +13,7 @@ import { Receiver } from '../receiver.ts'
 import { type CaseResult, type Finding, judged, median, megabytes, mib, stated, type Table } from '../report.ts'
 import type { Settings } from '../settings.ts'
 
-const RUN_TIMEOUT_MS = 10 * 60_000
+const RUN_TIMEOUT_MS = 3 * 60_000
 const TARGET_MB_PER_CPU_SECOND = 300
 const TARGET_RATIO = 1.3
 const TARGET_RSS_ANON = 64 * 2 ** 20
