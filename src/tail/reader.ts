@@ -2,60 +2,33 @@
 // begin again. Three places matter: `offset` (read so far), the committed snapshot (acknowledged: where a rewind or a
 // restart begins) and, between them, what was acknowledged already for one source stream. The block is the caller's and
 // is used only during `fill`; nothing but open partial lines is held between two calls.
-import { isUtf8 } from 'node:buffer'
-import { createHash } from 'node:crypto'
 import type { Position } from '../checkpoint/position.ts'
-import {
-  type Entry,
-  MARK_CUT,
-  MARK_FUTURE_TIME,
-  MARK_GAP,
-  MARK_INVALID_UTF8,
-  MARK_NOT_CRI,
-  MARK_PARTIAL_OPEN,
-  newEntry,
-  STDERR,
-  STDOUT,
-} from '../core/entry.ts'
+import { MARK_PARTIAL_OPEN, STDOUT } from '../core/entry.ts'
 import type { Events } from '../core/events.ts'
 import type { Amount, Ledger } from '../core/ledger.ts'
 import { LIVE } from '../discover/names.ts'
-import { parseCri } from '../parse/cri.ts'
-import { parseDockerJson } from '../parse/docker-json.ts'
-import { Partial } from '../parse/partial.ts'
-import { newRow } from '../parse/row.ts'
-import { Timeline } from '../parse/timeline.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
+import { Account } from './account.ts'
 import { gzipContentBytes, lastLineStart, readWitness, type TailedFile } from './file.ts'
 import { GzipReader, WAIT } from './gzip.ts'
 import type { FileUser, Lineage } from './lineage.ts'
+import { Lines } from './lines.ts'
+import { type Acked, AT_END, type Gap, OVERLAP_BYTES, type Place, type Snapshot } from './place.ts'
 import { findResumption } from './resume.ts'
-import { Stamps } from './stamps.ts'
+import type { EntryWriter } from './writer.ts'
 
-/** Bytes before the offset that every read repeats and compares: a file rewritten under us does not go unnoticed. */
-const OVERLAP_BYTES = 64
-/** An open partial line is closed as it is when this much of the lineage was read since it began. */
-const PARTIAL_SPAN_BYTES_MAX = 16 * 1024 * 1024
+export type { EntryWriter } from './writer.ts'
+
 /** A superseded file is finished when it has been at its end for this long since its successor came. */
 const SUPERSEDED_GRACE_MS = 1000
 const UNLINKED_GRACE_MS = 5000
 /** After a failed read; a compressed file that ends too early is being written for so long. */
 const RETRY_MS = 1000
 const GROWING_GZIP_MS = 2000
-const FUTURE_SECONDS_MAX = 600
 /** The least that is read at once; a line that is not whole in what was read then is taken in pieces. */
 const PIECE_BYTES_MIN = 128 * 1024
-
-/** Where entries go. The reader asks before it changes any state, so that a line that does not fit is read again. */
-export interface EntryWriter {
-  /** Whether an entry with a message of so many bytes can be written. */
-  fits(entry: Entry, messageBytes: number): boolean
-  write(entry: Entry): void
-  /** Bytes that may still be written, about. */
-  readonly roomBytes: number
-}
 
 /** full: the writer has no room; dry: nothing more to read now; wait: decompression is under way, `wake` is called. */
 export type FillEnd = 'full' | 'dry' | 'wait'
@@ -81,71 +54,19 @@ export interface ReaderDeps {
   events: Events
 }
 
-/** A place to begin again, with the state of the time rule there. */
-interface Snapshot {
-  file: TailedFile
-  offset: number
-  logical: number
-  /** The bytes before it (latin1), at most OVERLAP_BYTES of them, as they were when they were read. */
-  tail: string
-  times: number[]
-  /** The end of the file was dealt with. */
-  ended: boolean
-  /** A hole that is still to be written. */
-  gap: Gap | null
-}
-
-/** Entries that end at or before it are acknowledged; what the end of a file ends counts half a byte more. */
-interface Acked {
-  file: TailedFile
-  offset: number
-}
-
-const AT_END = 0.5
-
-interface Gap {
-  path: string
-  from: number
-  to: number | null
-  cause: string
-}
-
 export class Reader implements FileUser {
   readonly lineage: Lineage
   readonly options: ReaderOptions
   readonly #deps: ReaderDeps
   readonly #saved: Position | undefined
-  readonly #entry = newEntry()
-  readonly #row = newRow()
-  readonly #timeline = new Timeline()
-  // stdout, stderr, and a raw line of no format that is longer than a block.
-  readonly #partials = [new Partial<Snapshot>(), new Partial<Snapshot>(), new Partial<Snapshot>()] as const
-  #openPartials = 0
-  /** The partial that the pieces of an over-long raw line go to, and whether the line ends the message. */
-  #raw: Partial<Snapshot> | null = null
-  #rawStream = STDOUT
-  #rawEnds = true
-  /** It is older than startAgeMax allows. */
-  #rawSkipped = false
-  #file: TailedFile | null = null
-  #offset = 0
-  /** Bytes of the lineage read since the start: offsets that do not begin again with each file. */
-  #logical = 0
+  readonly #place: Place = { file: null, offset: 0, logical: 0 }
+  readonly #account: Account
+  readonly #lines: Lines
   #tail = Buffer.alloc(OVERLAP_BYTES)
   #tailBytes = 0
   #gzip: GzipReader | null = null
   #committed: Snapshot | null = null
-  readonly #acked: [Acked | null, Acked | null] = [null, null]
   #gap: Gap | null = null
-  readonly #stamps = new Stamps()
-  #skipBeforeSeconds = Number.NEGATIVE_INFINITY
-  /** Wall clock of this `fill`, and from where on a time is taken for a mistake. */
-  #nowMs = 0
-  #futureSeconds = 0
-  /** File offset of the end of the rows that are being handled. */
-  #rowsEnd = 0
-  // Skipped since the last commit, by source stream: settled by the next ack, given back by a rewind.
-  readonly #skipped: [Amount, Amount] = [newAmount(), newAmount()]
   /** From which offset on the loss of a file's rest is counted already. */
   readonly #lossesCounted = new WeakMap<TailedFile, number>()
   /** How far a file had been read when it was left. */
@@ -155,17 +76,13 @@ export class Reader implements FileUser {
   /** The end of this file was dealt with; there was no next one. */
   #ended: TailedFile | null = null
   #waiting = false
-  /** Taken from the file and not settled: what a rewind gives back. */
-  unsettledBytes = 0
-  unsettledLines = 0
-  /** Marks seen since `takeMarks`: MARK bit -> lines. */
-  readonly marks = new Map<number, number>()
-
   constructor(lineage: Lineage, saved: Position | undefined, options: ReaderOptions, deps: ReaderDeps) {
     this.lineage = lineage
     this.options = options
     this.#deps = deps
     this.#saved = saved
+    this.#account = new Account(options.ledger, this.#place)
+    this.#lines = new Lines(this.#place, this.#account, options)
     lineage.users.push(this)
   }
 
@@ -173,13 +90,18 @@ export class Reader implements FileUser {
     return this.#committed?.file ?? null
   }
 
+  /** MARK bit -> lines with that mark since they were cleared. */
+  get marks(): Map<number, number> {
+    return this.#lines.marks
+  }
+
   get current(): TailedFile | null {
-    return this.#file
+    return this.#place.file
   }
 
   /** Read position in `current`. */
   get offset(): number {
-    return this.#offset
+    return this.#place.offset
   }
 
   get committedOffset(): number {
@@ -188,7 +110,7 @@ export class Reader implements FileUser {
 
   /** Unread bytes (compressed files count as stored). */
   get unreadBytes(): number {
-    return this.#bytesFrom(this.#file, this.#offset)
+    return this.#bytesFrom(this.#place.file, this.#place.offset)
   }
 
   /** Bytes that are not acknowledged. */
@@ -198,13 +120,13 @@ export class Reader implements FileUser {
 
   /** Whether `fill` may find something: unread bytes, or a file whose end may have come. */
   get hasWork(): boolean {
-    const file = this.#file
+    const file = this.#place.file
     if (this.#retryAt > this.#deps.clock.monotonic()) return false
     if (file === null) return this.#canBegin
     if (this.#gap !== null) return true
     if (file.gone === null) {
       if (this.#waiting) return false
-      if (!file.compressed && file.sizeSeen > this.#offset + this.#incompleteBytes) return true
+      if (!file.compressed && file.sizeSeen > this.#place.offset + this.#incompleteBytes) return true
     }
     if (this.#ended === file && (file.gone !== null || file.compressed)) return this.lineage.next(file) !== null
     if (file.gone !== null || file.compressed) return true
@@ -237,19 +159,19 @@ export class Reader implements FileUser {
     if (this.#saved !== undefined) {
       const saved = this.#saved
       const place = findResumption(lineage, saved, fs, gunzip)
-      this.#timeline.load(saved.times)
-      this.#skipBeforeSeconds = saved.skipBeforeSeconds ?? Number.NEGATIVE_INFINITY
-      this.#place(place.file, place.offset)
-      if (place.found) this.#stamps.load(lineage.files.slice(lineage.files.indexOf(place.file)), saved.stamps)
+      this.#lines.timeline.load(saved.times)
+      this.#lines.skipBeforeSeconds = saved.skipBeforeSeconds ?? Number.NEGATIVE_INFINITY
+      this.#goTo(place.file, place.offset)
+      if (place.found) this.#lines.stamps.load(lineage.files.slice(lineage.files.indexOf(place.file)), saved.stamps)
       if (place.lost !== null) this.#recordLoss(place.lost, null)
     } else if (options.startAt === 'end' && !options.once) this.#beginAtEnd()
     else {
       if (options.startAgeMax !== null) {
-        this.#skipBeforeSeconds = (clock.now() - options.startAgeMax) / 1000
+        this.#lines.skipBeforeSeconds = (clock.now() - options.startAgeMax) / 1000
       }
-      this.#place(first, first.begin)
+      this.#goTo(first, first.begin)
     }
-    const file = this.#file as TailedFile
+    const file = this.#place.file as TailedFile
     const { source, key } = lineage.info
     const resumed = this.#saved !== undefined
     events.emit('file.opened', {
@@ -257,7 +179,7 @@ export class Reader implements FileUser {
       path: file.path,
       lineage: key,
       sink: options.sink,
-      offset: this.#offset,
+      offset: this.#place.offset,
       resumed,
     })
     this.#commitHere()
@@ -271,7 +193,7 @@ export class Reader implements FileUser {
     const last = files.at(-1) as TailedFile
     let bytes = this.#bytesFrom(null, 0)
     if (last.compressed) {
-      this.#place(last, 0)
+      this.#goTo(last, 0)
       this.#ended = last
     } else {
       let offset = last.sizeSeen
@@ -281,7 +203,7 @@ export class Reader implements FileUser {
         this.#failed('read', error)
       }
       bytes -= last.sizeSeen - offset
-      this.#place(last, offset)
+      this.#goTo(last, offset)
     }
     ledger.take(bytes, 0)
     ledger.settle('skipped', 'startAt', bytes, 0)
@@ -289,30 +211,36 @@ export class Reader implements FileUser {
 
   /** Reads and writes entries until there is no room, nothing more to read, or `bytesMax` were consumed. */
   fill(out: EntryWriter, block: Buffer, bytesMax: number): FillEnd {
-    if (this.#file === null && !this.#begin()) return 'dry'
-    this.#nowMs = this.#deps.clock.now()
+    if (this.#place.file === null && !this.#begin()) return 'dry'
+    this.#lines.nowMs = this.#deps.clock.now()
     this.#retryAt = Number.NEGATIVE_INFINITY
-    const container = this.options.format === 'container'
-    const until = this.#logical + bytesMax
+    const until = this.#place.logical + bytesMax
     for (;;) {
-      if (this.#gap !== null && !this.#writeGap(out)) return 'full'
-      const file = this.#file as TailedFile
+      if (this.#gap !== null) {
+        if (!this.#lines.writeGap(this.#gap, out)) return 'full'
+        this.#gap = null
+      }
+      const file = this.#place.file as TailedFile
       if (file.gone !== null) {
         const end = this.#leaveGone(file, out)
         if (end !== null) return end
         continue
       }
-      if (this.#logical >= until) return 'full'
-      if (this.#offset === file.begin && this.#ended !== file && file.mtimeMs / 1000 < this.#skipBeforeSeconds) {
+      if (this.#place.logical >= until) return 'full'
+      if (
+        this.#place.offset === file.begin &&
+        this.#ended !== file &&
+        file.mtimeMs / 1000 < this.#lines.skipBeforeSeconds
+      ) {
         this.#skipFile(file)
       }
       if (this.#ended === file && file.compressed) {
         const next = this.lineage.next(file)
         if (next === null) return 'dry'
-        this.#place(next, next.begin)
+        this.#goTo(next, next.begin)
         continue
       }
-      if (this.#tailBytes === 0 && this.#offset > 0 && !file.compressed) {
+      if (this.#tailBytes === 0 && this.#place.offset > 0 && !file.compressed) {
         const end = this.#readTail(file)
         if (end !== null) return end
         continue
@@ -320,11 +248,11 @@ export class Reader implements FileUser {
       const overlap = file.compressed ? 0 : this.#tailBytes
       const wantMax = file.compressed ? Math.min(PIECE_BYTES_MIN, block.length) : block.length - overlap
       const want = Math.min(wantMax, Math.max(out.roomBytes + 4096, PIECE_BYTES_MIN))
-      const got = this.#read(file, block, overlap + want, this.#offset - overlap)
+      const got = this.#read(file, block, overlap + want, this.#place.offset - overlap)
       if (got === WAIT) return this.#wait()
       if (got === null) return 'dry'
       if (got < overlap) {
-        if (this.#noteShort(file, this.#offset)) continue
+        if (this.#noteShort(file, this.#place.offset)) continue
         return 'dry'
       }
       if (overlap > 0 && block.compare(this.#tail, 0, overlap, 0, overlap) !== 0) {
@@ -334,31 +262,31 @@ export class Reader implements FileUser {
       const available = got - overlap
       const lastNewline = available === 0 ? -1 : block.lastIndexOf(10, got - 1)
       if (lastNewline >= overlap) {
-        const end = this.#limit(file, overlap, lastNewline + 1, container)
-        const consumed = this.#rows(file, block, overlap, end, out)
+        const end = this.#lines.limit(file, overlap, lastNewline + 1)
+        const consumed = this.#lines.rows(file, block, overlap, end, out)
         this.#consume(block, overlap, consumed)
         if (consumed < end - overlap) return 'full'
         if (available === want || end <= lastNewline) continue
       } else if (available >= want) {
-        this.#rawPiece(block, overlap, got, container)
+        this.#lines.rawPiece(block, overlap, got)
         this.#consume(block, overlap, available)
         continue
       }
       // All that is there was seen.
       const rest = lastNewline >= overlap ? got - lastNewline - 1 : available
       this.#incompleteBytes = rest
-      if (!file.compressed && this.#offset + rest < file.sizeSeen) {
+      if (!file.compressed && this.#place.offset + rest < file.sizeSeen) {
         if (this.#noteShort(file, file.sizeSeen) || lastNewline >= overlap) continue
         return 'dry'
       }
       if (!this.#isFinished(file)) return file.compressed ? this.#wait() : 'dry'
       // Only what the file ends with can be its last line.
-      if (!file.compressed && this.#size(file) !== this.#offset + rest) return 'dry'
+      if (!file.compressed && this.#size(file) !== this.#place.offset + rest) return 'dry'
       if (rest > 0 && lastNewline < overlap) {
-        if (!this.#lastLine(block, overlap, got, out)) return 'full'
+        if (!this.#lines.lastLine(block, overlap, got, out)) return 'full'
         this.#consume(block, overlap, available)
       } else if (available > 0) continue
-      else if (this.#raw !== null && !this.#rawEnd(block, got, got, got, out)) return 'full'
+      else if (this.#lines.isInRaw && !this.#lines.rawEnd(block, got, got, got, out)) return 'full'
       const end = this.#leaveFinished(file, out)
       if (end !== null) return end
     }
@@ -366,52 +294,41 @@ export class Reader implements FileUser {
 
   /** Everything written so far is acknowledged: it will not be read again. */
   commit(): void {
-    const open = this.#earliestOpen()
+    const open = this.#lines.earliestOpen()
     if (open === null) this.#commitHere()
     else this.#committed = open
     this.ackStream(0)
     this.ackStream(1)
     const committed = this.#committed as Snapshot
-    this.#stamps.prune(committed.file, committed.offset)
+    this.#lines.stamps.prune(committed.file, committed.offset)
     this.lineage.trim()
   }
 
   /** The entries of one source stream up to here are acknowledged, the others not: a rewind will not write them again. */
   ackStream(stream: number): void {
-    const here = this.#here()
-    // Never backwards: after a rewind a batch may end before what was acknowledged.
-    const acked = this.#acked[stream as 0 | 1]
-    if (acked === null || !isBefore(here, acked)) this.#acked[stream as 0 | 1] = here
-    this.#forgetAcked(stream as 0 | 1)
-    const skipped = this.#skipped[stream as 0 | 1]
-    if (skipped.bytes === 0 && skipped.lines === 0) return
-    this.options.ledger.settle('skipped', 'startAgeMax', skipped.bytes, skipped.lines)
-    this.settled(skipped.bytes, skipped.lines)
-    clear(skipped)
+    this.#account.ack(stream as 0 | 1, this.#here(), this.#committed)
   }
 
   /** Goes back to the committed place; what was taken since and is not settled goes back to the file. */
   rewind(): void {
     const to = this.#committed
     if (to === null) return
-    this.options.ledger.untake(this.unsettledBytes, this.unsettledLines)
-    this.unsettledBytes = 0
-    this.unsettledLines = 0
-    for (const skipped of this.#skipped) clear(skipped)
+    this.#account.rewind()
     this.#gap = to.gap
-    for (const partial of this.#partials) partial.close()
-    this.#openPartials = 0
-    this.#raw = null
-    this.#timeline.load(to.times)
-    this.#place(to.file, to.offset, to.tail)
+    this.#lines.reset(to.times)
+    this.#goTo(to.file, to.offset, to.tail)
     this.#ended = to.ended ? to.file : null
-    this.#logical = to.logical
+    this.#place.logical = to.logical
+  }
+
+  /** Taken from the files and not settled yet. */
+  get unsettled(): Readonly<Amount> {
+    return this.#account.unsettled
   }
 
   /** An amount of what was written is settled (acked, dropped, dead-lettered). */
   settled(bytes: number, lines: number): void {
-    this.unsettledBytes -= bytes
-    this.unsettledLines -= lines
+    this.#account.settled(bytes, lines)
   }
 
   /** The committed place for the checkpoint; null when there is nothing to say, or when it cannot be said now. */
@@ -430,8 +347,8 @@ export class Reader implements FileUser {
       return null
     }
     const sizeSeen = compressed ? at.offset : Math.max(at.file.sizeSeen, at.offset)
-    const stamps = this.#stamps.save(files.slice(files.indexOf(at.file)))
-    const skipBeforeSeconds = this.#skipBeforeSeconds
+    const stamps = this.#lines.stamps.save(files.slice(files.indexOf(at.file)))
+    const skipBeforeSeconds = this.#lines.skipBeforeSeconds
     return {
       path,
       dev,
@@ -449,21 +366,21 @@ export class Reader implements FileUser {
 
   /** Whether lines that were given a time of arrival wait to be acknowledged: their stamps must be durable first. */
   get hasFreshStamps(): boolean {
-    return this.#stamps.fresh
+    return this.#lines.stamps.fresh
   }
 
   stampsSaved(): void {
-    this.#stamps.fresh = false
+    this.#lines.stamps.fresh = false
   }
 
   /** Gives idle memory back. */
   release(): void {
-    for (const partial of this.#partials) partial.release()
+    this.#lines.release()
   }
 
   /** Bytes held by open partial lines. */
   get heldBytes(): number {
-    return this.#partials[0].keptBytes + this.#partials[1].keptBytes + this.#partials[2].keptBytes
+    return this.#lines.heldBytes
   }
 
   close(): void {
@@ -474,10 +391,10 @@ export class Reader implements FileUser {
   }
 
   /** Goes there. `tail` is what was read before it, where that is known. */
-  #place(file: TailedFile, offset: number, tail = ''): void {
-    if (this.#file !== file) this.#closeGzip()
-    this.#file = file
-    this.#offset = offset
+  #goTo(file: TailedFile, offset: number, tail = ''): void {
+    if (this.#place.file !== file) this.#closeGzip()
+    this.#place.file = file
+    this.#place.offset = offset
     this.#ended = null
     this.#waiting = false
     this.#incompleteBytes = 0
@@ -491,10 +408,10 @@ export class Reader implements FileUser {
 
   /** Reads the tail before a place whose bytes were looked at by somebody else. null: go on. */
   #readTail(file: TailedFile): FillEnd | null {
-    const length = Math.min(OVERLAP_BYTES, this.#offset)
-    const got = this.#read(file, this.#tail, length, this.#offset - length)
+    const length = Math.min(OVERLAP_BYTES, this.#place.offset)
+    const got = this.#read(file, this.#tail, length, this.#place.offset - length)
     if (got === length) this.#tailBytes = length
-    else if (got === null || !this.#noteShort(file, this.#offset)) return 'dry'
+    else if (got === null || !this.#noteShort(file, this.#place.offset)) return 'dry'
     return null
   }
 
@@ -529,7 +446,7 @@ export class Reader implements FileUser {
 
   #failed(operation: string, error: unknown): void {
     const { source, path } = this.lineage.info
-    this.#deps.events.emit('file.error', { source, path: this.#file?.path ?? path, operation, error })
+    this.#deps.events.emit('file.error', { source, path: this.#place.file?.path ?? path, operation, error })
     this.#retryLater()
   }
 
@@ -538,30 +455,21 @@ export class Reader implements FileUser {
   }
   /** What has been read to. The end of a file is a place of its own, after its last byte: open lines are ended there. */
   #here(): Acked {
-    const file = this.#file as TailedFile
-    return { file, offset: this.#offset + (this.#ended === file ? AT_END : 0) }
+    const file = this.#place.file as TailedFile
+    return { file, offset: this.#place.offset + (this.#ended === file ? AT_END : 0) }
   }
 
   #commitHere(): void {
-    const file = this.#file as TailedFile
+    const file = this.#place.file as TailedFile
     this.#committed = {
       file,
-      offset: this.#offset,
-      logical: this.#logical,
+      offset: this.#place.offset,
+      logical: this.#place.logical,
       tail: file.compressed ? '' : this.#tailText(),
-      times: this.#timeline.save(),
+      times: this.#lines.timeline.save(),
       ended: this.#ended === file,
       gap: this.#gap,
     }
-  }
-
-  /** What is acknowledged matters only while a rewind may lead before it. */
-  #forgetAcked(stream: 0 | 1): void {
-    const acked = this.#acked[stream]
-    const committed = this.#committed
-    if (acked === null || committed === null) return
-    const { file, offset, ended } = committed
-    if (isBefore(acked, { file, offset: offset + (ended ? AT_END : 0) })) this.#acked[stream] = null
   }
 
   #bytesFrom(from: TailedFile | null, offset: number): number {
@@ -598,386 +506,21 @@ export class Reader implements FileUser {
   /** Leaves out a whole file that was last written before the limit of startAgeMax. */
   #skipFile(file: TailedFile): void {
     const { sizeSeen } = file
-    const acked = this.#acked[STDOUT]
-    if (acked === null || !isBefore({ file, offset: file.compressed ? AT_END : sizeSeen }, acked)) {
-      this.#count(sizeSeen - file.begin, 0)
-      this.#skipped[STDOUT].bytes += sizeSeen - file.begin
-    }
-    this.#place(file, file.compressed ? 0 : sizeSeen)
+    this.#account.skip(STDOUT, file.compressed ? AT_END : sizeSeen, sizeSeen - file.begin, 0)
+    this.#goTo(file, file.compressed ? 0 : sizeSeen)
     if (file.compressed) this.#ended = file
   }
 
   #consume(block: Buffer, from: number, bytes: number): void {
     if (bytes === 0) return
     this.#ended = null
-    this.#offset += bytes
-    this.#logical += bytes
+    this.#place.offset += bytes
+    this.#place.logical += bytes
     this.#incompleteBytes = 0
     // The overlap before `from` and the bytes after it are adjacent in the block, as they are in the file.
-    const length = Math.min(OVERLAP_BYTES, from + bytes, this.#offset)
+    const length = Math.min(OVERLAP_BYTES, from + bytes, this.#place.offset)
     block.copy(this.#tail, 0, from + bytes - length, from + bytes)
     this.#tailBytes = length
-  }
-
-  /**
-   * How far in block[from, end) rows may be handled alike: to the end of the range that has the same time of arrival.
-   * Plain lines all take one; others where they need it, and there what lies in the future is judged by it.
-   */
-  #limit(file: TailedFile, from: number, end: number, container: boolean): number {
-    const to = this.#offset + end - from
-    const stamps = this.#stamps
-    this.#rowsEnd = container
-      ? stamps.extent(file, this.#offset, to)
-      : stamps.range(file, this.#offset, to, this.#nowMs)
-    const arrivalSeconds = stamps.found ? stamps.seconds : Math.floor(this.#nowMs / 1000)
-    this.#futureSeconds = container ? arrivalSeconds + FUTURE_SECONDS_MAX : Number.POSITIVE_INFINITY
-    return from + this.#rowsEnd - this.#offset
-  }
-
-  /** Handles whole lines in block[from, end); returns the bytes consumed. */
-  #rows(file: TailedFile, block: Buffer, from: number, end: number, out: EntryWriter): number {
-    const valid = isUtf8(block.subarray(from, end))
-    let at = from
-    if (this.#raw !== null) {
-      const newline = block.indexOf(10, at)
-      if (!this.#rawEnd(block, at, newline, newline + 1, out)) return 0
-      at = newline + 1
-    }
-    const container = this.options.format === 'container'
-    const base = this.#offset - from
-    while (at < end) {
-      if (container && valid) at = this.#plainRows(block, at, end, base, out)
-      if (at === end) break
-      const newline = block.indexOf(10, at)
-      if (!this.#line(file, block, at, newline, newline + 1, base + at, valid, container, out)) break
-      at = newline + 1
-    }
-    return at - from
-  }
-
-  /**
-   * The rows that nearly all are: whole lines in valid UTF-8 of the usual size and time, while nothing is open or
-   * acknowledged in part. The same as `#line` does with them, without asking each for everything that may be otherwise.
-   * Returns where it stopped: at `end`, or at a row for `#line`.
-   */
-  #plainRows(block: Buffer, from: number, end: number, base: number, out: EntryWriter): number {
-    if (this.#openPartials > 0 || this.#acked[0] !== null || this.#acked[1] !== null) return from
-    const row = this.#row
-    const entry = this.#entry
-    const timeline = this.#timeline
-    const lineBytesMax = this.options.lineBytesMax
-    const secondsMin = this.#skipBeforeSeconds
-    const secondsMax = this.#futureSeconds
-    let at = from
-    let lines = 0
-    entry.buffer = block
-    entry.marks = 0
-    entry.sourceLines = 1
-    while (at < end) {
-      const newline = block.indexOf(10, at)
-      if (!parseCri(block, at, newline, row) || row.partial) break
-      const { seconds, messageStart, stream } = row
-      const messageBytes = newline - messageStart
-      if (seconds < secondsMin || seconds > secondsMax || messageBytes > lineBytesMax) break
-      entry.stream = stream
-      if (!out.fits(entry, messageBytes)) break
-      timeline.emit(stream, seconds, row.nanos)
-      entry.messageStart = messageStart
-      entry.messageEnd = newline
-      entry.seconds = timeline.seconds
-      entry.nanos = timeline.nanos
-      entry.offset = base + at
-      entry.sourceBytes = newline + 1 - at
-      out.write(entry)
-      timeline.row(seconds, row.nanos)
-      at = newline + 1
-      lines++
-    }
-    if (lines > 0) this.#count(at - from, lines)
-    return at
-  }
-
-  /** One line in block[start, end), its file range being [offset, offset + next - start). False: no room, nothing changed. */
-  #line(
-    file: TailedFile,
-    block: Buffer,
-    start: number,
-    end: number,
-    next: number,
-    offset: number,
-    valid: boolean,
-    container: boolean,
-    out: EntryWriter,
-  ): boolean {
-    const row = this.#row
-    let marks = 0
-    if (container) {
-      if (!parseCri(block, start, end, row) && !parseDockerJson(block, start, end, row)) {
-        marks = MARK_NOT_CRI
-        this.#takeAsItIs(block, start, end, offset)
-      }
-    } else this.#takeAsItIs(block, start, end, offset)
-    const partial = this.#partials[row.stream as 0 | 1]
-    if (this.#isTooOld(container, partial)) {
-      this.#skip(row.stream, offset + next - start, next - start)
-      return true
-    }
-    const entry = this.#entry
-    if (row.seconds > this.#futureSeconds) {
-      marks |= MARK_FUTURE_TIME
-      entry.originalTime = formatTime(row.seconds, row.nanos)
-      this.#setArrival(offset)
-    }
-    if (row.partial || partial.start !== null || this.#openPartials > 0) {
-      return this.#piece(file, partial, block, start, next, offset, marks, valid, out)
-    }
-    if (!out.fits(entry, Math.min(row.messageEnd - row.messageStart, this.options.lineBytesMax) + 1024)) return false
-    entry.buffer = row.buffer
-    entry.messageStart = row.messageStart
-    entry.messageEnd = row.messageEnd
-    entry.stream = row.stream
-    entry.marks = marks
-    entry.offset = offset
-    entry.sourceBytes = next - start
-    entry.sourceLines = 1
-    this.#emitRow(offset + next - start, valid, out)
-    return true
-  }
-
-  /** startAgeMax, by the row's own time; a line that has begun is not torn. */
-  #isTooOld(container: boolean, partial: Partial<Snapshot>): boolean {
-    const row = this.#row
-    if (!container || row.seconds >= this.#skipBeforeSeconds || partial.start !== null) return false
-    this.#timeline.row(row.seconds, row.nanos)
-    return true
-  }
-
-  /** A line that is of no format: the whole of it, on stdout, with the time of the line before or of arrival. */
-  #takeAsItIs(block: Buffer, start: number, end: number, offset: number): void {
-    const row = this.#row
-    row.buffer = block
-    row.messageStart = start
-    row.messageEnd = end
-    row.stream = STDOUT
-    row.partial = false
-    if (this.options.format === 'container' && this.#timeline.rowSeconds >= 0) {
-      row.seconds = this.#timeline.rowSeconds
-      row.nanos = this.#timeline.rowNanos
-    } else this.#setArrival(offset)
-  }
-
-  /** The time of arrival of the row at `offset`; the rows after it in this block have the same one. */
-  #setArrival(offset: number): void {
-    const stamps = this.#stamps
-    stamps.range(this.#file as TailedFile, offset, Math.max(this.#rowsEnd, offset + 1), this.#nowMs)
-    this.#row.seconds = stamps.seconds
-    this.#row.nanos = stamps.nanos
-  }
-
-  /** A row while some partial line is open, or one that opens one. */
-  #piece(
-    file: TailedFile,
-    partial: Partial<Snapshot>,
-    block: Buffer,
-    start: number,
-    next: number,
-    offset: number,
-    marks: number,
-    valid: boolean,
-    out: EntryWriter,
-  ): boolean {
-    const row = this.#row
-    const limit = this.options.lineBytesMax
-    const rowBytes = next - start
-    const logical = this.#logical + offset - this.#offset
-    // Room for all that this row may emit: forced ends of open lines, and its own.
-    let needed = row.messageEnd - row.messageStart + (row.partial ? 0 : partial.keptBytes) + 4096
-    for (const open of this.#partials) {
-      if (open.start !== null && logical - open.start.logical > PARTIAL_SPAN_BYTES_MAX) needed += open.keptBytes
-    }
-    if (!out.fits(this.#entry, needed)) return false
-    for (const [stream, open] of this.#partials.entries()) {
-      if (open.start === null || logical - open.start.logical <= PARTIAL_SPAN_BYTES_MAX) continue
-      open.marks |= MARK_PARTIAL_OPEN
-      this.#endPartial(open, stream, offset + rowBytes, out)
-    }
-    // A line of no format does not belong to the open line of stdout.
-    if ((marks & MARK_NOT_CRI) === 0 && (row.partial || partial.start !== null)) {
-      if (partial.start === null) this.#openPartial(partial, file, block, start, offset, logical, marks)
-      partial.append(row.buffer, row.messageStart, row.messageEnd, limit)
-      partial.sourceBytes += rowBytes
-      partial.sourceLines++
-      if ((marks & MARK_FUTURE_TIME) === 0) this.#timeline.row(row.seconds, row.nanos)
-      if (!row.partial) this.#endPartial(partial, row.stream, offset + rowBytes, out)
-      return true
-    }
-    const entry = this.#entry
-    entry.buffer = row.buffer
-    entry.messageStart = row.messageStart
-    entry.messageEnd = row.messageEnd
-    entry.stream = row.stream
-    entry.marks = marks
-    entry.offset = offset
-    entry.sourceBytes = rowBytes
-    entry.sourceLines = 1
-    this.#emitRow(offset + rowBytes, valid, out)
-    return true
-  }
-
-  /** `block[start]` is the byte at `offset` in the file. What is remarkable about the first piece is about the line. */
-  #openPartial(
-    partial: Partial<Snapshot>,
-    file: TailedFile,
-    block: Buffer,
-    start: number,
-    offset: number,
-    logical: number,
-    marks: number,
-  ): void {
-    const tail = file.compressed
-      ? ''
-      : block.toString('latin1', Math.max(0, start - Math.min(offset, OVERLAP_BYTES)), start)
-    partial.open({ file, offset, logical, tail, times: this.#timeline.save(), ended: false, gap: null })
-    partial.seconds = this.#row.seconds
-    partial.nanos = this.#row.nanos
-    partial.marks = marks
-    partial.originalTime = (marks & MARK_FUTURE_TIME) === 0 ? '' : this.#entry.originalTime
-    partial.offset = offset
-    this.#openPartials++
-  }
-
-  #endPartial(partial: Partial<Snapshot>, stream: number, endOffset: number, out: EntryWriter): void {
-    const entry = this.#entry
-    entry.buffer = partial.bytes
-    entry.messageStart = 0
-    entry.messageEnd = partial.keptBytes
-    entry.stream = stream === 2 ? STDOUT : stream
-    entry.marks = partial.marks
-    entry.originalBytes = partial.totalBytes
-    entry.originalSha256 = partial.sha256()
-    entry.originalTime = partial.originalTime
-    if (entry.originalSha256 !== '') entry.marks |= MARK_CUT
-    entry.offset = partial.offset
-    entry.sourceBytes = partial.sourceBytes
-    entry.sourceLines = partial.sourceLines
-    this.#emit(partial.seconds, partial.nanos, endOffset, false, out)
-    partial.close()
-    this.#openPartials--
-  }
-
-  /** Emits #entry as the row that it was made of. */
-  #emitRow(endOffset: number, valid: boolean, out: EntryWriter): void {
-    const { seconds, nanos } = this.#row
-    const isOwnTime = (this.#entry.marks & MARK_FUTURE_TIME) === 0
-    this.#emit(seconds, nanos, endOffset, valid, out)
-    if (isOwnTime) this.#timeline.row(seconds, nanos)
-  }
-
-  /** Emits #entry under the time rule, unless it is acknowledged. There must be room. */
-  #emit(seconds: number, nanos: number, endOffset: number, valid: boolean, out: EntryWriter): void {
-    const entry = this.#entry
-    if (!valid || entry.messageEnd - entry.messageStart > this.options.lineBytesMax) this.#repair()
-    this.#timeline.emit(entry.stream, seconds, nanos)
-    entry.seconds = this.#timeline.seconds
-    entry.nanos = this.#timeline.nanos
-    if (this.#isAcked(entry.stream, endOffset)) return
-    this.#count(entry.sourceBytes, entry.sourceLines)
-    if (entry.marks !== 0) this.#noteMarks(entry.marks, entry.sourceLines)
-    out.write(entry)
-  }
-
-  /** Makes the message valid UTF-8 and no longer than allowed, marking what it did. */
-  #repair(): void {
-    const entry = this.#entry
-    const limit = this.options.lineBytesMax
-    let message = entry.buffer.subarray(entry.messageStart, entry.messageEnd)
-    const cutBefore = (entry.marks & MARK_CUT) !== 0
-    if (!cutBefore) entry.originalBytes = message.length
-    const original = message
-    let cut = false
-    if (message.length > limit) {
-      message = message.subarray(0, limit)
-      cut = true
-    }
-    if (cut || cutBefore) message = message.subarray(0, wholeCharacters(message))
-    if (!isUtf8(message)) {
-      entry.marks |= MARK_INVALID_UTF8
-      message = Buffer.from(message.toString('utf8'))
-      if (message.length > limit) {
-        message = message.subarray(0, limit)
-        message = message.subarray(0, wholeCharacters(message))
-        cut = true
-      }
-    }
-    if (cut && !cutBefore) {
-      entry.marks |= MARK_CUT
-      entry.originalSha256 = createHash('sha256').update(original).digest('hex')
-    }
-    entry.buffer = message
-    entry.messageStart = 0
-    entry.messageEnd = message.length
-  }
-
-  /** A block without any newline: the beginning or the middle of a raw line longer than a block. */
-  #rawPiece(block: Buffer, start: number, end: number, container: boolean): void {
-    const row = this.#row
-    if (this.#raw !== null) this.#raw.append(block, start, end, this.#rawBytesMax)
-    else {
-      const file = this.#file as TailedFile
-      let marks = 0
-      let partial: Partial<Snapshot> = this.#partials[2]
-      this.#rawStream = 2
-      this.#rawEnds = true
-      this.#limit(file, start, end, container)
-      if (container && parseCri(block, start, end, row)) {
-        partial = this.#partials[row.stream as 0 | 1]
-        this.#rawStream = row.stream
-        this.#rawEnds = !row.partial
-      } else {
-        this.#takeAsItIs(block, start, end, this.#offset)
-        if (container) marks = MARK_NOT_CRI
-      }
-      this.#rawSkipped = this.#isTooOld(container, partial)
-      if (row.seconds > this.#futureSeconds && !this.#rawSkipped) {
-        marks |= MARK_FUTURE_TIME
-        this.#entry.originalTime = formatTime(row.seconds, row.nanos)
-        this.#setArrival(this.#offset)
-      }
-      if (partial.start === null) this.#openPartial(partial, file, block, start, this.#offset, this.#logical, marks)
-      partial.append(block, row.messageStart, row.messageEnd, this.#rawBytesMax)
-      if ((marks & MARK_FUTURE_TIME) === 0) this.#timeline.row(row.seconds, row.nanos)
-      this.#raw = partial
-    }
-    this.#raw.sourceBytes += end - start
-  }
-
-  get #rawBytesMax(): number {
-    return this.#rawSkipped ? 0 : this.options.lineBytesMax
-  }
-
-  #rawEnd(block: Buffer, start: number, end: number, next: number, out: EntryWriter): boolean {
-    const raw = this.#raw as Partial<Snapshot>
-    if (!out.fits(this.#entry, raw.keptBytes + end - start + 4096)) return false
-    raw.append(block, start, end, this.#rawBytesMax)
-    raw.sourceBytes += next - start
-    raw.sourceLines++
-    this.#raw = null
-    const endOffset = this.#offset + (next > start ? next - start : AT_END)
-    if (this.#rawSkipped) {
-      this.#skip(this.#rawStream, endOffset, raw.sourceBytes)
-      raw.close()
-      this.#openPartials--
-    } else if (this.#rawEnds) this.#endPartial(raw, this.#rawStream, endOffset, out)
-    return true
-  }
-
-  /** The last line of a finished file, which has no newline. */
-  #lastLine(block: Buffer, start: number, end: number, out: EntryWriter): boolean {
-    if (this.#raw !== null) return this.#rawEnd(block, start, end, end, out)
-    const file = this.#file as TailedFile
-    const container = this.options.format === 'container'
-    this.#limit(file, start, end, container)
-    return this.#line(file, block, start, end, end, this.#offset, false, container, out)
   }
 
   #isFinished(file: TailedFile): boolean {
@@ -1001,19 +544,19 @@ export class Reader implements FileUser {
         return 'dry'
       }
       if (failure !== null) {
-        if (!this.#endPartials(out, MARK_PARTIAL_OPEN)) return 'full'
+        if (!this.#lines.endPartials(out, MARK_PARTIAL_OPEN)) return 'full'
         const cause = `the compressed file is damaged: ${failure}`
-        this.#recordLoss({ path: file.path, from: this.#offset, to: null, cause }, file)
+        this.#recordLoss({ path: file.path, from: this.#place.offset, to: null, cause }, file)
       } else if (next === null || next.order.restart !== file.order.restart) {
         // A container that ended without a newline leaves an open line behind; nothing will end it.
-        if (!this.#endPartials(out, 0)) return 'full'
+        if (!this.#lines.endPartials(out, 0)) return 'full'
       }
       this.#ended = file
-      this.#left.set(file, this.#offset)
+      this.#left.set(file, this.#place.offset)
       if (this.#gap !== null) return null
     }
     if (next === null) return 'dry'
-    this.#place(next, next.begin)
+    this.#goTo(next, next.begin)
     return null
   }
 
@@ -1022,38 +565,26 @@ export class Reader implements FileUser {
     return !this.options.once && this.#deps.clock.monotonic() - file.grewAt < GROWING_GZIP_MS
   }
 
-  /** Ends the open lines, where nothing can follow any more. False: no room for them. */
-  #endPartials(out: EntryWriter, mark: number): boolean {
-    if (this.#openPartials === 0) return true
-    if (!out.fits(this.#entry, this.heldBytes + 4096)) return false
-    for (const [stream, partial] of this.#partials.entries()) {
-      if (partial.start === null) continue
-      partial.marks |= mark
-      this.#endPartial(partial, stream, this.#offset + AT_END, out)
-    }
-    this.#raw = null
-    return true
-  }
-
   /** The rest of the file is gone: on to the copy or the next file, at the right place, noting what is lost. null: go on. */
   #leaveGone(file: TailedFile, out: EntryWriter): FillEnd | null {
     const next = this.lineage.next(file)
     if (this.#ended === file) {
       if (next === null) return 'dry'
-      this.#place(next, next.begin)
+      this.#goTo(next, next.begin)
       return null
     }
-    const offset = this.#offset
+    const offset = this.#place.offset
     const copyBytes = next === null ? -1 : this.#bytesInCopy(file, next)
     const lostFrom = Math.max(offset, copyBytes)
     const isRead = file.compressed ? this.#gzip?.ended === true : file.sizeSeen <= lostFrom
-    if (copyBytes < 0 && (!isRead || this.#raw !== null) && !this.#endPartials(out, MARK_PARTIAL_OPEN)) return 'full'
+    if (copyBytes < 0 && (!isRead || this.#lines.isInRaw) && !this.#lines.endPartials(out, MARK_PARTIAL_OPEN))
+      return 'full'
     if (!isRead) {
       const to = file.compressed ? null : file.sizeSeen
       this.#recordLoss({ path: file.path, from: lostFrom, to, cause: file.gone as string }, file)
     }
-    if (next !== null && copyBytes >= offset) this.#place(next, offset, this.#tailText())
-    else if (next !== null && copyBytes >= 0) this.#place(next, copyBytes)
+    if (next !== null && copyBytes >= offset) this.#goTo(next, offset, this.#tailText())
+    else if (next !== null && copyBytes >= 0) this.#goTo(next, copyBytes)
     else {
       this.#closeGzip()
       this.#ended = file
@@ -1072,7 +603,7 @@ export class Reader implements FileUser {
       const { size } = fs.fstat(next.fd)
       // What was written after the copy was made may have been read: the place before that is a witness, too.
       const isCopy =
-        holds(fs, next, size, this.#offset, this.#tailText()) ||
+        holds(fs, next, size, this.#place.offset, this.#tailText()) ||
         (committed.file === file && committed.offset > 0 && holds(fs, next, size, committed.offset, committed.tail))
       return isCopy ? size : -1
     } catch (error) {
@@ -1090,7 +621,7 @@ export class Reader implements FileUser {
     const counted = file === null ? undefined : this.#lossesCounted.get(file)
     if (counted !== undefined && counted <= gap.from) return
     if (file !== null) this.#lossesCounted.set(file, gap.from)
-    this.options.ledger.lose(gap.cause, gap.to === null ? 0 : (counted ?? gap.to) - gap.from)
+    this.#account.lose(gap.cause, gap.to === null ? 0 : (counted ?? gap.to) - gap.from)
     events.emit('bytes.lost', {
       sink: this.options.sink,
       path: gap.path,
@@ -1100,68 +631,6 @@ export class Reader implements FileUser {
       cause: gap.cause,
     })
   }
-
-  /** Ships the hole itself as an entry of the same stream. */
-  #writeGap(out: EntryWriter): boolean {
-    const gap = this.#gap as Gap
-    const range = gap.to === null ? `from offset ${gap.from}` : `${gap.to - gap.from} bytes [${gap.from}, ${gap.to})`
-    const text = Buffer.from(`taffrail: lost ${range} of ${gap.path}: ${gap.cause}`)
-    const entry = this.#entry
-    if (!out.fits(entry, text.length + 1024)) return false
-    entry.buffer = text
-    entry.messageStart = 0
-    entry.messageEnd = text.length
-    entry.stream = STDOUT
-    entry.marks = MARK_GAP
-    entry.offset = gap.from
-    entry.sourceBytes = 0
-    entry.sourceLines = 0
-    let { rowSeconds: seconds, rowNanos: nanos } = this.#timeline
-    if (seconds < 0) {
-      seconds = Math.floor(this.#nowMs / 1000)
-      nanos = 0
-    }
-    this.#gap = null
-    // Whatever was acknowledged: the hole stands for no bytes of the file.
-    this.#emit(seconds, nanos, Number.POSITIVE_INFINITY, true, out)
-    return true
-  }
-
-  #count(bytes: number, lines: number): void {
-    this.unsettledBytes += bytes
-    this.unsettledLines += lines
-    this.options.ledger.take(bytes, lines)
-  }
-
-  #skip(stream: number, endOffset: number, bytes: number): void {
-    if (this.#isAcked(stream, endOffset)) return
-    this.#count(bytes, 1)
-    const skipped = this.#skipped[stream === STDERR ? STDERR : STDOUT]
-    skipped.bytes += bytes
-    skipped.lines++
-  }
-
-  #noteMarks(marks: number, lines: number): void {
-    for (let bit = 1; bit <= marks; bit <<= 1) {
-      if ((marks & bit) !== 0) this.marks.set(bit, (this.marks.get(bit) ?? 0) + lines)
-    }
-  }
-
-  /** Whether what ends at `endOffset` of the current file was acknowledged for its stream. */
-  #isAcked(stream: number, endOffset: number): boolean {
-    const acked = this.#acked[stream === STDERR ? STDERR : STDOUT]
-    if (acked === null) return false
-    const sequence = (this.#file as TailedFile).sequence
-    return sequence < acked.file.sequence || (sequence === acked.file.sequence && endOffset <= acked.offset)
-  }
-
-  #earliestOpen(): Snapshot | null {
-    let earliest: Snapshot | null = null
-    for (const { start } of this.#partials) {
-      if (start !== null && (earliest === null || start.logical < earliest.logical)) earliest = start
-    }
-    return earliest
-  }
 }
 
 /** Whether `file` of `size` bytes has the bytes `tail` (latin1) just before `offset`. */
@@ -1170,34 +639,4 @@ function holds(fs: ReadFileSystem, file: TailedFile, size: number, offset: numbe
   const bytes = Buffer.alloc(tail.length)
   const got = fs.read(file.fd, bytes, 0, bytes.length, offset - bytes.length)
   return got === bytes.length && bytes.toString('latin1') === tail
-}
-
-function isBefore(a: Acked, b: Acked): boolean {
-  return a.file.sequence < b.file.sequence || (a.file === b.file && a.offset <= b.offset)
-}
-
-function newAmount(): Amount {
-  return { bytes: 0, lines: 0 }
-}
-
-function clear(amount: Amount): void {
-  amount.bytes = 0
-  amount.lines = 0
-}
-
-/** Length of the longest prefix that does not end inside a UTF-8 character. */
-export function wholeCharacters(bytes: Buffer): number {
-  let start = bytes.length
-  for (let back = 1; back <= 3 && back <= bytes.length; back++) {
-    const byte = bytes[bytes.length - back] as number
-    if ((byte & 0xc0) === 0x80) continue
-    const needed = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1
-    if (needed > back) start = bytes.length - back
-    break
-  }
-  return start
-}
-
-function formatTime(seconds: number, nanos: number): string {
-  return `${new Date(seconds * 1000).toISOString().slice(0, 19)}.${String(nanos).padStart(9, '0')}Z`
 }

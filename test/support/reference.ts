@@ -1,8 +1,8 @@
 // What a reader should make of a lineage's files, computed the slow way: whole files in memory, rows by a regular
 // expression, no blocks. Shares nothing with the reader but the time rule, which is tested for itself.
 import { createHash } from 'node:crypto'
+import { wholeCharacters } from '../../src/parse/repair.ts'
 import { Timeline } from '../../src/parse/timeline.ts'
-import { wholeCharacters } from '../../src/tail/reader.ts'
 import type { Delivered } from './tail-rig.ts'
 
 const SPAN_BYTES_MAX = 16 * 1024 * 1024

@@ -168,9 +168,9 @@ export class RigSink implements EntryWriter {
     if (bytes !== 0 || lines !== 0) throw new Error(`the ledger is off by ${bytes} bytes and ${lines} lines`)
     const { inFlight } = this.ledger
     const reader = this.reader
-    if (inFlight.bytes !== reader.unsettledBytes || inFlight.lines !== reader.unsettledLines) {
+    if (inFlight.bytes !== reader.unsettled.bytes || inFlight.lines !== reader.unsettled.lines) {
       throw new Error(
-        `in flight ${JSON.stringify(inFlight)}, unsettled ${reader.unsettledBytes}, ${reader.unsettledLines}`,
+        `in flight ${JSON.stringify(inFlight)}, unsettled ${reader.unsettled.bytes}, ${reader.unsettled.lines}`,
       )
     }
     if (inFlight.bytes < 0 || inFlight.lines < 0) throw new Error(`in flight ${JSON.stringify(inFlight)}`)

@@ -1,0 +1,90 @@
+// One reader's part of its sink's ledger, and what is acknowledged of each source stream beyond the committed place: what
+// was acknowledged is neither counted nor written again when a rewind leads before it.
+import { STDERR, STDOUT } from '../core/entry.ts'
+import type { Amount, Ledger } from '../core/ledger.ts'
+import type { TailedFile } from './file.ts'
+import { type Acked, AT_END, isBefore, type Place, type Snapshot } from './place.ts'
+
+export class Account {
+  readonly #ledger: Ledger
+  readonly #place: Place
+  readonly #acked: [Acked | null, Acked | null] = [null, null]
+  // Skipped since the last commit, by source stream: settled by the next ack, given back by a rewind.
+  readonly #skipped: [Amount, Amount] = [
+    { bytes: 0, lines: 0 },
+    { bytes: 0, lines: 0 },
+  ]
+  /** Taken from the files and not settled: what a rewind gives back. */
+  readonly unsettled: Amount = { bytes: 0, lines: 0 }
+
+  constructor(ledger: Ledger, place: Place) {
+    this.#ledger = ledger
+    this.#place = place
+  }
+
+  /** Nothing beyond the committed place is acknowledged: there is no need to ask. */
+  get isPlain(): boolean {
+    return this.#acked[0] === null && this.#acked[1] === null
+  }
+
+  /** Whether what ends at `endOffset` of the current file was acknowledged for its stream. */
+  isAcked(stream: number, endOffset: number): boolean {
+    const acked = this.#acked[stream === STDERR ? STDERR : STDOUT]
+    if (acked === null) return false
+    const { sequence } = this.#place.file as TailedFile
+    return sequence < acked.file.sequence || (sequence === acked.file.sequence && endOffset <= acked.offset)
+  }
+
+  take(bytes: number, lines: number): void {
+    this.unsettled.bytes += bytes
+    this.unsettled.lines += lines
+    this.#ledger.take(bytes, lines)
+  }
+
+  /** What startAgeMax leaves out, ending at `endOffset`. */
+  skip(stream: number, endOffset: number, bytes: number, lines: number): void {
+    if (this.isAcked(stream, endOffset)) return
+    this.take(bytes, lines)
+    const skipped = this.#skipped[stream === STDERR ? STDERR : STDOUT]
+    skipped.bytes += bytes
+    skipped.lines += lines
+  }
+
+  lose(cause: string, bytes: number): void {
+    this.#ledger.lose(cause, bytes)
+  }
+
+  /** Everything of `stream` up to `here` is acknowledged; `committed` is where a rewind leads now. */
+  ack(stream: 0 | 1, here: Acked, committed: Snapshot | null): void {
+    // Never backwards: after a rewind a batch may end before what was acknowledged.
+    const before = this.#acked[stream]
+    const acked = before === null || !isBefore(here, before) ? here : before
+    // It matters only while a rewind may lead before it.
+    const passed =
+      committed !== null && isBefore(acked, { ...committed, offset: committed.offset + (committed.ended ? AT_END : 0) })
+    this.#acked[stream] = passed ? null : acked
+    const skipped = this.#skipped[stream]
+    if (skipped.bytes === 0 && skipped.lines === 0) return
+    this.#ledger.settle('skipped', 'startAgeMax', skipped.bytes, skipped.lines)
+    this.settled(skipped.bytes, skipped.lines)
+    skipped.bytes = 0
+    skipped.lines = 0
+  }
+
+  /** An amount of what was taken is settled (acked, dropped, dead-lettered). */
+  settled(bytes: number, lines: number): void {
+    this.unsettled.bytes -= bytes
+    this.unsettled.lines -= lines
+  }
+
+  /** What was taken and is not settled goes back to the files. */
+  rewind(): void {
+    this.#ledger.untake(this.unsettled.bytes, this.unsettled.lines)
+    this.unsettled.bytes = 0
+    this.unsettled.lines = 0
+    for (const skipped of this.#skipped) {
+      skipped.bytes = 0
+      skipped.lines = 0
+    }
+  }
+}

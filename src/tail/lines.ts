@@ -1,0 +1,478 @@
+// From rows to entries: takes the lines of a block, one after the other, joins the pieces of long ones per source stream,
+// gives each its time, and hands it to the writer. It reads nothing and knows no files but by their offsets. A line that does
+// not fit leaves everything as it was. Open lines are all that it holds between two calls.
+import { isUtf8 } from 'node:buffer'
+import {
+  MARK_CUT,
+  MARK_FUTURE_TIME,
+  MARK_GAP,
+  MARK_NOT_CRI,
+  MARK_PARTIAL_OPEN,
+  newEntry,
+  STDOUT,
+} from '../core/entry.ts'
+import { parseCri } from '../parse/cri.ts'
+import { parseDockerJson } from '../parse/docker-json.ts'
+import { Partial } from '../parse/partial.ts'
+import { repair } from '../parse/repair.ts'
+import { newRow } from '../parse/row.ts'
+import { Timeline } from '../parse/timeline.ts'
+import type { Account } from './account.ts'
+import type { TailedFile } from './file.ts'
+import { AT_END, type Gap, OVERLAP_BYTES, type Place, type Snapshot } from './place.ts'
+import { Stamps } from './stamps.ts'
+import type { EntryWriter } from './writer.ts'
+
+/** An open partial line is closed as it is when this much of the lineage was read since it began. */
+const PARTIAL_SPAN_BYTES_MAX = 16 * 1024 * 1024
+const FUTURE_SECONDS_MAX = 600
+
+export interface LinesOptions {
+  format: 'container' | 'plain'
+  lineBytesMax: number
+}
+
+export class Lines {
+  readonly timeline = new Timeline()
+  readonly stamps = new Stamps()
+  /** Rows with a time before it are skipped (startAgeMax). */
+  skipBeforeSeconds = Number.NEGATIVE_INFINITY
+  /** Wall clock of this round. */
+  nowMs = 0
+  /** Marks seen since they were cleared: MARK bit -> lines. */
+  readonly marks = new Map<number, number>()
+  readonly #place: Place
+  readonly #account: Account
+  readonly #container: boolean
+  readonly #lineBytesMax: number
+  readonly #entry = newEntry()
+  readonly #row = newRow()
+  // stdout, stderr, and a raw line of no format that is longer than a block.
+  readonly #partials = [new Partial<Snapshot>(), new Partial<Snapshot>(), new Partial<Snapshot>()] as const
+  #openPartials = 0
+  /** The partial that the pieces of an over-long raw line go to, and whether the line ends the message. */
+  #raw: Partial<Snapshot> | null = null
+  #rawStream = STDOUT
+  #rawEnds = true
+  /** It is older than startAgeMax allows. */
+  #rawSkipped = false
+  /** From where on a time is taken for a mistake. */
+  #futureSeconds = 0
+  /** File offset of the end of the rows that are being handled. */
+  #rowsEnd = 0
+
+  /** `place` is where block[from] lies, whenever a method is given a block. */
+  constructor(place: Place, account: Account, options: LinesOptions) {
+    this.#place = place
+    this.#account = account
+    this.#container = options.format === 'container'
+    this.#lineBytesMax = options.lineBytesMax
+  }
+
+  /** A raw line longer than a block is open. */
+  get isInRaw(): boolean {
+    return this.#raw !== null
+  }
+
+  /** Bytes held by open lines. */
+  get heldBytes(): number {
+    return this.#partials[0].keptBytes + this.#partials[1].keptBytes + this.#partials[2].keptBytes
+  }
+
+  /** Gives idle memory back. */
+  release(): void {
+    for (const partial of this.#partials) partial.release()
+  }
+
+  /** Forgets what is open, for a rewind to where the time rule was at `times`. */
+  reset(times: readonly number[]): void {
+    for (const partial of this.#partials) partial.close()
+    this.#openPartials = 0
+    this.#raw = null
+    this.timeline.load(times)
+  }
+
+  /**
+   * How far in block[from, end) rows may be handled alike: to the end of the range that has the same time of arrival.
+   * Plain lines all take one; others where they need it, and there what lies in the future is judged by it.
+   */
+  limit(file: TailedFile, from: number, end: number): number {
+    const to = this.#place.offset + end - from
+    const stamps = this.stamps
+    this.#rowsEnd = this.#container
+      ? stamps.extent(file, this.#place.offset, to)
+      : stamps.range(file, this.#place.offset, to, this.nowMs)
+    const arrivalSeconds = stamps.found ? stamps.seconds : Math.floor(this.nowMs / 1000)
+    this.#futureSeconds = this.#container ? arrivalSeconds + FUTURE_SECONDS_MAX : Number.POSITIVE_INFINITY
+    return from + this.#rowsEnd - this.#place.offset
+  }
+
+  /** Handles whole lines in block[from, end); returns the bytes consumed. */
+  rows(file: TailedFile, block: Buffer, from: number, end: number, out: EntryWriter): number {
+    const valid = isUtf8(block.subarray(from, end))
+    let at = from
+    if (this.#raw !== null) {
+      const newline = block.indexOf(10, at)
+      if (!this.rawEnd(block, at, newline, newline + 1, out)) return 0
+      at = newline + 1
+    }
+    const base = this.#place.offset - from
+    while (at < end) {
+      if (this.#container && valid) at = this.#plainRows(block, at, end, base, out)
+      if (at === end) break
+      const newline = block.indexOf(10, at)
+      if (!this.#line(file, block, at, newline, newline + 1, base + at, valid, out)) break
+      at = newline + 1
+    }
+    return at - from
+  }
+
+  /**
+   * The rows that nearly all are: whole lines in valid UTF-8 of the usual size and time, while nothing is open or
+   * acknowledged in part. The same as `#line` does with them, without asking each for everything that may be otherwise.
+   * Returns where it stopped: at `end`, or at a row for `#line`.
+   */
+  #plainRows(block: Buffer, from: number, end: number, base: number, out: EntryWriter): number {
+    if (this.#openPartials > 0 || !this.#account.isPlain) return from
+    const row = this.#row
+    const entry = this.#entry
+    const timeline = this.timeline
+    const lineBytesMax = this.#lineBytesMax
+    const secondsMin = this.skipBeforeSeconds
+    const secondsMax = this.#futureSeconds
+    let at = from
+    let lines = 0
+    entry.buffer = block
+    entry.marks = 0
+    entry.sourceLines = 1
+    while (at < end) {
+      const newline = block.indexOf(10, at)
+      if (!parseCri(block, at, newline, row) || row.partial) break
+      const { seconds, messageStart, stream } = row
+      const messageBytes = newline - messageStart
+      if (seconds < secondsMin || seconds > secondsMax || messageBytes > lineBytesMax) break
+      entry.stream = stream
+      if (!out.fits(entry, messageBytes)) break
+      timeline.emit(stream, seconds, row.nanos)
+      entry.messageStart = messageStart
+      entry.messageEnd = newline
+      entry.seconds = timeline.seconds
+      entry.nanos = timeline.nanos
+      entry.offset = base + at
+      entry.sourceBytes = newline + 1 - at
+      out.write(entry)
+      timeline.row(seconds, row.nanos)
+      at = newline + 1
+      lines++
+    }
+    if (lines > 0) this.#account.take(at - from, lines)
+    return at
+  }
+
+  /** One line in block[start, end), its file range being [offset, offset + next - start). False: no room, nothing changed. */
+  #line(
+    file: TailedFile,
+    block: Buffer,
+    start: number,
+    end: number,
+    next: number,
+    offset: number,
+    valid: boolean,
+    out: EntryWriter,
+  ): boolean {
+    const row = this.#row
+    let marks = 0
+    if (this.#container) {
+      if (!parseCri(block, start, end, row) && !parseDockerJson(block, start, end, row)) {
+        marks = MARK_NOT_CRI
+        this.#takeAsItIs(block, start, end, offset)
+      }
+    } else this.#takeAsItIs(block, start, end, offset)
+    const partial = this.#partials[row.stream as 0 | 1]
+    if (this.#isTooOld(partial)) {
+      this.#account.skip(row.stream, offset + next - start, next - start, 1)
+      return true
+    }
+    const entry = this.#entry
+    if (row.seconds > this.#futureSeconds) {
+      marks |= MARK_FUTURE_TIME
+      entry.originalTime = formatTime(row.seconds, row.nanos)
+      this.#setArrival(offset)
+    }
+    if (row.partial || partial.start !== null || this.#openPartials > 0) {
+      return this.#piece(file, partial, block, start, next, offset, marks, valid, out)
+    }
+    if (!out.fits(entry, Math.min(row.messageEnd - row.messageStart, this.#lineBytesMax) + 1024)) return false
+    entry.buffer = row.buffer
+    entry.messageStart = row.messageStart
+    entry.messageEnd = row.messageEnd
+    entry.stream = row.stream
+    entry.marks = marks
+    entry.offset = offset
+    entry.sourceBytes = next - start
+    entry.sourceLines = 1
+    this.#emitRow(offset + next - start, valid, out)
+    return true
+  }
+
+  /** startAgeMax, by the row's own time; a line that has begun is not torn. */
+  #isTooOld(partial: Partial<Snapshot>): boolean {
+    const row = this.#row
+    if (!this.#container || row.seconds >= this.skipBeforeSeconds || partial.start !== null) return false
+    this.timeline.row(row.seconds, row.nanos)
+    return true
+  }
+
+  /** A line that is of no format: the whole of it, on stdout, with the time of the line before or of arrival. */
+  #takeAsItIs(block: Buffer, start: number, end: number, offset: number): void {
+    const row = this.#row
+    row.buffer = block
+    row.messageStart = start
+    row.messageEnd = end
+    row.stream = STDOUT
+    row.partial = false
+    if (this.#container && this.timeline.rowSeconds >= 0) {
+      row.seconds = this.timeline.rowSeconds
+      row.nanos = this.timeline.rowNanos
+    } else this.#setArrival(offset)
+  }
+
+  /** The time of arrival of the row at `offset`; the rows after it in this block have the same one. */
+  #setArrival(offset: number): void {
+    const stamps = this.stamps
+    stamps.range(this.#place.file as TailedFile, offset, Math.max(this.#rowsEnd, offset + 1), this.nowMs)
+    this.#row.seconds = stamps.seconds
+    this.#row.nanos = stamps.nanos
+  }
+
+  /** A row while some partial line is open, or one that opens one. */
+  #piece(
+    file: TailedFile,
+    partial: Partial<Snapshot>,
+    block: Buffer,
+    start: number,
+    next: number,
+    offset: number,
+    marks: number,
+    valid: boolean,
+    out: EntryWriter,
+  ): boolean {
+    const row = this.#row
+    const limit = this.#lineBytesMax
+    const rowBytes = next - start
+    const logical = this.#place.logical + offset - this.#place.offset
+    // Room for all that this row may emit: forced ends of open lines, and its own.
+    let needed = row.messageEnd - row.messageStart + (row.partial ? 0 : partial.keptBytes) + 4096
+    for (const open of this.#partials) {
+      if (open.start !== null && logical - open.start.logical > PARTIAL_SPAN_BYTES_MAX) needed += open.keptBytes
+    }
+    if (!out.fits(this.#entry, needed)) return false
+    for (const [stream, open] of this.#partials.entries()) {
+      if (open.start === null || logical - open.start.logical <= PARTIAL_SPAN_BYTES_MAX) continue
+      open.marks |= MARK_PARTIAL_OPEN
+      this.#endPartial(open, stream, offset + rowBytes, out)
+    }
+    // A line of no format does not belong to the open line of stdout.
+    if ((marks & MARK_NOT_CRI) === 0 && (row.partial || partial.start !== null)) {
+      if (partial.start === null) this.#openPartial(partial, file, block, start, offset, logical, marks)
+      partial.append(row.buffer, row.messageStart, row.messageEnd, limit)
+      partial.sourceBytes += rowBytes
+      partial.sourceLines++
+      if ((marks & MARK_FUTURE_TIME) === 0) this.timeline.row(row.seconds, row.nanos)
+      if (!row.partial) this.#endPartial(partial, row.stream, offset + rowBytes, out)
+      return true
+    }
+    const entry = this.#entry
+    entry.buffer = row.buffer
+    entry.messageStart = row.messageStart
+    entry.messageEnd = row.messageEnd
+    entry.stream = row.stream
+    entry.marks = marks
+    entry.offset = offset
+    entry.sourceBytes = rowBytes
+    entry.sourceLines = 1
+    this.#emitRow(offset + rowBytes, valid, out)
+    return true
+  }
+
+  /** `block[start]` is the byte at `offset` in the file. What is remarkable about the first piece is about the line. */
+  #openPartial(
+    partial: Partial<Snapshot>,
+    file: TailedFile,
+    block: Buffer,
+    start: number,
+    offset: number,
+    logical: number,
+    marks: number,
+  ): void {
+    const tail = file.compressed
+      ? ''
+      : block.toString('latin1', Math.max(0, start - Math.min(offset, OVERLAP_BYTES)), start)
+    partial.open({ file, offset, logical, tail, times: this.timeline.save(), ended: false, gap: null })
+    partial.seconds = this.#row.seconds
+    partial.nanos = this.#row.nanos
+    partial.marks = marks
+    partial.originalTime = (marks & MARK_FUTURE_TIME) === 0 ? '' : this.#entry.originalTime
+    partial.offset = offset
+    this.#openPartials++
+  }
+
+  #endPartial(partial: Partial<Snapshot>, stream: number, endOffset: number, out: EntryWriter): void {
+    const entry = this.#entry
+    entry.buffer = partial.bytes
+    entry.messageStart = 0
+    entry.messageEnd = partial.keptBytes
+    entry.stream = stream === 2 ? STDOUT : stream
+    entry.marks = partial.marks
+    entry.originalBytes = partial.totalBytes
+    entry.originalSha256 = partial.sha256()
+    entry.originalTime = partial.originalTime
+    if (entry.originalSha256 !== '') entry.marks |= MARK_CUT
+    entry.offset = partial.offset
+    entry.sourceBytes = partial.sourceBytes
+    entry.sourceLines = partial.sourceLines
+    this.#emit(partial.seconds, partial.nanos, endOffset, false, out)
+    partial.close()
+    this.#openPartials--
+  }
+
+  /** Emits #entry as the row that it was made of. */
+  #emitRow(endOffset: number, valid: boolean, out: EntryWriter): void {
+    const { seconds, nanos } = this.#row
+    const isOwnTime = (this.#entry.marks & MARK_FUTURE_TIME) === 0
+    this.#emit(seconds, nanos, endOffset, valid, out)
+    if (isOwnTime) this.timeline.row(seconds, nanos)
+  }
+
+  /** Emits #entry under the time rule, unless it is acknowledged. There must be room. */
+  #emit(seconds: number, nanos: number, endOffset: number, valid: boolean, out: EntryWriter): void {
+    const entry = this.#entry
+    if (!valid || entry.messageEnd - entry.messageStart > this.#lineBytesMax) repair(this.#entry, this.#lineBytesMax)
+    this.timeline.emit(entry.stream, seconds, nanos)
+    entry.seconds = this.timeline.seconds
+    entry.nanos = this.timeline.nanos
+    if (this.#account.isAcked(entry.stream, endOffset)) return
+    this.#account.take(entry.sourceBytes, entry.sourceLines)
+    if (entry.marks !== 0) this.#noteMarks(entry.marks, entry.sourceLines)
+    out.write(entry)
+  }
+
+  /** A block without any newline: the beginning or the middle of a raw line longer than a block. */
+  rawPiece(block: Buffer, start: number, end: number): void {
+    const row = this.#row
+    if (this.#raw !== null) this.#raw.append(block, start, end, this.#rawBytesMax)
+    else {
+      const file = this.#place.file as TailedFile
+      let marks = 0
+      let partial: Partial<Snapshot> = this.#partials[2]
+      this.#rawStream = 2
+      this.#rawEnds = true
+      this.limit(file, start, end)
+      if (this.#container && parseCri(block, start, end, row)) {
+        partial = this.#partials[row.stream as 0 | 1]
+        this.#rawStream = row.stream
+        this.#rawEnds = !row.partial
+      } else {
+        this.#takeAsItIs(block, start, end, this.#place.offset)
+        if (this.#container) marks = MARK_NOT_CRI
+      }
+      this.#rawSkipped = this.#isTooOld(partial)
+      if (row.seconds > this.#futureSeconds && !this.#rawSkipped) {
+        marks |= MARK_FUTURE_TIME
+        this.#entry.originalTime = formatTime(row.seconds, row.nanos)
+        this.#setArrival(this.#place.offset)
+      }
+      if (partial.start === null)
+        this.#openPartial(partial, file, block, start, this.#place.offset, this.#place.logical, marks)
+      partial.append(block, row.messageStart, row.messageEnd, this.#rawBytesMax)
+      if ((marks & MARK_FUTURE_TIME) === 0) this.timeline.row(row.seconds, row.nanos)
+      this.#raw = partial
+    }
+    this.#raw.sourceBytes += end - start
+  }
+
+  get #rawBytesMax(): number {
+    return this.#rawSkipped ? 0 : this.#lineBytesMax
+  }
+
+  /** The end of the raw line: block[start, end), up to the byte before `next`. False: no room. */
+  rawEnd(block: Buffer, start: number, end: number, next: number, out: EntryWriter): boolean {
+    const raw = this.#raw as Partial<Snapshot>
+    if (!out.fits(this.#entry, raw.keptBytes + end - start + 4096)) return false
+    raw.append(block, start, end, this.#rawBytesMax)
+    raw.sourceBytes += next - start
+    raw.sourceLines++
+    this.#raw = null
+    const endOffset = this.#place.offset + (next > start ? next - start : AT_END)
+    if (this.#rawSkipped) {
+      this.#account.skip(this.#rawStream, endOffset, raw.sourceBytes, 1)
+      raw.close()
+      this.#openPartials--
+    } else if (this.#rawEnds) this.#endPartial(raw, this.#rawStream, endOffset, out)
+    return true
+  }
+
+  /** The last line of a finished file, which has no newline. */
+  lastLine(block: Buffer, start: number, end: number, out: EntryWriter): boolean {
+    if (this.#raw !== null) return this.rawEnd(block, start, end, end, out)
+    const file = this.#place.file as TailedFile
+    this.limit(file, start, end)
+    return this.#line(file, block, start, end, end, this.#place.offset, false, out)
+  }
+
+  /** Ends the open lines, where nothing can follow any more. False: no room for them. */
+  endPartials(out: EntryWriter, mark: number): boolean {
+    if (this.#openPartials === 0) return true
+    if (!out.fits(this.#entry, this.heldBytes + 4096)) return false
+    for (const [stream, partial] of this.#partials.entries()) {
+      if (partial.start === null) continue
+      partial.marks |= mark
+      this.#endPartial(partial, stream, this.#place.offset + AT_END, out)
+    }
+    this.#raw = null
+    return true
+  }
+
+  /** Ships the hole itself as an entry of the same stream. */
+  writeGap(gap: Gap, out: EntryWriter): boolean {
+    const range = gap.to === null ? `from offset ${gap.from}` : `${gap.to - gap.from} bytes [${gap.from}, ${gap.to})`
+    const text = Buffer.from(`taffrail: lost ${range} of ${gap.path}: ${gap.cause}`)
+    const entry = this.#entry
+    if (!out.fits(entry, text.length + 1024)) return false
+    entry.buffer = text
+    entry.messageStart = 0
+    entry.messageEnd = text.length
+    entry.stream = STDOUT
+    entry.marks = MARK_GAP
+    entry.offset = gap.from
+    entry.sourceBytes = 0
+    entry.sourceLines = 0
+    let { rowSeconds: seconds, rowNanos: nanos } = this.timeline
+    if (seconds < 0) {
+      seconds = Math.floor(this.nowMs / 1000)
+      nanos = 0
+    }
+    // Whatever was acknowledged: the hole stands for no bytes of the file.
+    this.#emit(seconds, nanos, Number.POSITIVE_INFINITY, true, out)
+    return true
+  }
+
+  #noteMarks(marks: number, lines: number): void {
+    for (let bit = 1; bit <= marks; bit <<= 1) {
+      if ((marks & bit) !== 0) this.marks.set(bit, (this.marks.get(bit) ?? 0) + lines)
+    }
+  }
+
+  /** Where the earliest open line began; null when none is open. */
+  earliestOpen(): Snapshot | null {
+    let earliest: Snapshot | null = null
+    for (const { start } of this.#partials) {
+      if (start !== null && (earliest === null || start.logical < earliest.logical)) earliest = start
+    }
+    return earliest
+  }
+}
+
+function formatTime(seconds: number, nanos: number): string {
+  return `${new Date(seconds * 1000).toISOString().slice(0, 19)}.${String(nanos).padStart(9, '0')}Z`
+}

@@ -1,0 +1,49 @@
+// Places in a lineage: where a reader is, where it may begin again, and how far a source stream is acknowledged.
+import type { TailedFile } from './file.ts'
+
+/** Bytes before the offset that every read repeats and compares: a file rewritten under us does not go unnoticed. */
+export const OVERLAP_BYTES = 64
+
+/** Where a reader is. One object, shared by the reader, which moves it, and those who work for it. */
+export interface Place {
+  /** null before the first. */
+  file: TailedFile | null
+  offset: number
+  /** Bytes of the lineage read since the start: offsets that do not begin again with each file. */
+  logical: number
+}
+
+/** A hole in what could be read. */
+export interface Gap {
+  path: string
+  from: number
+  /** null: the end is not known. */
+  to: number | null
+  cause: string
+}
+
+/** A place to begin again, with the state of the time rule there. */
+export interface Snapshot {
+  file: TailedFile
+  offset: number
+  logical: number
+  /** The bytes before it (latin1), at most OVERLAP_BYTES of them, as they were when they were read. */
+  tail: string
+  times: number[]
+  /** The end of the file was dealt with. */
+  ended: boolean
+  /** A hole that is still to be written. */
+  gap: Gap | null
+}
+
+/** Entries that end at or before it are acknowledged; what the end of a file ends counts half a byte more. */
+export interface Acked {
+  file: TailedFile
+  offset: number
+}
+
+export const AT_END = 0.5
+
+export function isBefore(a: Acked, b: Acked): boolean {
+  return a.file.sequence < b.file.sequence || (a.file === b.file && a.offset <= b.offset)
+}
