@@ -1,5 +1,5 @@
-// Lines without a time of their own get that of their arrival, once: what is sent again, after a kill or a lost answer, is
-// the same entry, and the store keeps one of it.
+// Lines without a time of their own get that of their arrival, once, and lines of one nanosecond their places in it: what
+// is sent again, after a kill or a lost answer, is the same entry, and the store keeps one of it.
 import t, { type Test } from 'tap'
 import { UNLIMITED_RATES } from '../../src/demo/loki-checks.ts'
 import { type Receiver, startReceiver } from '../../src/demo/receiver.ts'
@@ -41,14 +41,14 @@ const cases: Record<string, Case> = {
   },
 }
 
-async function begin(t: Test, { source, files }: Case) {
+async function begin(t: Test, { source, files }: Case, batchBytesMax = '1Mi') {
   const directory = t.testdir({ logs: files })
   const receiver = await startReceiver({ limits: UNLIMITED_RATES })
   t.teardown(() => receiver.close())
   const paths = [`${directory}/logs/*.log`]
   const config = writeConfig(directory, {
     sources: [{ ...source, paths, roots: [directory] }],
-    sinks: [lokiSink(receiver.url)],
+    sinks: [lokiSink(receiver.url, { batchBytesMax })],
     server: SERVER,
   })
   return { receiver, config }
@@ -88,3 +88,24 @@ for (const [name, each] of Object.entries(cases)) {
     t.ok(receiver.counts.repeated > 0, 'the resets made repeats')
   })
 }
+
+t.test('lines of one nanosecond, some of them equal: killed between two pushes of them', async (t) => {
+  const lines = Array.from({ length: 600 }, (_, i) => (i % 3 === 0 ? 'again' : `line ${i}`))
+  const time = new Date(Date.now() - 60_000).toISOString()
+  const content = lines.map((line) => `${time} stdout F ${line}\n`).join('')
+  const { receiver, config } = await begin(t, { source: CONTAINERS, files: { '0.log': content }, lines }, '4Ki')
+  for (let kills = 1; kills <= 3; kills++) {
+    const from = receiver.counts.requests
+    receiver.setFault(({ n }) => (n > from + 1 ? { kind: 'hang', store: 'all' } : null))
+    const taffrail = startRun(t, config)
+    await taffrail.statusWhen('a push is durable and the next one stored', ({ sinks, checkpoints }) => {
+      return sinks[0]!.acked.lines > 0 && checkpoints.pending === 0 && receiver.counts.requests === from + 2
+    })
+    t.same(await taffrail.end('SIGKILL'), { code: null, signal: 'SIGKILL' })
+  }
+  receiver.setFault(null)
+  const taffrail = startRun(t, config, ['--once'])
+  t.same(await taffrail.result(), { code: 0, signal: null })
+  t.strictSame(stored(receiver), lines)
+  t.ok(receiver.counts.repeated > 0, 'the kills made repeats')
+})
