@@ -1,13 +1,32 @@
 // The agent's snapshot: everything /status, the metrics and the demo show, computed when somebody asks.
-import type { Agent } from '../agent.ts'
 import type { Consumer } from '../batch/consumer.ts'
+import type { CheckpointStore } from '../checkpoint/checkpoints.ts'
+import type { ByteBudget } from '../core/budget.ts'
 import type { Amount } from '../core/ledger.ts'
 import type { AgentStatus, LineageStatus, SinkStatus } from '../core/status.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Lineage } from '../tail/lineage.ts'
+import type { Reader } from '../tail/reader.ts'
 
 /** Something waits for so long and nothing was acknowledged: not healthy. */
 const STALLED_SECONDS = 300
 
-export function agentStatus(agent: Agent): AgentStatus {
+/** What of the agent is told. */
+export interface Observed {
+  readonly options: { version: string }
+  readonly config: { clusterName: string; nodeName: string }
+  readonly ports: { clock: Clock; checkpoints: CheckpointStore }
+  readonly startedAt: number
+  readonly phase: AgentStatus['phase']
+  /** The first discovery is done. */
+  readonly scanned: boolean
+  readonly consumers: readonly Consumer[]
+  readonly tailed: ReadonlyMap<string, { lineage: Lineage; readers: ReadonlyMap<string, Reader> }>
+  readonly budget: ByteBudget
+  readonly counters: AgentStatus['counters']
+}
+
+export function agentStatus(agent: Observed): AgentStatus {
   const { clock, checkpoints } = agent.ports
   const now = clock.monotonic()
   const sinks = agent.consumers.map((consumer) => sinkStatus(consumer, now))
