@@ -19,8 +19,8 @@ export interface Pattern {
 
 /** Compiles an absolute path or glob. */
 export function compilePattern(text: string): Pattern {
-  const { isGlob, base, glob } = picomatch.scan(text)
-  if (!isGlob) return { text, fixed: dirname(text), matches: (path) => path === text, depth: 0 }
+  const { isGlob, base, glob } = picomatch.scan(text, { unescape: true })
+  if (!isGlob) return { text, fixed: dirname(base), matches: (path) => path === base, depth: 0 }
   const depth = glob.includes('**') ? DEPTH_MAX : glob.split('/').length - 1
   return { text, fixed: base === '' ? '/' : base, matches: picomatch(text, { dot: true }), depth }
 }

@@ -1,7 +1,7 @@
 // The two ways in which the files of a lineage lie in directories.
 import { basename, dirname, join, resolve } from 'node:path'
 import { errorCode } from '../core/errors.ts'
-import type { ReadFileSystem } from '../ports/fs.ts'
+import type { FileStat, ReadFileSystem } from '../ports/fs.ts'
 import { isUnderRoots } from '../tail/guard.ts'
 import type { Candidate, Listing } from '../tail/lineage.ts'
 import type { Directories, Directory } from './directory.ts'
@@ -29,11 +29,19 @@ export class GenericListing implements Listing {
     this.#version.note(0, listed)
     // What a link leads to may be rotated where it lies, which does not show in the link's directory.
     if (this.#isLink) {
-      const target = this.#fs.stat(this.#path)
+      const target = this.#target()
       this.#version.note(1, target?.dev ?? -1)
       this.#version.note(2, target?.ino ?? -1)
     }
     return this.#version.number
+  }
+
+  #target(): FileStat | null {
+    try {
+      return this.#fs.stat(this.#path)
+    } catch {
+      return null // whoever opens it meets the same error, and tells it
+    }
   }
 
   candidates(): Candidate[] {
@@ -50,6 +58,8 @@ export class ContainerListing implements Listing {
   readonly #version = new Versions()
   /** By restart: where the link leads. */
   #linked = new Map<number, { directory: Directory; base: string }>()
+  /** Restarts whose link led to something at some time: if it dangles now, its file was deleted. */
+  readonly #resolved = new Set<number>()
 
   /** Links are followed only to directories under `roots`. */
   constructor(directories: Directories, path: string, roots: readonly string[], fs: ReadFileSystem) {
@@ -73,19 +83,14 @@ export class ContainerListing implements Listing {
     for (const name of this.#directory.names ?? []) {
       const sibling = kubeletSibling(name)
       if (sibling === null) continue
-      const { restart, rank } = sibling.order
-      const linked = rank === LIVE ? this.#linked.get(restart) : undefined
-      if (linked === undefined) {
-        candidates.push({
-          path: join(this.#directory.path, name),
-          order: sibling.order,
-          compressed: sibling.compressed,
-        })
-        continue
+      const { order, compressed } = sibling
+      const linked = order.rank === LIVE ? this.#linked.get(order.restart) : undefined
+      const there = linked === undefined ? [] : genericCandidates(linked.directory, linked.base)
+      if (there.length > 0) this.#resolved.add(order.restart)
+      else if (linked === undefined || !this.#resolved.has(order.restart)) {
+        candidates.push({ path: join(this.#directory.path, name), order, compressed })
       }
-      for (const each of genericCandidates(linked.directory, linked.base)) {
-        candidates.push({ ...each, order: { restart, rank: each.order.rank } })
-      }
+      for (const each of there) candidates.push({ ...each, order: { restart: order.restart, rank: each.order.rank } })
     }
     return candidates.sort(compareSiblings)
   }
@@ -94,8 +99,9 @@ export class ContainerListing implements Listing {
     this.#linked = new Map()
     for (const name of this.#directory.names ?? []) {
       const sibling = kubeletSibling(name)
-      const target = sibling === null ? null : this.#targetOf(join(this.#directory.path, name))
-      if (sibling === null || target === null) continue
+      if (sibling?.order.rank !== LIVE) continue
+      const target = this.#targetOf(join(this.#directory.path, name))
+      if (target === null) continue
       // A link to elsewhere stands for itself, and will be refused: not even the directory is looked into.
       if (!isUnderRoots(this.#fs, target, this.#roots)) continue
       const directory = this.#directories.at(dirname(target))

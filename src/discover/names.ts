@@ -22,6 +22,11 @@ export function compareOrder(a: FileOrder, b: FileOrder): number {
   return a.restart - b.restart || (a.rank < b.rank ? -1 : a.rank > b.rank ? 1 : 0)
 }
 
+/** Whether a rank is one file's for ever; numbers move from file to file with each rotation. */
+export function isUnique(rank: string): boolean {
+  return rank !== '' && !rank.startsWith('n')
+}
+
 /** In reading order; a file comes before its own compressed form. */
 export function compareSiblings(a: Omit<SiblingName, 'base'>, b: Omit<SiblingName, 'base'>): number {
   return compareOrder(a.order, b.order) || Number(a.compressed) - Number(b.compressed)
@@ -83,7 +88,7 @@ export function kubeletSibling(name: string): SiblingName | null {
 }
 
 const NUMBERED = /^(.+)\.(\d{1,5})$/
-const DATED = /^(.+)[-.](\d{8}(?:[-T_.]?\d{2,10})?|\d{4}-\d\d-\d\d(?:[-T_.]\d\d[-_]?\d\d(?:[-_]?\d\d)?)?)$/
+const DATED = /^(.+?)[-.](\d{8}(?:[-T_.]?\d{2,9}|-\d{10})?|\d{4}-\d\d-\d\d(?:[-T_.]\d\d[-_]?\d\d(?:[-_]?\d\d)?)?)$/
 const LUMBERJACK = /^(.+)-(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3})(\.[^.]+)?$/
 
 /** A name outside of a container's directory. A name that shows no rotation is its own base, live. */

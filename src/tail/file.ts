@@ -48,9 +48,30 @@ export interface TailedFile {
 
 const scratch = Buffer.allocUnsafeSlow(GZIP_HEAD_BYTES)
 
+/** Like ReadFileSystem.read, and not short before the file's end. Throws the system's error. */
+export function readAll(
+  fs: ReadFileSystem,
+  fd: number,
+  target: Buffer,
+  targetOffset: number,
+  length: number,
+  position: number,
+): number {
+  let got = 0
+  while (got < length) {
+    const more = fs.read(fd, target, targetOffset + got, length - got, position + got)
+    if (more === 0) break
+    got += more
+  }
+  return got
+}
+
 /** Reads the head: the first line with its newline if it fits, else as much of it as there is. Throws the system's error. */
 export function readHead(fs: ReadFileSystem, fd: number, compressed: boolean, gunzip: Gunzip): Head {
-  let content: Buffer = scratch.subarray(0, fs.read(fd, scratch, 0, compressed ? GZIP_HEAD_BYTES : HEAD_BYTES_MAX, 0))
+  let content: Buffer = scratch.subarray(
+    0,
+    readAll(fs, fd, scratch, 0, compressed ? GZIP_HEAD_BYTES : HEAD_BYTES_MAX, 0),
+  )
   if (compressed) content = gunzip.head(content).subarray(0, HEAD_BYTES_MAX)
   const newline = content.indexOf(10)
   const bytes = newline >= 0 ? newline + 1 : content.length
@@ -71,7 +92,10 @@ export function sameHead(
 ): boolean {
   if (known.bytes === 0 || candidate.bytes < known.bytes) return false
   if (candidate.bytes === known.bytes) return candidate.hash === known.hash
-  let content: Buffer = scratch.subarray(0, fs.read(fd, scratch, 0, compressed ? GZIP_HEAD_BYTES : HEAD_BYTES_MAX, 0))
+  let content: Buffer = scratch.subarray(
+    0,
+    readAll(fs, fd, scratch, 0, compressed ? GZIP_HEAD_BYTES : HEAD_BYTES_MAX, 0),
+  )
   if (compressed) content = gunzip.head(content)
   return content.length >= known.bytes && digest(content.subarray(0, known.bytes)) === known.hash
 }
@@ -82,7 +106,7 @@ export function sameHead(
  */
 export function readWitness(fs: ReadFileSystem, fd: number, offset: number, tail = ''): string {
   const length = Math.min(WITNESS_BYTES, offset)
-  if (fs.read(fd, scratch, 0, length, offset - length) < length) return ''
+  if (readAll(fs, fd, scratch, 0, length, offset - length) < length) return ''
   if (scratch.toString('latin1', length - tail.length, length) !== tail) return ''
   return digest(scratch.subarray(0, length))
 }
@@ -96,8 +120,8 @@ export function tailAgrees(fs: ReadFileSystem, fd: number, otherFd: number): boo
   const compared = Math.min(COMPARED_BYTES, length)
   const ours = Buffer.alloc(compared)
   const theirs = Buffer.alloc(compared)
-  const got = fs.read(fd, ours, 0, compared, length - compared)
-  return got === compared && fs.read(otherFd, theirs, 0, compared, length - compared) === got && ours.equals(theirs)
+  const got = readAll(fs, fd, ours, 0, compared, length - compared)
+  return got === compared && readAll(fs, otherFd, theirs, 0, compared, length - compared) === got && ours.equals(theirs)
 }
 
 /**
@@ -106,18 +130,18 @@ export function tailAgrees(fs: ReadFileSystem, fd: number, otherFd: number): boo
  * system's error.
  */
 export function isCompressionOf(fs: ReadFileSystem, fd: number, gunzip: Gunzip, otherFd: number): boolean {
-  const storedBytes = fs.read(fd, scratch, 0, GZIP_HEAD_BYTES, 0)
+  const storedBytes = readAll(fs, fd, scratch, 0, GZIP_HEAD_BYTES, 0)
   const content = gunzip.head(scratch.subarray(0, storedBytes))
   if (content.length === 0) return false
   const other = Buffer.allocUnsafeSlow(content.length)
-  if (fs.read(otherFd, other, 0, other.length, 0) < other.length || !other.equals(content)) return false
+  if (readAll(fs, otherFd, other, 0, other.length, 0) < other.length || !other.equals(content)) return false
   return storedBytes === GZIP_HEAD_BYTES || fs.fstat(otherFd).size === content.length
 }
 
 /** Length of the content of a gzip file of one member, modulo 2^32, as its last bytes tell. Throws the system's error. */
 export function gzipContentBytes(fs: ReadFileSystem, fd: number): number {
   const { size } = fs.fstat(fd)
-  return size >= 18 && fs.read(fd, scratch, 0, 4, size - 4) === 4 ? scratch.readUInt32LE(0) : -1
+  return size >= 18 && readAll(fs, fd, scratch, 0, 4, size - 4) === 4 ? scratch.readUInt32LE(0) : -1
 }
 
 /**
@@ -127,7 +151,7 @@ export function gzipContentBytes(fs: ReadFileSystem, fd: number): number {
 export function lastLineStart(fs: ReadFileSystem, fd: number, size: number): number {
   for (let end = size; end > 0 && size - end < LINE_SEARCH_BYTES_MAX; end -= GZIP_HEAD_BYTES) {
     const start = Math.max(0, end - GZIP_HEAD_BYTES)
-    const got = fs.read(fd, scratch, 0, end - start, start)
+    const got = readAll(fs, fd, scratch, 0, end - start, start)
     const newline = scratch.subarray(0, got).lastIndexOf(10)
     if (newline >= 0) return start + newline + 1
     if (start === 0) return 0

@@ -33,7 +33,7 @@ export function openGuarded(fs: ReadFileSystem, path: string, roots: readonly st
     const stat = fs.fstat(fd)
     // The path is resolved once more: had a directory on the way been swapped for a link, it would lead elsewhere now.
     const isSame = stat.kind === 'file' && stat.dev === before.dev && stat.ino === before.ino
-    if (isSame && fs.realpath(path) === real) return { kind: 'opened', fd, stat }
+    if (isSame && fs.realpath(path) === real && isOpenedUnder(fs, fd, roots)) return { kind: 'opened', fd, stat }
     closeQuietly(fs, fd)
     return { kind: 'missing' }
   } catch (error) {
@@ -53,6 +53,17 @@ export function isUnderRoots(fs: ReadFileSystem, path: string, roots: readonly s
   } catch {
     return false // nothing is there, or nothing that can be looked at
   }
+}
+
+/** What was opened, as Linux itself names it: links that were there only for the moment of the open show themselves. */
+function isOpenedUnder(fs: ReadFileSystem, fd: number, roots: readonly string[]): boolean {
+  let path: string
+  try {
+    path = fs.readlink(`/proc/self/fd/${fd}`)
+  } catch {
+    return true // no /proc: what else was checked has to do
+  }
+  return !path.startsWith('/') || isRealUnder(fs, path, roots)
 }
 
 function isRealUnder(fs: ReadFileSystem, real: string, roots: readonly string[]): boolean {

@@ -6,7 +6,7 @@
 import { errorCode } from '../core/errors.ts'
 import type { Events } from '../core/events.ts'
 import type { LineageInfo } from '../discover/lineage-info.ts'
-import { compareOrder, type FileOrder, LIVE } from '../discover/names.ts'
+import { compareOrder, type FileOrder, isUnique, LIVE } from '../discover/names.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { FileStat, ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
@@ -110,6 +110,8 @@ export class Lineage {
   /** Looks at names and sizes. */
   look(): void {
     const now = this.#deps.clock.monotonic()
+    // What was truncated is noticed first: a copy of it that is met then is no new file.
+    for (const file of [...this.files]) this.#measure(file)
     if (now >= this.#retryAt) {
       try {
         const version = this.#listing.version()
@@ -124,7 +126,6 @@ export class Lineage {
         this.#noteComplete(false, now)
       }
     }
-    for (const file of [...this.files]) this.#measure(file)
   }
 
   /** Whether `files` holds all there is, or has had time enough to: a place of long ago may be searched for in it. */
@@ -168,7 +169,7 @@ export class Lineage {
     file.fd = -1
     file.linked = false
     if (index < 0) return // the lineage is closed
-    this.#refreshHead(fresh)
+    this.#headHolds(fresh)
     const copy = this.#openCopyOf(file)
     this.files.splice(index + 1, 0, ...(copy === null ? [fresh] : [copy, fresh]))
     this.#renumber(index + 1)
@@ -291,10 +292,10 @@ export class Lineage {
     const twin = (each: { compressed: boolean; order: FileOrder }) =>
       !each.compressed && compareOrder(each.order, order) === 0
     if (fresh.some(twin)) return true
-    // Numbers move from file to file: of these only the name that is there now tells.
-    const isUnique = order.rank !== '' && !order.rank.startsWith('n')
-    if (this.files.some((file) => file.gone === null && twin(file) && (isUnique || present.has(file)))) return true
-    return isUnique && [...this.#known.values()].some(twin)
+    // Of a number only the name that is there now tells.
+    const unique = isUnique(order.rank)
+    if (this.files.some((file) => file.gone === null && twin(file) && (unique || present.has(file)))) return true
+    return unique && [...this.#known.values()].some(twin)
   }
 
   /** Opens a candidate. null: not to be read; 'later': it could not be opened now. */
@@ -464,28 +465,30 @@ export class Lineage {
     }
     const now = this.#deps.clock.monotonic()
     if (stat.nlink === 0 && file.unlinkedAt === null) file.unlinkedAt = now
-    if (stat.size === file.sizeSeen) return
-    if (stat.size < file.sizeSeen) {
-      if (!file.compressed) {
-        this.truncated(file, stat.size)
-        return
-      }
-    } else {
+    if (stat.size === file.sizeSeen && stat.mtimeMs === file.mtimeMs) return
+    if (!file.compressed && (stat.size < file.sizeSeen || !this.#headHolds(file))) {
+      this.truncated(file, stat.size)
+      return
+    }
+    if (stat.size > file.sizeSeen) {
       file.grewAt = now
       this.activeAt = now
     }
     file.sizeSeen = stat.size
     file.mtimeMs = stat.mtimeMs
-    if (file.head.bytes < 1024) this.#refreshHead(file)
   }
 
-  /** Takes the head again while the first line may have been incomplete. */
-  #refreshHead(file: TailedFile): void {
+  /** Takes the head again, as the first line may have been incomplete; false when it is another one. */
+  #headHolds(file: TailedFile): boolean {
+    const { fs, gunzip } = this.#deps
     try {
-      file.head = readHead(this.#deps.fs, file.fd, file.compressed, this.#deps.gunzip)
+      const head = readHead(fs, file.fd, file.compressed, gunzip)
+      if (file.head.bytes > 0 && !sameHead(fs, file.fd, file.compressed, gunzip, head, file.head)) return false
+      file.head = head
     } catch (error) {
       this.#failed(file.path, 'read', error)
     }
+    return true
   }
 
   /** A copy that was made of a file before it was truncated, newest first; null when there is none. */
@@ -542,14 +545,16 @@ export class Lineage {
 
   #rememberFinished(file: TailedFile): void {
     const { fs } = this.#deps
+    const id = identity(file.dev, file.ino)
     try {
       const stat = fs.fstat(file.fd)
       const left = this.users.map((user) => user.leftAt(file)).filter((offset) => offset !== undefined)
       const size = file.compressed || left.length === 0 ? stat.size : Math.min(...left)
       const witness = file.compressed ? '' : readWitness(fs, file.fd, size)
-      this.#remember(identity(file.dev, file.ino), file.head, file, { ...stat, size }, witness, null)
+      this.#remember(id, file.head, file, { size, mtimeMs: stat.mtimeMs }, witness, null)
     } catch (error) {
-      this.#failed(file.path, 'read', error) // met again it is a new file, which is harmless
+      this.#failed(file.path, 'read', error)
+      this.#remember(id, file.head, file, { size: file.sizeSeen, mtimeMs: file.mtimeMs }, '', null)
     }
   }
 
@@ -557,7 +562,7 @@ export class Lineage {
     id: string,
     head: Head,
     { path, order, compressed }: Candidate,
-    { size, mtimeMs }: FileStat,
+    { size, mtimeMs }: Pick<FileStat, 'size' | 'mtimeMs'>,
     witness: string,
     copyOf: TailedFile | null,
   ): void {

@@ -6,12 +6,12 @@ import type { Position } from '../checkpoint/position.ts'
 import { MARK_PARTIAL_OPEN, STDOUT } from '../core/entry.ts'
 import type { Events } from '../core/events.ts'
 import type { Amount, Ledger } from '../core/ledger.ts'
-import { LIVE } from '../discover/names.ts'
+import { compareOrder, isUnique, LIVE } from '../discover/names.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
 import { Account } from './account.ts'
-import { gzipContentBytes, lastLineStart, readWitness, type TailedFile } from './file.ts'
+import { gzipContentBytes, lastLineStart, readAll, readWitness, type TailedFile } from './file.ts'
 import { GzipReader, WAIT } from './gzip.ts'
 import type { FileUser, Lineage } from './lineage.ts'
 import { Lines } from './lines.ts'
@@ -29,6 +29,8 @@ const RETRY_MS = 1000
 const GROWING_GZIP_MS = 2000
 /** The least that is read at once; a line that is not whole in what was read then is taken in pieces. */
 const PIECE_BYTES_MIN = 128 * 1024
+/** Committed places that are remembered. */
+const WITNESSES = 4
 
 /** full: the writer has no room; dry: nothing more to read now; wait: decompression is under way, `wake` is called. */
 export type FillEnd = 'full' | 'dry' | 'wait'
@@ -66,6 +68,8 @@ export class Reader implements FileUser {
   #tailBytes = 0
   #gzip: GzipReader | null = null
   #committed: Snapshot | null = null
+  /** The committed places before it, the last one first: copies of a truncated file are known by them. */
+  #witnesses: Snapshot[] = []
   #gap: Gap | null = null
   /** From which offset on the loss of a file's rest is counted already. */
   readonly #lossesCounted = new WeakMap<TailedFile, number>()
@@ -76,6 +80,7 @@ export class Reader implements FileUser {
   /** The end of this file was dealt with; there was no next one. */
   #ended: TailedFile | null = null
   #waiting = false
+
   constructor(lineage: Lineage, saved: Position | undefined, options: ReaderOptions, deps: ReaderDeps) {
     this.lineage = lineage
     this.options = options
@@ -133,9 +138,9 @@ export class Reader implements FileUser {
     return (this.#ended !== file || this.lineage.next(file) !== null) && this.#isFinished(file)
   }
 
-  /** A saved place is searched for only when all files are known that it may be in. */
+  /** A place is searched for only when all files are known that it may be in, or that come before it. */
   get #canBegin(): boolean {
-    return this.lineage.files.length > 0 && (this.#saved === undefined || this.lineage.settled)
+    return this.lineage.files.length > 0 && this.lineage.settled
   }
 
   leftAt(file: TailedFile): number | undefined {
@@ -280,6 +285,11 @@ export class Reader implements FileUser {
         return 'dry'
       }
       if (!this.#isFinished(file)) return file.compressed ? this.#wait() : 'dry'
+      if (file.compressed && this.#gzip?.failure && this.#mayGrow(file)) {
+        this.#closeGzip()
+        this.#retryLater()
+        return 'dry'
+      }
       // Only what the file ends with can be its last line.
       if (!file.compressed && this.#size(file) !== this.#place.offset + rest) return 'dry'
       if (rest > 0 && lastNewline < overlap) {
@@ -294,6 +304,7 @@ export class Reader implements FileUser {
 
   /** Everything written so far is acknowledged: it will not be read again. */
   commit(): void {
+    if (this.#place.file === null) return // it has not begun; others of its lane have
     const open = this.#lines.earliestOpen()
     if (open === null) this.#commitHere()
     else this.#committed = open
@@ -306,6 +317,7 @@ export class Reader implements FileUser {
 
   /** The entries of one source stream up to here are acknowledged, the others not: a rewind will not write them again. */
   ackStream(stream: number): void {
+    if (this.#place.file === null) return
     this.#account.ack(stream as 0 | 1, this.#here(), this.#committed)
   }
 
@@ -453,6 +465,7 @@ export class Reader implements FileUser {
   #retryLater(): void {
     this.#retryAt = this.#deps.clock.monotonic() + RETRY_MS
   }
+
   /** What has been read to. The end of a file is a place of its own, after its last byte: open lines are ended there. */
   #here(): Acked {
     const file = this.#place.file as TailedFile
@@ -461,6 +474,10 @@ export class Reader implements FileUser {
 
   #commitHere(): void {
     const file = this.#place.file as TailedFile
+    const last = this.#committed
+    if (last !== null && (last.file !== file || last.offset !== this.#place.offset)) {
+      this.#witnesses = [last, ...this.#witnesses.slice(0, WITNESSES - 1)]
+    }
     this.#committed = {
       file,
       offset: this.#place.offset,
@@ -538,16 +555,11 @@ export class Reader implements FileUser {
     const next = this.lineage.next(file)
     if (this.#ended !== file) {
       const failure = file.compressed ? (this.#gzip?.failure ?? null) : null
-      if (failure !== null && this.#mayGrow(file)) {
-        this.#closeGzip()
-        this.#retryLater()
-        return 'dry'
-      }
       if (failure !== null) {
         if (!this.#lines.endPartials(out, MARK_PARTIAL_OPEN)) return 'full'
         const cause = `the compressed file is damaged: ${failure}`
         this.#recordLoss({ path: file.path, from: this.#place.offset, to: null, cause }, file)
-      } else if (next === null || next.order.restart !== file.order.restart) {
+      } else if (next === null || !isContinuedBy(file, next)) {
         // A container that ended without a newline leaves an open line behind; nothing will end it.
         if (!this.#lines.endPartials(out, 0)) return 'full'
       }
@@ -596,16 +608,16 @@ export class Reader implements FileUser {
   #bytesInCopy(file: TailedFile, next: TailedFile): number {
     if (file.gone !== 'truncated' || next.gone !== null || next.ino === file.ino || next.order.rank === LIVE) return -1
     const { fs } = this.#deps
-    const committed = this.#committed as Snapshot
+    const here = { file, offset: this.#place.offset, tail: this.#tailText() }
+    const places = [here, this.#committed as Snapshot, ...this.#witnesses]
     try {
       // Compressed already: known by its head.
       if (next.compressed) return gzipContentBytes(fs, next.fd)
       const { size } = fs.fstat(next.fd)
-      // What was written after the copy was made may have been read: the place before that is a witness, too.
-      const isCopy =
-        holds(fs, next, size, this.#place.offset, this.#tailText()) ||
-        (committed.file === file && committed.offset > 0 && holds(fs, next, size, committed.offset, committed.tail))
-      return isCopy ? size : -1
+      // What was written after the copy was made may have been read: places before that are witnesses, too.
+      const isWitness = (at: Pick<Snapshot, 'file' | 'offset'>) =>
+        at.file === file && (at.offset > 0 || here.offset === 0)
+      return places.some((at) => isWitness(at) && holds(fs, next, size, at.offset, at.tail)) ? size : -1
     } catch (error) {
       this.#failed('read', error)
       return -1
@@ -633,10 +645,18 @@ export class Reader implements FileUser {
   }
 }
 
+/** Whether a line that is open at the end of `file` may go on in `next`: of the same life, and not an older file met late. */
+function isContinuedBy(file: TailedFile, next: TailedFile): boolean {
+  if (file.order.restart !== next.order.restart) return false
+  // A name of the time of rotation holds for ever; others only while they are there.
+  const isOrderKnown = ({ linked, order: { rank } }: TailedFile) => linked || (isUnique(rank) && rank !== LIVE)
+  return !isOrderKnown(file) || !isOrderKnown(next) || compareOrder(file.order, next.order) < 0
+}
+
 /** Whether `file` of `size` bytes has the bytes `tail` (latin1) just before `offset`. */
 function holds(fs: ReadFileSystem, file: TailedFile, size: number, offset: number, tail: string): boolean {
   if (size < offset || (tail === '' && offset > 0)) return false
   const bytes = Buffer.alloc(tail.length)
-  const got = fs.read(file.fd, bytes, 0, bytes.length, offset - bytes.length)
+  const got = readAll(fs, file.fd, bytes, 0, bytes.length, offset - bytes.length)
   return got === bytes.length && bytes.toString('latin1') === tail
 }

@@ -12,6 +12,7 @@ import { Ledger } from '../../src/core/ledger.ts'
 import { Directories } from '../../src/discover/directory.ts'
 import { ContainerListing, GenericListing } from '../../src/discover/listings.ts'
 import type { Clock } from '../../src/ports/clock.ts'
+import type { ReadFileSystem } from '../../src/ports/fs.ts'
 import { realGunzip } from '../../src/ports/gunzip.ts'
 import { realFileSystem } from '../../src/ports/real-fs.ts'
 import { Lineage } from '../../src/tail/lineage.ts'
@@ -67,6 +68,14 @@ export interface SinkOptions {
   blockBytes?: number
 }
 
+/** What a sink is made for. */
+export interface SinkDeps {
+  fs: ReadFileSystem
+  clock: Clock
+  events: Events
+  lineage: Lineage
+}
+
 /** One sink: a reader, and what became of what it wrote. */
 export class RigSink implements EntryWriter {
   readonly ledger = new Ledger()
@@ -82,9 +91,9 @@ export class RigSink implements EntryWriter {
   readonly options: Required<SinkOptions>
   readonly block: Buffer
   #bytes = 0
-  readonly #rig: TailRig
+  readonly #rig: SinkDeps
 
-  constructor(rig: TailRig, options: SinkOptions) {
+  constructor(rig: SinkDeps, options: SinkOptions) {
     this.#rig = rig
     const defaults = { name: 'sink', format: 'container', startAt: 'beginning', startAgeMax: null } as const
     this.options = { ...defaults, lineBytesMax: 65_536, once: false, blockBytes: 512 * 1024, ...options }
@@ -186,7 +195,9 @@ export class RigSink implements EntryWriter {
       const moved = this.pending.length > 0 || before !== `${this.reader.current?.sequence} ${this.reader.offset}`
       if (moved) idle = 1
       this.ack()
-      if (end === 'wait') await this.#untilWoken()
+      if (end !== 'wait') continue
+      await this.#untilWoken()
+      idle = 1
     }
   }
 

@@ -1,0 +1,168 @@
+// The file system fails at any call: nothing is thrown, and when it has stopped failing everything is delivered.
+import { copyFileSync, truncateSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import { messages, type RigSink, row, rows, TailRig } from '../support/tail-rig.ts'
+import type { ReadOperation } from '../support/watched-reads.ts'
+
+/** Every so many calls one run; ERRORS_STEP=1 has them all. */
+const CALLS_STEP = Number(process.env.ERRORS_STEP ?? 11)
+
+type Fault = (operation: ReadOperation, path: string) => string | null
+
+interface Story {
+  name: string
+  /** What happens, after each step a look and a delivery. */
+  steps: ((rig: TailRig) => void)[]
+  kind?: string
+  expected: string[]
+}
+
+const stamp = (n: number) => `0.log.20261121-${String(80_000 + n)}`
+const plain = (from: number, to: number) => `${messages(from, to).join('\n')}\n`
+
+const STORIES: Story[] = [
+  {
+    name: 'rotation, compression, the next life',
+    steps: [
+      (rig) => {
+        rig.write(stamp(0), rows(0, 3))
+        rig.compress(stamp(0))
+        rig.write('0.log', rows(3, 6))
+      },
+      (rig) => rig.append('0.log', `${row(6, 'line ', 'P')}\n`),
+      (rig) => {
+        rig.rename('0.log', stamp(1))
+        rig.write('0.log', `${row(7, '6')}\n${rows(7, 9)}`)
+      },
+      (rig) => rig.compress(stamp(1)),
+      (rig) => {
+        rig.append('0.log', rows(9, 12))
+        rig.rename('0.log', stamp(2))
+        rig.compress(stamp(2))
+        rig.write('0.log', rows(12, 15))
+      },
+      (rig) => rig.write('1.log', rows(15, 18)),
+      (rig) => rig.unlink('0.log'),
+    ],
+    expected: messages(0, 18),
+  },
+  {
+    name: 'copytruncate and numbers',
+    kind: 'app.log',
+    steps: [
+      (rig) => rig.write('app.log', plain(0, 5)),
+      (rig) => {
+        rig.append('app.log', plain(5, 10))
+        copyFileSync(rig.path('app.log'), rig.path('app.log.1'))
+        truncateSync(rig.path('app.log'), 0)
+        rig.append('app.log', plain(10, 12))
+      },
+      (rig) => {
+        rig.rename('app.log.1', 'app.log.2')
+        rig.rename('app.log', 'app.log.1')
+        rig.write('app.log', plain(12, 15))
+      },
+      (rig) => rig.append('app.log', plain(15, 18)),
+    ],
+    expected: messages(0, 18),
+  },
+]
+
+interface Outcome {
+  texts: string[]
+  calls: number
+}
+
+/** Tells a story while `fault` is in force, then lets the system be well again. */
+async function tell(t: Test, story: Story, fault: Fault, shorten = (length: number) => length): Promise<Outcome> {
+  const rig = new TailRig(t, { kind: story.kind ?? 'container' })
+  const sink: RigSink = rig.sink()
+  let calls = 0
+  rig.fs.fault = (operation, path) => {
+    calls++
+    return fault(operation, path)
+  }
+  rig.fs.shorten = shorten
+  for (const step of story.steps) {
+    step(rig)
+    await rig.run(200)
+  }
+  await rig.run(3000)
+  rig.fs.fault = () => null
+  rig.fs.shorten = (length) => length
+  await rig.run(20_000)
+  const outcome = { texts: sink.texts, calls }
+  t.equal(sink.reader.hasWork, false)
+  rig.close()
+  rig.sinks.length = 0
+  return outcome
+}
+
+/** All lines are there, in order where they first come; how many came more than once. */
+function allThere(t: Test, story: Story, { texts }: Outcome, what: string): number {
+  const lines = texts.filter((text) => !text.startsWith('taffrail: lost'))
+  const first = [...new Set(lines)]
+  if (first.slice().sort().join() !== story.expected.slice().sort().join()) t.strictSame(first, story.expected, what)
+  return lines.length - first.length
+}
+
+for (const story of STORIES) {
+  t.test(`${story.name}: each call fails once`, async (t) => {
+    t.setTimeout(120_000)
+    const { calls } = await tell(t, story, () => null)
+    let repeats = 0
+    for (const code of ['EIO', 'ENOENT', 'EMFILE']) {
+      for (let failing = 1; failing <= calls + 5; failing += CALLS_STEP) {
+        let count = 0
+        const at = failing + ['EIO', 'ENOENT', 'EMFILE'].indexOf(code)
+        let failed = ''
+        const outcome = await tell(t, story, (operation, path) => {
+          // A directory that is there is not said to be absent.
+          if (++count !== at || (operation === 'readdir' && code === 'ENOENT')) return null
+          failed = `${operation} ${path}`
+          return code
+        })
+        repeats += allThere(t, story, outcome, `call ${at} fails with ${code}: ${failed}`)
+      }
+    }
+    t.comment(`${calls} calls, ${repeats} lines repeated over all runs`)
+  })
+
+  t.test(`${story.name}: one operation fails all the time`, async (t) => {
+    const operations = ['stat', 'lstat', 'fstat', 'readlink', 'realpath', 'readdir', 'open', 'read', 'close'] as const
+    for (const failing of operations) {
+      for (const code of ['EIO', 'EACCES']) {
+        const outcome = await tell(t, story, (operation) => (operation === failing ? code : null))
+        // What was gone when the system was well again could not be had.
+        const lines = outcome.texts.filter((text) => !text.startsWith('taffrail: lost'))
+        const isThere = (line: string) => lines.includes(line)
+        t.ok(story.expected.slice(-3).every(isThere), `${failing} ${code}`)
+        t.ok(outcome.calls < 2000, `${outcome.calls} calls while ${failing} fails`)
+      }
+    }
+  })
+
+  t.test(`${story.name}: reads are short`, async (t) => {
+    for (let seed = 0; seed < 20; seed++) {
+      let reads = seed
+      const shorten = (length: number) => (++reads % 3 === 0 ? 1 : Math.ceil((length * (reads % 7)) / 7))
+      const outcome = await tell(t, story, () => null, shorten)
+      // A copy that could not be recognised is read again.
+      const missing = story.expected.filter((line) => !outcome.texts.includes(line))
+      t.strictSame(missing, [], `seed ${seed}: ${outcome.texts}`)
+    }
+  })
+}
+
+t.test('what fails is told, and not again and again', async (t) => {
+  const rig = new TailRig(t)
+  const sink = rig.sink()
+  rig.write('0.log', rows(0, 10))
+  rig.fs.fault = (operation) => (operation === 'read' ? 'EIO' : null)
+  await rig.run(10_000)
+  t.ok(rig.told('file.error').length > 5)
+  t.ok(rig.told('file.error').length < 40, `${rig.told('file.error').length} errors in ten seconds`)
+  rig.fs.fault = () => null
+  await rig.run(2000)
+  t.strictSame(sink.texts, messages(0, 10))
+})

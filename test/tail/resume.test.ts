@@ -1,0 +1,238 @@
+// Finding the place again after the process was away: in renamed, compressed, truncated, replaced and deleted files.
+import { copyFileSync, truncateSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import { messages, type RigSink, row, rows, TailRig } from '../support/tail-rig.ts'
+
+const stamp = (n: number) => `0.log.20261121-${String(80_000 + n)}`
+
+/** A container of which `read` of 20 lines are acknowledged when the process ends. */
+async function partlyRead(t: Test, read: number): Promise<{ rig: TailRig; sink: RigSink }> {
+  const rig = new TailRig(t)
+  const sink = rig.sink()
+  rig.write('0.log', rows(0, 20))
+  rig.look()
+  sink.recordsMax = read
+  sink.fill()
+  sink.ack()
+  t.equal(sink.texts.length, read)
+  sink.recordsMax = Number.POSITIVE_INFINITY
+  return { rig, sink }
+}
+
+function losses(rig: TailRig): [number, number | null][] {
+  return rig.told('bytes.lost').map((each) => [each.fromOffset, each.toOffset])
+}
+
+t.test('the same file, grown', async (t) => {
+  const { rig, sink } = await partlyRead(t, 7)
+  rig.restart()
+  rig.append('0.log', rows(20, 30))
+  await rig.run(1000)
+  t.strictSame(sink.texts, messages(0, 30))
+  t.strictSame(
+    rig.told('file.opened').map((each) => each.resumed),
+    [false, true],
+  )
+  rig.restart()
+  await rig.run(1000)
+  t.strictSame(sink.texts, messages(0, 30), 'and at its end')
+})
+
+t.test('a file that was renamed, with others after it', async (t) => {
+  const { rig, sink } = await partlyRead(t, 7)
+  rig.stop()
+  rig.rename('0.log', stamp(1))
+  rig.write(stamp(2), rows(20, 30))
+  rig.write('0.log', rows(30, 35))
+  rig.write('1.log', rows(35, 40))
+  rig.restart()
+  await rig.run(6000)
+  t.strictSame(sink.texts, messages(0, 40))
+  t.strictSame(losses(rig), [])
+})
+
+t.test('a file that was renamed and compressed', async (t) => {
+  const { rig, sink } = await partlyRead(t, 7)
+  rig.stop()
+  rig.write(stamp(0), 'older, and read before\n')
+  rig.rename('0.log', stamp(1))
+  rig.compress(stamp(1))
+  rig.write(stamp(2), rows(20, 30))
+  rig.compress(stamp(2))
+  rig.write('0.log', rows(30, 40))
+  rig.restart()
+  await rig.run(6000)
+  t.strictSame(sink.texts, messages(0, 40))
+  t.strictSame(losses(rig), [])
+})
+
+t.test('in the middle of a compressed file, twice', async (t) => {
+  const rig = new TailRig(t)
+  const sink = rig.sink()
+  rig.write(stamp(1), rows(0, 20))
+  rig.compress(stamp(1))
+  rig.write('0.log', rows(20, 40))
+  for (const count of [7, 13]) {
+    rig.look()
+    sink.recordsMax = 7
+    while (sink.pending.length < 6) {
+      sink.fill()
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+    sink.ack()
+    t.ok(sink.texts.length >= count - 1)
+    rig.restart()
+  }
+  sink.recordsMax = Number.POSITIVE_INFINITY
+  await rig.run(6000)
+  t.strictSame(sink.texts, messages(0, 40))
+})
+
+t.test('in a line that goes on in the next file', async (t) => {
+  const rig = new TailRig(t)
+  const sink = rig.sink()
+  rig.write('0.log', `${rows(0, 2)}${row(2, 'begin ', 'P')}\n`)
+  await rig.step()
+  rig.stop()
+  rig.rename('0.log', stamp(1))
+  rig.write('0.log', `${row(3, 'end')}\n${rows(4, 6)}`)
+  rig.restart()
+  await rig.run(3000)
+  t.strictSame(sink.texts, [...messages(0, 2), 'begin end', ...messages(4, 6)])
+})
+
+t.test('the file was deleted: what was seen of it and not read is a hole', async (t) => {
+  const { rig, sink } = await partlyRead(t, 7)
+  rig.stop()
+  rig.unlink('0.log')
+  rig.write(stamp(2), rows(20, 30))
+  rig.write('0.log', rows(30, 40))
+  rig.restart()
+  await rig.run(6000)
+  const [from, to] = [rows(0, 7).length, rows(0, 20).length]
+  const hole = `taffrail: lost ${to - from} bytes [${from}, ${to}) of ${rig.path('0.log')}: gone or replaced while taffrail was not running`
+  t.strictSame(sink.texts, [...messages(0, 7), hole, ...messages(20, 40)])
+  t.strictSame(losses(rig), [[from, to]])
+})
+
+t.test('the file was deleted when it had been read: there is nothing to say', async (t) => {
+  const { rig, sink } = await partlyRead(t, 20)
+  rig.stop()
+  rig.unlink('0.log')
+  rig.write('0.log', rows(30, 40))
+  rig.restart()
+  await rig.run(6000)
+  t.strictSame(sink.texts, [...messages(0, 20), ...messages(30, 40)])
+  t.strictSame(losses(rig), [])
+})
+
+t.test('earlier lives of the container that still lie about are not read again', async (t) => {
+  const rig = new TailRig(t)
+  const sink = rig.sink()
+  rig.write('0.log', rows(0, 10))
+  await rig.step()
+  rig.write('1.log', rows(10, 20))
+  await rig.run(3000)
+  t.strictSame(sink.texts, messages(0, 20))
+  rig.stop()
+  rig.unlink('1.log')
+  rig.write('2.log', rows(20, 30))
+  rig.restart()
+  await rig.run(3000)
+  t.strictSame(sink.texts, messages(0, 30))
+})
+
+t.test('truncated and written anew, to less, to more and to the same size', async (t) => {
+  for (const count of [0, 5, 20, 50]) {
+    const { rig, sink } = await partlyRead(t, 20)
+    rig.stop()
+    truncateSync(rig.path('0.log'), 0)
+    rig.append('0.log', rows(100, 100 + count).slice(0, count === 20 ? rows(0, 20).length : undefined))
+    rig.append('0.log', rows(500, 501))
+    rig.restart()
+    await rig.run(3000)
+    t.strictSame(sink.texts.slice(0, 20), messages(0, 20))
+    t.equal(sink.texts[20], count === 0 ? 'line 500' : 'line 100', `${count} lines`)
+    t.strictSame(losses(rig), [])
+  }
+})
+
+t.test('the same head, and other bytes before the place', async (t) => {
+  const rig = new TailRig(t, { kind: 'app.log', directory: 'logs' })
+  const sink = rig.sink()
+  rig.write('app.log', 'banner\none\ntwo\nthree\n')
+  await rig.step()
+  rig.stop()
+  rig.write('app.log', 'banner\neins\nzwei\ndrei\nvier\nacht\n')
+  rig.restart()
+  await rig.run(1000)
+  t.strictSame(sink.texts, ['banner', 'one', 'two', 'three', 'banner', 'eins', 'zwei', 'drei', 'vier', 'acht'])
+})
+
+t.test('copytruncate while we were away', async (t) => {
+  for (const gz of [false, true]) {
+    const rig = new TailRig(t, { kind: 'app.log', directory: 'logs' })
+    const sink = rig.sink()
+    const lines = (from: number, to: number) => messages(from, to).join('\n').concat('\n')
+    rig.write('app.log', lines(0, 10))
+    await rig.step()
+    rig.stop()
+    rig.append('app.log', lines(10, 20))
+    copyFileSync(rig.path('app.log'), rig.path('app.log.1'))
+    truncateSync(rig.path('app.log'), 0)
+    rig.append('app.log', lines(20, 50))
+    if (gz) rig.compress('app.log.1')
+    rig.restart()
+    await rig.run(3000)
+    t.strictSame(sink.texts, messages(0, 50))
+  }
+})
+
+t.test('all files are gone for a while', async (t) => {
+  const { rig, sink } = await partlyRead(t, 20)
+  rig.stop()
+  rig.unlink('0.log')
+  rig.restart()
+  await rig.run(3000)
+  t.notOk(sink.reader.hasWork)
+  rig.write('0.log', rows(20, 30))
+  await rig.run(3000)
+  t.strictSame(sink.texts, messages(0, 30))
+})
+
+t.test('a place is not searched for while a file cannot be opened', async (t) => {
+  const { rig, sink } = await partlyRead(t, 7)
+  rig.stop()
+  rig.rename('0.log', stamp(1))
+  rig.write('0.log', rows(20, 30))
+  rig.fs.fault = (operation, path) => (operation === 'open' && path.endsWith(stamp(1)) ? 'EMFILE' : null)
+  rig.restart()
+  await rig.run(2000)
+  t.equal(sink.texts.length, 7)
+  t.notOk(sink.reader.hasWork)
+  rig.fs.fault = () => null
+  await rig.run(4000)
+  t.strictSame(sink.texts, messages(0, 30))
+})
+
+t.test('but not for ever', async (t) => {
+  const { rig, sink } = await partlyRead(t, 7)
+  rig.stop()
+  rig.write('0.log.broken', '')
+  rig.write(stamp(5), rows(100, 110))
+  rig.fs.fault = (operation, path) => (operation === 'open' && path.endsWith(stamp(5)) ? 'EACCES' : null)
+  rig.restart()
+  await rig.run(15_000)
+  t.strictSame(sink.texts, messages(0, 20))
+  t.ok((rig.fs.counts.get('open') ?? 0) < 60, 'nor too often')
+})
+
+t.test('damaged checkpoints do no harm', async (t) => {
+  const { rig, sink } = await partlyRead(t, 7)
+  for (const broken of [{ offset: 1e9 }, { head: 'x' }, { witness: 'x' }, { times: [] }, { stamps: [1, 2, 3] }]) {
+    sink.position = { ...sink.position!, ...broken }
+    rig.restart()
+    await rig.run(500)
+  }
+  t.strictSame([...new Set(sink.texts.filter((each) => each.startsWith('line')))], messages(0, 20))
+})

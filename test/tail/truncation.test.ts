@@ -1,0 +1,276 @@
+// Files that become shorter: copytruncate with and without a copy, truncation that is outgrown before anybody looks,
+// and bytes that vanish unread. What can be had is delivered; what cannot is a hole, said and shipped.
+import { copyFileSync, truncateSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import { messages, type RigSink, row, rows, TailRig } from '../support/tail-rig.ts'
+
+function plainRig(t: Test): { rig: TailRig; sink: RigSink } {
+  const rig = new TailRig(t, { kind: 'app.log', directory: 'logs' })
+  return { rig, sink: rig.sink() }
+}
+
+const plain = (from: number, to: number) => messages(from, to).map((line) => `${line}\n`)
+const lines = (from: number, to: number) => plain(from, to).join('')
+
+function copyTruncate(rig: TailRig, copy = 'app.log.1'): void {
+  copyFileSync(rig.path('app.log'), rig.path(copy))
+  truncateSync(rig.path('app.log'), 0)
+}
+
+function losses(rig: TailRig): [number, number | null, string][] {
+  return rig.told('bytes.lost').map((each) => [each.fromOffset, each.toOffset, each.cause])
+}
+
+t.test('copytruncate after everything was read', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', lines(0, 10))
+  await rig.step()
+  copyTruncate(rig)
+  await rig.run(500)
+  rig.append('app.log', lines(10, 20))
+  await rig.run(3000)
+  t.strictSame(sink.texts, messages(0, 20))
+  t.strictSame(losses(rig), [])
+  t.equal(rig.counters.truncations, 1)
+})
+
+t.test('copytruncate while there is something to read: the copy has it', async (t) => {
+  for (const seen of [false, true]) {
+    for (const grown of [0, 5, 50]) {
+      const { rig, sink } = plainRig(t)
+      rig.write('app.log', lines(0, 10))
+      await rig.step()
+      rig.append('app.log', lines(10, 20))
+      if (seen) {
+        copyFileSync(rig.path('app.log'), rig.path('app.log.1'))
+        rig.look()
+        truncateSync(rig.path('app.log'), 0)
+      } else copyTruncate(rig)
+      rig.append('app.log', lines(20, 20 + grown))
+      await rig.run(4000)
+      t.strictSame(sink.texts, messages(0, 20 + grown), `copy ${seen ? '' : 'not '}seen before, then ${grown} lines`)
+      t.strictSame(losses(rig), [])
+    }
+  }
+})
+
+t.test('copytruncate twice while we do not look', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', lines(0, 10))
+  await rig.step()
+  rig.append('app.log', lines(10, 20))
+  copyTruncate(rig)
+  rig.append('app.log', lines(20, 30))
+  rig.rename('app.log.1', 'app.log.2')
+  copyTruncate(rig)
+  rig.append('app.log', lines(30, 60))
+  await rig.run(6000)
+  t.strictSame(sink.texts.slice().sort(), messages(0, 60).sort())
+  t.strictSame(losses(rig), [])
+})
+
+t.test('copytruncate, and the copy is compressed before we look', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', lines(0, 10))
+  await rig.step()
+  rig.append('app.log', lines(10, 20))
+  copyTruncate(rig)
+  rig.compress('app.log.1')
+  rig.append('app.log', lines(20, 25))
+  await rig.run(4000)
+  t.strictSame(sink.texts, messages(0, 25))
+  t.strictSame(losses(rig), [])
+})
+
+t.test('what was written between the copy and the truncation: read by us, or a hole', async (t) => {
+  for (const read of ['read', 'acknowledged', 'seen', 'unseen']) {
+    const { rig, sink } = plainRig(t)
+    rig.write('app.log', lines(0, 10))
+    await rig.step()
+    copyFileSync(rig.path('app.log'), rig.path('app.log.1'))
+    const from = lines(0, 10).length
+    rig.append('app.log', lines(10, 30))
+    if (read !== 'unseen') rig.look()
+    if (read === 'read' || read === 'acknowledged') sink.fill()
+    if (read === 'acknowledged') sink.ack()
+    truncateSync(rig.path('app.log'), 0)
+    rig.append('app.log', lines(30, 35))
+    if (read === 'read') rig.look()
+    await rig.run(4000)
+    const isRead = read === 'read' || read === 'acknowledged'
+    const hole = `taffrail: lost ${lines(10, 30).length} bytes [${from}, ${from + lines(10, 30).length}) of ${rig.path('app.log')}: truncated`
+    const middle = isRead ? messages(10, 30) : read === 'seen' ? [hole] : []
+    t.strictSame(sink.texts, [...messages(0, 10), ...middle, ...messages(30, 35)], read)
+    t.equal(losses(rig).length, read === 'seen' ? 1 : 0)
+  }
+})
+
+t.test('truncation without a copy while we are behind is a hole of known size', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', lines(0, 10))
+  await rig.step()
+  const from = lines(0, 10).length
+  const to = from + lines(10, 20).length
+  rig.append('app.log', lines(10, 20))
+  rig.look()
+  truncateSync(rig.path('app.log'), 0)
+  rig.append('app.log', lines(20, 22))
+  await rig.run(3000)
+  const hole = `taffrail: lost ${to - from} bytes [${from}, ${to}) of ${rig.path('app.log')}: truncated`
+  t.strictSame(sink.texts, [...messages(0, 10), hole, ...messages(20, 22)])
+  t.strictSame(sink.delivered[10]?.marks, ['gap'])
+  t.equal(sink.delivered[10]?.sourceBytes, 0)
+  t.strictSame(losses(rig), [[from, to, 'truncated']])
+  t.strictSame(sink.ledger.lost.get('truncated'), { bytes: to - from, lines: 0 })
+})
+
+t.test('a hole is counted once, however often it is refused, and from the earliest place', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', lines(0, 10))
+  await rig.step()
+  rig.append('app.log', lines(10, 20))
+  rig.look()
+  sink.recordsMax = 5
+  sink.fill()
+  t.equal(sink.pending.length, 5)
+  truncateSync(rig.path('app.log'), 0)
+  rig.append('app.log', lines(20, 22))
+  rig.look()
+  sink.recordsMax = Number.POSITIVE_INFINITY
+  for (let i = 0; i < 3; i++) {
+    sink.fill()
+    sink.again(i === 1 ? [1] : [])
+  }
+  await rig.run(3000)
+  const lost = lines(10, 20).length
+  t.equal(sink.ledger.lost.get('truncated')?.bytes, lost)
+  t.equal(sink.texts.filter((each) => each.startsWith('taffrail: lost')).length, 1)
+  t.strictSame(sink.texts.slice(-2), messages(20, 22))
+})
+
+t.test('truncation that is outgrown before we look', async (t) => {
+  for (const before of ['looked', 'not looked']) {
+    const { rig, sink } = plainRig(t)
+    rig.write('app.log', lines(0, 10))
+    await rig.step()
+    truncateSync(rig.path('app.log'), 0)
+    if (before === 'looked') rig.look()
+    rig.append('app.log', lines(50, 100))
+    await rig.run(3000)
+    t.strictSame(sink.texts, [...messages(0, 10), ...messages(50, 100)], before)
+    t.equal(rig.counters.truncations, 1)
+    t.strictSame(losses(rig), [])
+  }
+})
+
+t.test('truncation that is outgrown between a fill and its refusal', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', lines(0, 10))
+  await rig.step()
+  rig.append('app.log', lines(10, 20))
+  rig.look()
+  sink.fill()
+  truncateSync(rig.path('app.log'), 0)
+  rig.append('app.log', lines(50, 100))
+  sink.again()
+  await rig.run(3000)
+  const texts = sink.texts.filter((each) => !each.startsWith('taffrail: lost'))
+  t.strictSame(texts, [...messages(0, 10), ...messages(50, 100)])
+  t.equal(losses(rig).length, 1)
+})
+
+t.test(
+  'truncation that is outgrown between a fill and its ack: the place is not saved with the new bytes',
+  async (t) => {
+    const { rig, sink } = plainRig(t)
+    rig.write('app.log', lines(0, 10))
+    await rig.step()
+    rig.append('app.log', lines(10, 20))
+    rig.look()
+    sink.fill()
+    truncateSync(rig.path('app.log'), 0)
+    rig.append('app.log', lines(50, 100))
+    sink.ack()
+    rig.restart()
+    await rig.run(3000)
+    const texts = sink.texts.filter((each) => !each.startsWith('taffrail: lost'))
+    t.strictSame(texts, [...messages(0, 20), ...messages(50, 100)])
+  },
+)
+
+t.test('truncated, and nothing comes after it', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', lines(0, 10))
+  await rig.step()
+  truncateSync(rig.path('app.log'), 0)
+  await rig.run(3000)
+  t.notOk(sink.reader.hasWork)
+  t.equal(sink.reader.lagBytes, 0)
+  rig.restart()
+  rig.append('app.log', lines(10, 12))
+  await rig.run(3000)
+  t.strictSame(
+    sink.texts.filter((each) => !each.startsWith('taffrail: lost')),
+    messages(0, 12),
+  )
+})
+
+t.test('truncated in a line: what was open does not run into the new content', async (t) => {
+  const container = new TailRig(t)
+  const sink = container.sink()
+  container.write('0.log', `${row(1, 'one')}\n${row(2, 'begin ', 'P')}\n`)
+  await container.step()
+  container.append('0.log', `${row(3, 'never read')}\n`)
+  container.look()
+  truncateSync(container.path('0.log'), 0)
+  container.append('0.log', rows(4, 6))
+  await container.run(3000)
+  t.match(sink.texts[2], /^taffrail: lost/)
+  t.strictSame([...sink.texts.slice(0, 2), ...sink.texts.slice(3)], ['one', 'begin ', ...messages(4, 6)])
+  t.strictSame(sink.delivered[1]?.marks, ['partial_open'])
+
+  for (const seen of [true, false]) {
+    const raw = plainRig(t)
+    raw.rig.write('app.log', `${lines(0, 2)}${'x'.repeat(700_000)}`)
+    await raw.rig.step()
+    if (seen) raw.rig.append('app.log', 'more')
+    raw.rig.look()
+    truncateSync(raw.rig.path('app.log'), 0)
+    raw.rig.append('app.log', lines(2, 4))
+    await raw.rig.run(3000)
+    const texts = raw.sink.texts.map((each) => each.replace(/x+/, 'x').replace(/lost .*/, 'lost'))
+    t.strictSame(texts, [...messages(0, 2), 'x', 'taffrail: lost', ...messages(2, 4)])
+  }
+})
+
+t.test('files that begin alike: an older sibling is not taken for the copy', async (t) => {
+  const banner = 'application started\n'
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log.1', `${banner}${lines(0, 5)}`)
+  rig.write('app.log', `${banner}${lines(5, 10)}`)
+  await rig.run(3000)
+  truncateSync(rig.path('app.log'), 0)
+  rig.append('app.log', `${banner}${lines(10, 12)}`)
+  await rig.run(3000)
+  const expected = [banner, ...plain(0, 5), banner, ...plain(5, 10), banner, ...plain(10, 12)]
+  t.strictSame(
+    sink.texts,
+    expected.map((each) => each.trimEnd()),
+  )
+})
+
+t.test('the copy is a plain file beside the live one for a while, without any truncation', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', lines(0, 10))
+  await rig.step()
+  copyFileSync(rig.path('app.log'), rig.path('app.log.1'))
+  await rig.run(1000)
+  rig.append('app.log', lines(10, 20))
+  await rig.run(1000)
+  t.strictSame(sink.texts, messages(0, 20))
+  // Now another file takes its name, and perhaps its inode.
+  rig.unlink('app.log.1')
+  rig.write('app.log.1', lines(30, 40))
+  await rig.run(3000)
+  t.strictSame(sink.texts, [...messages(0, 20), ...messages(30, 40)])
+})
