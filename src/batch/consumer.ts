@@ -186,12 +186,6 @@ export class Consumer {
 
   async #run(first: Lane): Promise<void> {
     const { clock } = this.#deps
-    // Each shipment is filled in a turn of its own: what is skipped or passed over by the gigabyte waits for no I/O.
-    await clock.yield()
-    if (this.#stopped) {
-      first.busy = false
-      return
-    }
     const shipment = new Shipment(this.sink, this.#pool)
     const startedAt = clock.monotonic()
     try {
@@ -201,7 +195,11 @@ export class Consumer {
         // Nothing to send, but something may have been passed over: skipped lines, the end of a file.
         if (recordsOf(segment) === 0) this.#settle(segment, { kind: 'acked', refused: [] }, startedAt)
       }
-      if (sendable.length === 0) return
+      if (sendable.length === 0) {
+        // What is skipped or passed over, perhaps by the gigabyte, waits for no I/O: others get their turn all the same.
+        await clock.yield()
+        return
+      }
       await this.#saveStamps(sendable)
       const results = await this.sink.ship(shipment)
       for (const [index, segment] of sendable.entries()) {

@@ -1,7 +1,7 @@
 // The dead letters of one stream's segment: made from the entries on the wire, written, and remembered until the segment
 // is settled, so that a segment that has to be sent again does not bury its records twice.
-import type { Segment } from '../../batch/shipment.ts'
-import { pathOf } from '../../batch/shipment.ts'
+import type { Part } from '../../batch/part.ts'
+import { pathOf, type Segment } from '../../batch/shipment.ts'
 import type { Events } from '../../core/events.ts'
 import type { DeadLetter, DeadLetters } from '../../deliver/dead-letter.ts'
 import type { Clock } from '../../ports/clock.ts'
@@ -54,7 +54,10 @@ export class Burial {
     } catch {
       return false // the dead letters have told of it
     }
-    for (const letter of fresh) this.#stream.buried.add(keyOf(letter))
+    for (const letter of fresh) {
+      const { path, offset } = letter
+      this.#stream.buried.set(keyOf(letter), { path, offset })
+    }
     const { reason, message } = verdict
     const amount = this.#amountOf(indexes)
     this.refused.push({ kind: 'deadLettered', reason, stream: this.#streamIndex, ...amount })
@@ -96,6 +99,18 @@ export class Burial {
       metadata: readMetadata(buffer, entry.metadataStart, entry.metadataEnd),
       line: buffer.toString('utf8', entry.lineStart, entry.lineEnd),
     }
+  }
+}
+
+/** The records of one stream's segment are settled: their letters need not be remembered any more. */
+export function forgetLetters(segment: Segment, streamIndex: 0 | 1, stream: LokiStream, part: Part): void {
+  if (stream.buried.size === 0) return
+  const ends = new Map<string, number>()
+  for (let record = segment.firstRecords[streamIndex]; record < segment.endRecords[streamIndex]; record++) {
+    ends.set(pathOf(segment, streamIndex, record), part.offsetOf(record))
+  }
+  for (const [key, { path, offset }] of stream.buried) {
+    if (offset <= (ends.get(path) ?? -1)) stream.buried.delete(key)
   }
 }
 

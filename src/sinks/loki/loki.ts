@@ -13,7 +13,7 @@ import type { HttpClient, HttpClientFactory } from '../../ports/http.ts'
 import type { Random } from '../../ports/random.ts'
 import type { Refused, SegmentResult, Sink, SinkState, Target } from '../sink.ts'
 import { authorization } from './authorization.ts'
-import { Burial } from './burial.ts'
+import { Burial, forgetLetters } from './burial.ts'
 import { Conversation } from './conversation.ts'
 import { LokiEntryEncoder } from './encode.ts'
 import { type Answer, LokiRequests } from './requests.ts'
@@ -158,7 +158,7 @@ export class LokiSink implements Sink {
         if (conversation.hasStored) target.delivered(this.#now, body.length, conversation.newestSeconds)
         refused.push(...end.refused)
       }
-      target.buried.clear()
+      forgetLetters(segment, stream, target, part)
       this.#settled(lane)
       ackedStreams.push(stream)
     }

@@ -26,7 +26,7 @@ export class LokiStream {
   pendingOldest = Number.POSITIVE_INFINITY
   pendingNewest = Number.NEGATIVE_INFINITY
   /** Records whose dead letters are written while their segment is not settled yet. */
-  readonly buried = new Set<string>()
+  readonly buried = new Map<string, { path: string; offset: number }>()
   #bytesPerSecond = 0
 
   constructor(labels: Labels) {
