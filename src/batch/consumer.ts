@@ -200,7 +200,7 @@ export class Consumer {
         await clock.yield()
         return
       }
-      await this.#saveStamps(sendable)
+      await this.#makeDurable(sendable)
       const results = await this.sink.ship(shipment)
       for (const [index, segment] of sendable.entries()) {
         this.#settle(segment, results[index] as SegmentResult, startedAt)
@@ -251,14 +251,20 @@ export class Consumer {
     shipment.end()
   }
 
-  /** Times of arrival are decided once: they must be on disk before their lines are sent for the first time. */
-  async #saveStamps(segments: readonly Segment[]): Promise<void> {
+  /**
+   * Makes durable what must be so before these are sent: times of arrival, which are decided once, and the checkpoint, where
+   * the sink would not know a repeat of what lies behind it.
+   */
+  async #makeDurable(segments: readonly Segment[]): Promise<void> {
+    const { checkpoints } = this.#deps
     const readers = segments.flatMap((segment) => segment.shares.map((share) => share.reader))
     const fresh = readers.filter((reader) => reader.hasFreshStamps)
-    if (fresh.length === 0) return
+    const outruns = segments.some((segment) => this.sink.outrunsCheckpoint(segment))
+    if (fresh.length === 0 && !outruns) return
     for (const reader of fresh) if (this.#savePosition(reader)) reader.stampsSaved()
-    // A disk that takes nothing does not stop delivery; the store says so, and repeats may then differ in time.
-    await this.#deps.checkpoints.flush().catch(() => {})
+    this.sink.checkpointing()
+    // A disk that takes nothing does not stop delivery; the store says so, and repeats may then be entries of their own.
+    await checkpoints.flush().catch(() => {})
   }
 
   #settle(segment: Segment, result: SegmentResult, startedAt: number): void {

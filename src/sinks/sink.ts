@@ -67,6 +67,13 @@ export interface Sink {
   endSegment(part: Part, segment: Segment, stream: number): void
   /** Sends the shipment; one result per segment, in order. Never rejects for what a server or a network does. */
   ship(shipment: Shipment): Promise<SegmentResult[]>
+  /**
+   * Whether the segment lies too far ahead of what is acknowledged and perhaps not durable yet: killed now, the agent would
+   * send that again, and the sink would no longer take it for a repeat. The checkpoints must be durable before it is shipped.
+   */
+  outrunsCheckpoint(segment: Segment): boolean
+  /** All that is acknowledged is being made durable. */
+  checkpointing(): void
   /** A lane has no lineages any more. */
   forget(laneKey: string): void
   status(): SinkState

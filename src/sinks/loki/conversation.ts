@@ -89,7 +89,11 @@ export class Conversation {
   }
 
   async #push({ indexes, header }: Group): Promise<Answer> {
-    const answer = await this.#deps.requests.push(this.#stretch.body(indexes, header))
+    const { requests } = this.#deps
+    const body = this.#stretch.body(indexes, header)
+    let answer = await requests.push(body)
+    // What was said so far would be said for nothing: of two servers behind one address the other may be well.
+    if (isPassing(answer)) answer = await requests.push(body)
     if (answer.status === 500) this.#lane.serverErrors++
     return answer
   }
@@ -296,6 +300,11 @@ export class Conversation {
 /** Whether the stream itself has judged, taking entries or not. The other refusals come from before it. */
 function isJudged({ outcome }: Answer): boolean {
   return outcome.kind === 'delivered' || (outcome.kind === 'refused' && outcome.findings.some(isListed))
+}
+
+/** Whether the same push may find a better answer at once. */
+function isPassing({ status, same }: Answer): boolean {
+  return (status >= 502 && status <= 504) || same === 'HTTP_RESET'
 }
 
 function isListed(finding: LokiFinding): boolean {

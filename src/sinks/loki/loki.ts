@@ -118,6 +118,15 @@ export class LokiSink implements Sink {
     return Promise.all(segments.map((segment) => this.#shipAlone(shipment, segment)))
   }
 
+  outrunsCheckpoint(segment: Segment): boolean {
+    const { streams } = this.#lane(segment.lane.key)
+    return streamsOf(segment).some((stream) => streams[stream].outrunsCheckpoint)
+  }
+
+  checkpointing(): void {
+    for (const { streams } of this.#lanes.values()) for (const stream of streams) stream.checkpointing()
+  }
+
   forget(laneKey: string): void {
     this.#lanes.delete(laneKey)
     this.#retrying.delete(laneKey)

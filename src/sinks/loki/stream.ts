@@ -28,6 +28,8 @@ export class LokiStream {
   /** Records whose dead letters are written while their segment is not settled yet. */
   readonly buried = new Map<string, { path: string; offset: number }>()
   #bytesPerSecond = 0
+  /** Seconds of the oldest entry that was delivered since the checkpoints were last made durable. */
+  #unsavedOldest = Number.POSITIVE_INFINITY
 
   constructor(labels: Labels) {
     this.labels = labels
@@ -53,6 +55,15 @@ export class LokiStream {
     return this.#bytesPerSecond <= CALM_BYTES_PER_SECOND_MAX
   }
 
+  /** What is in the shipment would put entries behind that are sent again after a kill. */
+  get outrunsCheckpoint(): boolean {
+    return this.pendingNewest - this.#unsavedOldest > SPAN_SECONDS_MAX
+  }
+
+  checkpointing(): void {
+    this.#unsavedOldest = Number.POSITIVE_INFINITY
+  }
+
   /** `newestSeconds` of what was stored. */
   delivered(now: number, bytes: number, newestSeconds: number): void {
     // The rate of this push alone, over at least a quarter second: a burst counts when it comes.
@@ -60,6 +71,7 @@ export class LokiStream {
     this.#bytesPerSecond = (bytes * 1000) / elapsedMs
     this.okAt = now
     if (newestSeconds > this.newestSeconds) this.newestSeconds = newestSeconds
+    if (this.pendingOldest < this.#unsavedOldest) this.#unsavedOldest = this.pendingOldest
   }
 }
 

@@ -52,6 +52,11 @@ export class StdoutSink implements Sink {
   beginSegment(): void {}
   endSegment(): void {}
   forget(): void {}
+  checkpointing(): void {}
+
+  outrunsCheckpoint(): boolean {
+    return false
+  }
 
   async ship(shipment: Shipment): Promise<SegmentResult[]> {
     const [part] = shipment.parts
