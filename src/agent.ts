@@ -140,7 +140,7 @@ export class Agent {
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#onTick = resolve
       signal?.addEventListener('abort', () => resolve(), { once: true })
-      for (const each of this.tailed.values()) each.lookAt = Number.NEGATIVE_INFINITY
+      for (const each of this.tailed.values()) if (!this.#isFixed(each)) each.lookAt = Number.NEGATIVE_INFINITY
       this.#tick()
       await promise
       const idle = this.consumers.every((consumer) => consumer.idle) && this.#inLastFiles()
@@ -245,9 +245,18 @@ export class Agent {
     onTick?.()
   }
 
+  /** With `once`, what there is now is all there is: a file that goes on growing is read as far as it reached when it was seen. */
+  #isFixed({ lineage }: Tailed): boolean {
+    return this.options.once && lineage.settled
+  }
+
   #look(tailed: Tailed, now: number): void {
     const { lineage } = tailed
     lineage.look()
+    if (this.#isFixed(tailed)) {
+      tailed.lookAt = Number.POSITIVE_INFINITY
+      return
+    }
     const quietMs = now - lineage.activeAt
     if (quietMs < QUIET_MS) this.#unwatch(tailed)
     else if (tailed.unwatch === null && this.#watchLive(tailed)) {

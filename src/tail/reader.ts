@@ -568,6 +568,8 @@ export class Reader implements FileUser {
       if (this.#gap !== null) return null
     }
     if (next === null) return 'dry'
+    // A checkpoint cannot name an empty file: the end of this one must be acknowledged, and saved, before it is left.
+    if (next.head.bytes === 0 && this.#account.unsettled.lines > 0) return 'dry'
     this.#goTo(next, next.begin)
     return null
   }

@@ -1,9 +1,10 @@
 // The stdout sink: `raw`, the line as it is, or `json`, one object a line. What the descriptor took is delivered.
+// A closed pipe is the one failure that ends the process: `ship` rejects with STDOUT_CLOSED.
 import type { Part } from '../../batch/part.ts'
 import type { Shipment } from '../../batch/shipment.ts'
 import type { StdoutSinkConfig } from '../../config/config.ts'
 import { type Entry, STDERR } from '../../core/entry.ts'
-import { errorMessage } from '../../core/errors.ts'
+import { errorCode, errorMessage, TaffrailError } from '../../core/errors.ts'
 import type { Events } from '../../core/events.ts'
 import { type LabelContext, type Labels, labelsOf } from '../../core/labels.ts'
 import { withMarks } from '../../core/marks.ts'
@@ -66,6 +67,10 @@ export class StdoutSink implements Sink {
       this.#lastError = null
       return segments.map(() => ({ kind: 'acked', refused: [] }))
     } catch (error) {
+      // No reader comes back to a pipe: to go on trying would be to hang for ever, and to say so once a minute.
+      if (errorCode(error) === 'EPIPE') {
+        throw new TaffrailError('STDOUT_CLOSED', 'standard output: its reader has closed it', error)
+      }
       this.#lastError = errorMessage(error)
       const message = `standard output: ${this.#lastError}`
       this.#deps.events.emit('sink.halted', { sink: this.name, status: 0, message, delayMs: RETRY_MS })
