@@ -149,6 +149,7 @@ export class Reader implements FileUser {
 
   /** Nothing to do now, but more will come by itself: decompression is under way, or what failed is tried again. */
   get isWaiting(): boolean {
+    if (this.#place.file === null) return this.lineage.files.length > 0 && !this.lineage.settled
     return this.#waiting || this.#retryAt > this.#deps.clock.monotonic()
   }
 

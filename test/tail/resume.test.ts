@@ -210,6 +210,7 @@ t.test('a place is not searched for while a file cannot be opened', async (t) =>
   await rig.run(2000)
   t.equal(sink.texts.length, 7)
   t.notOk(sink.reader.hasWork)
+  t.ok(sink.reader.isWaiting, 'it is not done')
   rig.fs.fault = () => null
   await rig.run(4000)
   t.strictSame(sink.texts, messages(0, 30))
