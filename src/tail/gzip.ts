@@ -1,12 +1,14 @@
-// Reads a compressed sibling as if it were plain: positional reads in decompressed bytes, mostly ascending. Holds at
-// most WINDOW_BYTES plus one chunk of decompressed data. Decompression runs on the thread pool, so a read may have to
-// wait: it then returns WAIT and `onReady` is called later. A step back begins again from the start of the file.
+// Reads a compressed sibling as if it were plain: positional reads in decompressed bytes, mostly ascending. Holds of the
+// decompressed data KEPT_BYTES_MAX before the place that is read, and WINDOW_BYTES plus what 16 KiB become after it.
+// Decompression runs on the thread pool, so a read may have to wait: it then returns WAIT and `onReady` is called later.
+// A step back to what is not held any more begins again from the start of the file.
 import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip, GunzipStream } from '../ports/gunzip.ts'
 
 export const WAIT = -1
 
 const WINDOW_BYTES = 256 * 1024
+const KEPT_BYTES_MAX = 512 * 1024
 // Small, because it may decompress to a thousand times its size.
 const INPUT_BYTES = 16 * 1024
 
@@ -27,6 +29,7 @@ export class GzipReader {
   #windowStart = 0
   #windowBytes = 0
   #wanted = 0
+  #keepFrom = 0
 
   constructor(fs: ReadFileSystem, fd: number, gunzip: Gunzip, onReady: () => void) {
     this.#fs = fs
@@ -35,16 +38,24 @@ export class GzipReader {
     this.#onReady = onReady
   }
 
-  /** Like ReadFileSystem.read, in decompressed bytes; WAIT when there is nothing yet. Throws what reading the file throws. */
-  read(target: Buffer, targetOffset: number, length: number, position: number): number {
+  /**
+   * Like ReadFileSystem.read, in decompressed bytes; WAIT when there is nothing yet. What comes after `keepFrom` may be
+   * asked for again. Throws what reading the file throws.
+   */
+  read(target: Buffer, targetOffset: number, length: number, position: number, keepFrom = position): number {
     if (this.#stream === null || position < this.#windowStart) this.#restart()
     this.#wanted = position
+    this.#keepFrom = Math.max(Math.min(keepFrom, position), position - KEPT_BYTES_MAX)
     this.#discard()
     let copied = 0
     if (this.#windowStart <= position) {
       let skip = position - this.#windowStart
       for (const chunk of this.#chunks) {
         if (copied === length) break
+        if (skip >= chunk.length) {
+          skip -= chunk.length
+          continue
+        }
         const part = Math.min(chunk.length - skip, length - copied)
         chunk.copy(target, targetOffset + copied, skip, skip + part)
         copied += part
@@ -93,11 +104,11 @@ export class GzipReader {
     this.#stream = stream
   }
 
-  /** Drops whole chunks before the wanted position. */
+  /** Drops whole chunks that nobody will ask for again. */
   #discard(): void {
     while (this.#chunks.length > 0) {
       const first = this.#chunks[0] as Buffer
-      if (this.#windowStart + first.length > this.#wanted) break
+      if (this.#windowStart + first.length > this.#keepFrom) break
       this.#windowStart += first.length
       this.#windowBytes -= first.length
       this.#chunks.shift()
@@ -106,7 +117,7 @@ export class GzipReader {
 
   #feed(): void {
     const stream = this.#stream
-    if (stream === null || this.#feeding || this.#ended || this.#windowBytes >= WINDOW_BYTES) return
+    if (stream === null || this.#feeding || this.#ended || this.#aheadBytes >= WINDOW_BYTES) return
     this.#input ??= Buffer.allocUnsafeSlow(INPUT_BYTES)
     const length = this.#fs.read(this.#fd, this.#input, 0, INPUT_BYTES, this.#inputPosition)
     this.#inputPosition += length
@@ -119,9 +130,14 @@ export class GzipReader {
       if (this.#stream !== stream) return
       this.#feeding = false
       // Nothing to read yet (still skipping to the wanted position): go on without asking the reader.
-      if (this.#windowBytes === 0) this.#feedOrFail()
+      if (this.#aheadBytes <= 0) this.#feedOrFail()
       else this.#onReady()
     })
+  }
+
+  /** Held bytes from the wanted position on; negative before it is reached. */
+  get #aheadBytes(): number {
+    return this.#windowStart + this.#windowBytes - this.#wanted
   }
 
   #feedOrFail(): void {

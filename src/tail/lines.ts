@@ -26,6 +26,8 @@ import type { EntryWriter } from './writer.ts'
 /** An open partial line is closed as it is when this much of the lineage was read since it began. */
 const PARTIAL_SPAN_BYTES_MAX = 16 * 1024 * 1024
 const FUTURE_SECONDS_MAX = 600
+/** With one of these the time is not the row's own, and none for rows after it. */
+const MARKS_WITHOUT_TIME = MARK_FUTURE_TIME | MARK_NOT_CRI
 
 export interface LinesOptions {
   format: 'container' | 'plain'
@@ -339,7 +341,7 @@ export class Lines {
   /** Emits #entry as the row that it was made of. */
   #emitRow(endOffset: number, valid: boolean, out: EntryWriter): void {
     const { seconds, nanos } = this.#row
-    const isOwnTime = (this.#entry.marks & MARK_FUTURE_TIME) === 0
+    const isOwnTime = (this.#entry.marks & MARKS_WITHOUT_TIME) === 0
     this.#emit(seconds, nanos, endOffset, valid, out)
     if (isOwnTime) this.timeline.row(seconds, nanos)
   }
@@ -385,7 +387,7 @@ export class Lines {
       if (partial.start === null)
         this.#openPartial(partial, file, block, start, this.#place.offset, this.#place.logical, marks)
       partial.append(block, row.messageStart, row.messageEnd, this.#rawBytesMax)
-      if ((marks & MARK_FUTURE_TIME) === 0) this.timeline.row(row.seconds, row.nanos)
+      if ((marks & MARKS_WITHOUT_TIME) === 0) this.timeline.row(row.seconds, row.nanos)
       this.#raw = partial
     }
     this.#raw.sourceBytes += end - start

@@ -509,7 +509,8 @@ export class Reader implements FileUser {
         this.#waiting = false
         this.options.wake()
       })
-      return this.#gzip.read(block, 0, length, position)
+      const committed = this.#committed
+      return this.#gzip.read(block, 0, length, position, committed?.file === file ? committed.offset : 0)
     } catch (error) {
       this.#failed('read', error)
       return null

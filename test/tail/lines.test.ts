@@ -196,8 +196,11 @@ t.test('lines without a time before any that has one take the time of arrival', 
   rig.write('0.log', 'a\nb\n')
   await rig.step()
   const arrival = BigInt(rig.clock.wallMs) * 1_000_000n
+  rig.clock.wallMs += 5000
+  rig.append('0.log', 'c\n')
+  await rig.step()
   t.strictSame(
     sink.delivered.map((each) => each.time),
-    [arrival, arrival + 1n],
+    [arrival, arrival + 1n, arrival + 5_000_000_000n],
   )
 })

@@ -256,6 +256,18 @@ t.test('an inode that comes back under the live name', async (t) => {
   allThere(t, rig, sink, 30)
 })
 
+t.test('a file that is put in the place of the live one', async (t) => {
+  const { rig, sink } = containerRig(t)
+  rig.write('0.log', `${rows(0, 10)}${row(10, 'line ', 'P')}\n`)
+  await rig.step()
+  rig.append('0.log', `${row(11, '1', 'P')}\n`)
+  rig.write('new', `${row(12, '0')}\n${rows(11, 20)}`)
+  rig.rename('new', '0.log')
+  await rig.run(3000)
+  t.strictSame(sink.texts, messages(0, 20))
+  t.strictSame(rig.told('bytes.lost'), [])
+})
+
 t.test('a writer that stays in the renamed file for a long time', async (t) => {
   const { rig, sink } = containerRig(t)
   rig.write('0.log', rows(0, 10))

@@ -148,6 +148,33 @@ t.test('a hole is counted once, however often it is refused, and from the earlie
   t.strictSame(sink.texts.slice(-2), messages(20, 22))
 })
 
+t.test('two sinks: what one has read is a hole for the other, unless there is a copy', async (t) => {
+  for (const copied of [false, true]) {
+    const { rig, sink: fast } = plainRig(t)
+    const slow = rig.sink()
+    rig.write('app.log', lines(0, 10))
+    rig.look()
+    await fast.drain()
+    slow.recordsMax = 4
+    slow.fill()
+    slow.ack()
+    slow.recordsMax = Number.POSITIVE_INFINITY
+    if (copied) copyTruncate(rig)
+    else truncateSync(rig.path('app.log'), 0)
+    rig.append('app.log', lines(10, 12))
+    await rig.run(4000)
+    t.strictSame(fast.texts, messages(0, 12))
+    const isHole = (text: string) => text.startsWith('taffrail: lost')
+    t.equal(slow.texts.filter(isHole).length, copied ? 0 : 1)
+    const rest = slow.texts.filter((text) => !isHole(text))
+    t.strictSame(rest, copied ? messages(0, 12) : [...messages(0, 4), ...messages(10, 12)])
+    t.strictSame(
+      losses(rig).map(([from]) => from),
+      copied ? [] : [lines(0, 4).length],
+    )
+  }
+})
+
 t.test('truncation that is outgrown before we look', async (t) => {
   for (const before of ['looked', 'not looked']) {
     const { rig, sink } = plainRig(t)
@@ -240,6 +267,12 @@ t.test('truncated in a line: what was open does not run into the new content', a
     await raw.rig.run(3000)
     const texts = raw.sink.texts.map((each) => each.replace(/x+/, 'x').replace(/lost .*/, 'lost'))
     t.strictSame(texts, [...messages(0, 2), 'x', 'taffrail: lost', ...messages(2, 4)])
+    t.strictSame(
+      raw.sink.delivered.map((each) => each.marks.join()),
+      ['', '', 'cut,partial_open', 'gap', '', ''],
+    )
+    const { acked, lost } = raw.sink.ledger
+    t.equal(acked.bytes + (lost.get('truncated')?.bytes ?? 0), lines(0, 4).length + 700_000 + (seen ? 4 : 0))
   }
 })
 
