@@ -76,9 +76,10 @@ export class Conversation {
     const failure = (await this.#settle(whole, first)) ?? (await this.#judge(whole))
     if (failure === null) return { kind: 'settled', refused: this.#burial.refused }
     const { outcome, status } = failure
+    if (status === 500 && first.status !== 500) this.#lane.serverErrors++
     if (status === 500 && this.#isDividing) {
       // All in it failed, which says nothing of a single one: with more neighbours it may.
-      this.#lane.acquit(this.#deps.requests.okAt)
+      this.#lane.acquit()
       return { kind: 'again', answer: failure, recordsMax: Number.POSITIVE_INFINITY }
     }
     // Less at once, so that a server that lets little through at a time comes to the end of it.
@@ -94,7 +95,6 @@ export class Conversation {
     let answer = await requests.push(body)
     // What was said so far would be said for nothing: of two servers behind one address the other may be well.
     if (isPassing(answer)) answer = await requests.push(body)
-    if (answer.status === 500) this.#lane.serverErrors++
     return answer
   }
 
@@ -124,7 +124,7 @@ export class Conversation {
   }
 
   get #mayDivide(): boolean {
-    return this.#isDividing || this.#lane.isSuspect(this.#deps.requests.okAt)
+    return this.#isDividing || this.#lane.isSuspect
   }
 
   #alive(group: Group): Group {

@@ -13,6 +13,8 @@ const BEHIND_SECONDS_MAX = 30 * 60
 export const SPAN_SECONDS_MAX = 30 * 60
 /** So many server errors in a row make a lane's batch suspect. */
 const SERVER_ERRORS_MAX = 3
+/** It is looked through again after twice as many, but at the latest after so many more. */
+const SERVER_ERRORS_MORE_MAX = 32
 const CALM_BYTES_PER_SECOND_MAX = 1_000_000
 
 export class LokiStream {
@@ -83,11 +85,10 @@ export class LokiLane {
   solo = false
   /** Failures since the last success. */
   attempts = 0
-  /** Server errors (500) to pushes of this lane alone since its last success. */
+  /** Attempts that ended with a server error (500) to this lane alone, since its last success. */
   serverErrors = 0
   /** A record is suspect that has no neighbours in its half hour: what is far from it may go with it. */
   needsNeighbours = false
-  #acquittedAt = Number.NEGATIVE_INFINITY
   #suspectAt = SERVER_ERRORS_MAX
 
   constructor(key: string, labels: Labels, hasSourceStreams: boolean) {
@@ -96,17 +97,15 @@ export class LokiLane {
     this.streams = [stream('stdout'), stream('stderr')]
   }
 
-  /** Whether the server errors may be the fault of a record: there were many, and since the last acquittal more or a success elsewhere. */
-  isSuspect(okAt: number): boolean {
-    if (this.serverErrors < SERVER_ERRORS_MAX) return false
-    return this.serverErrors >= this.#suspectAt || okAt > this.#acquittedAt
+  /** Whether the server errors may be the fault of a record. */
+  get isSuspect(): boolean {
+    return this.serverErrors >= this.#suspectAt
   }
 
-  /** No record could be told from the others: it is the server, for the time being. `okAt`: its last success, monotonic ms. */
-  acquit(okAt: number): void {
-    this.#acquittedAt = okAt
+  /** No record could be told from the others: it is the server, for the time being. */
+  acquit(): void {
     this.needsNeighbours = true
-    this.#suspectAt = 2 * this.serverErrors
+    this.#suspectAt = this.serverErrors + Math.min(this.serverErrors, SERVER_ERRORS_MORE_MAX)
   }
 
   /** Something of the lane was settled. */
