@@ -367,7 +367,7 @@ export class Agent {
   #sink(config: SinkConfig): Sink {
     const { clock, random, events, deadLetters, createHttpClient, output } = this.#ports
     const context = { clusterName: this.config.clusterName, nodeName: this.config.nodeName }
-    if (config.type === 'stdout') return new StdoutSink(config, { output, events, context })
+    if (config.type === 'stdout') return new StdoutSink(config, { output, clock, events, context })
     return new LokiSink(config, { clock, random, events, deadLetters, createHttpClient, context })
   }
 }

@@ -9,13 +9,15 @@ import type { Events } from '../../core/events.ts'
 import { type LabelContext, type Labels, labelsOf } from '../../core/labels.ts'
 import { withMarks } from '../../core/marks.ts'
 import type { LineageInfo } from '../../discover/lineage-info.ts'
-import type { Output } from '../../ports/output.ts'
+import type { Clock } from '../../ports/clock.ts'
+import { type Output, takenBytes } from '../../ports/output.ts'
 import type { EntryEncoder, SegmentResult, Sink, SinkState, Target } from '../sink.ts'
 
 const RETRY_MS = 1000
 
 export interface StdoutSinkDeps {
   output: Output
+  clock: Clock
   events: Events
   context: Pick<LabelContext, 'clusterName' | 'nodeName'>
 }
@@ -30,6 +32,7 @@ export class StdoutSink implements Sink {
   readonly separateStreams = false
   readonly #config: StdoutSinkConfig
   readonly #deps: StdoutSinkDeps
+  readonly #closing = new AbortController()
   #lastError: string | null = null
 
   constructor(config: StdoutSinkConfig, deps: StdoutSinkDeps) {
@@ -62,19 +65,33 @@ export class StdoutSink implements Sink {
   async ship(shipment: Shipment): Promise<SegmentResult[]> {
     const [part] = shipment.parts
     const segments = shipment.segments.filter((segment) => segment.endRecords[0] > segment.firstRecords[0])
-    try {
-      await this.#deps.output.write(part.buffer.subarray(0, part.end))
-      this.#lastError = null
-      return segments.map(() => ({ kind: 'acked', refused: [] }))
-    } catch (error) {
-      // No reader comes back to a pipe: to go on trying would be to hang for ever, and to say so once a minute.
-      if (errorCode(error) === 'EPIPE') {
-        throw new TaffrailError('STDOUT_CLOSED', 'standard output: its reader has closed it', error)
+    const written = await this.#write(part.buffer.subarray(0, part.end))
+    if (written) return segments.map(() => ({ kind: 'acked', refused: [] }))
+    return segments.map(() => ({ kind: 'again', delayMs: RETRY_MS, ackedStreams: [], refused: [] }))
+  }
+
+  /** False: nothing was taken. What was begun is brought to its end, so that no line is torn and none is there twice. */
+  async #write(data: Buffer): Promise<boolean> {
+    const { output, clock, events } = this.#deps
+    let rest = data
+    for (;;) {
+      try {
+        await output.write(rest)
+        this.#lastError = null
+        return true
+      } catch (error) {
+        // No reader comes back to a pipe: to go on trying would be to hang for ever, and to say so once a minute.
+        if (errorCode(error) === 'EPIPE') {
+          throw new TaffrailError('STDOUT_CLOSED', 'standard output: its reader has closed it', error)
+        }
+        this.#lastError = errorMessage(error)
+        const message = `standard output: ${this.#lastError}`
+        events.emit('sink.halted', { sink: this.name, status: 0, message, delayMs: RETRY_MS })
+        rest = rest.subarray(takenBytes(error))
       }
-      this.#lastError = errorMessage(error)
-      const message = `standard output: ${this.#lastError}`
-      this.#deps.events.emit('sink.halted', { sink: this.name, status: 0, message, delayMs: RETRY_MS })
-      return segments.map(() => ({ kind: 'again', delayMs: RETRY_MS, ackedStreams: [], refused: [] }))
+      if (rest.length === data.length) return false
+      await clock.sleep(RETRY_MS, this.#closing.signal)
+      if (this.#closing.signal.aborted) return false
     }
   }
 
@@ -89,7 +106,9 @@ export class StdoutSink implements Sink {
     }
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.#closing.abort()
+  }
 }
 
 const rawEncoder: EntryEncoder = {
