@@ -140,7 +140,11 @@ t.test('SIGTERM while nobody listens; a second one changes nothing', { buffered:
   taffrail.child.kill('SIGTERM')
   await taffrail.logged('agent.stopping')
   t.same(await taffrail.end(), CLEAN)
-  t.match(taffrail.log.at(-1), { event: 'agent.stopped', drained: false })
+  // What was held back as a repeat is written after it.
+  t.match(
+    taffrail.log.filter(({ event }) => event === 'agent.stopped'),
+    [{ drained: false }],
+  )
 })
 
 t.test('what was acknowledged is durable soon after, even for kill -9', { buffered: true }, async (t) => {
