@@ -5,7 +5,14 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { enterChild } from './cleanup.ts'
 import { nowMicros } from './clock.ts'
-import { contextSwitches, cpuSeconds, cpuSecondsOfEndedChildren, processStatus, processTree } from './proc.ts'
+import {
+  contextSwitches,
+  cpuSeconds,
+  cpuSecondsOfEndedChildren,
+  processStatus,
+  processTree,
+  threadWaits,
+} from './proc.ts'
 
 const SAMPLE_MS = 20
 /** Context switches are read off every thread, which is dear: one sample in so many. */
@@ -112,7 +119,8 @@ export class Measured {
   async success(timeoutMs: number): Promise<void> {
     let end = 'ended with'
     const timer = setTimeout(() => {
-      end = `did not end within ${timeoutMs / 1000} s and was killed:`
+      // An event loop that waits sits in do_epoll_wait; in futex_do_wait the main thread waits for another thread.
+      end = `did not end within ${timeoutMs / 1000} s (${threadWaits(this.pid)}) and was killed:`
       this.#child.kill('SIGKILL')
     }, timeoutMs)
     await this.exited

@@ -63,6 +63,12 @@ export function contextSwitches(pid: number): { voluntary: number; involuntary: 
   return sums
 }
 
+/** What each thread of a process waits for in the kernel, the main thread first. */
+export function threadWaits(pid: number): string {
+  const threads = readdirSync(`/proc/${pid}/task`).sort((a, b) => Number(a) - Number(b))
+  return threads.map((thread) => read(`/proc/${pid}/task/${thread}/wchan`) ?? '?').join(', ')
+}
+
 /** How many different files below `directory` (a real path) a process has open. */
 export function openFiles(pid: number, directory: string): number {
   const found = new Set<string>()
