@@ -34,14 +34,16 @@ export function labelsOf(info: LineageInfo, context: LabelContext): Labels {
 // Kubernetes makes random names of letters and digits that spell no words (apimachinery/pkg/util/rand).
 const SAFE = 'bcdfghjklmnpqrstvwxz2456789'
 const OF_DEPLOYMENT = new RegExp(`^(.+)-[${SAFE}]{6,10}-[${SAFE}]{5}$`)
+/** A CronJob names its Jobs after the minute. */
+const OF_CRON_JOB = new RegExp(`^(.+)-\\d{8,10}-[${SAFE}]{5}$`)
 const GENERATED = new RegExp(`^(.+)-[${SAFE}]{5}$`)
 const ORDINAL = /^(.+)-\d{1,5}$/
 
 /**
- * The likely owner of a pod, from its name: without the suffixes that Deployments, DaemonSets, Jobs and StatefulSets add,
+ * The likely owner of a pod, from its name: without the suffixes that Deployments, DaemonSets, (Cron)Jobs and StatefulSets add,
  * and without the node's name that static pods end in.
  */
 export function appOfPod(pod: string, nodeName: string): string {
   if (nodeName !== '' && pod.endsWith(`-${nodeName}`)) return pod.slice(0, -nodeName.length - 1)
-  return (OF_DEPLOYMENT.exec(pod) ?? GENERATED.exec(pod) ?? ORDINAL.exec(pod))?.[1] ?? pod
+  return (OF_CRON_JOB.exec(pod) ?? OF_DEPLOYMENT.exec(pod) ?? GENERATED.exec(pod) ?? ORDINAL.exec(pod))?.[1] ?? pod
 }

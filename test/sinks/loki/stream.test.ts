@@ -1,0 +1,102 @@
+// When a stream is calm, and when a lane's batch is suspect: the borders of the rules in stream.ts.
+import t from 'tap'
+import { LokiLane, LokiStream } from '../../../src/sinks/loki/stream.ts'
+
+const MINUTE_MS = 60_000
+
+/** A stream that delivered entries of 10,000 s at 0 ms, with the next ones from `oldest` to `newest` pending. */
+function stream(oldest: number, newest: number): LokiStream {
+  const made = new LokiStream({ app: 'a' })
+  made.begin()
+  made.pendingOldest = 10_000
+  made.pendingNewest = 10_000
+  made.delivered(0, 1000, 10_000)
+  made.checkpointing()
+  made.begin()
+  made.pendingOldest = oldest
+  made.pendingNewest = newest
+  return made
+}
+
+t.test('calm: known, lately, not far behind, slow', async (t) => {
+  t.ok(stream(10_000, 10_001).isCalm(1000))
+  const unknown = new LokiStream({ app: 'a' })
+  unknown.pendingOldest = unknown.pendingNewest = 10_000
+  t.notOk(unknown.isCalm(1000), 'before its first success')
+  t.ok(stream(10_000, 10_000).isCalm(15 * MINUTE_MS - 1))
+  t.notOk(stream(10_000, 10_000).isCalm(15 * MINUTE_MS), 'after a silence')
+  t.ok(stream(8200, 10_000).isCalm(1000))
+  t.notOk(stream(8199, 10_000).isCalm(1000), 'more than half an hour behind')
+})
+
+t.test('the rate is that of the last push, over a quarter second at least', async (t) => {
+  const fast = stream(10_000, 10_000)
+  fast.delivered(1000, 1_000_000, 10_000)
+  t.ok(fast.isCalm(1001), '1 MB in a second')
+  fast.delivered(2000, 1_000_001, 10_000)
+  t.notOk(fast.isCalm(2001), 'more than that')
+  t.notOk(fast.isSlow)
+  fast.delivered(2001, 250_000, 10_000)
+  t.ok(fast.isCalm(2002), 'a quarter of it, one millisecond later')
+  fast.delivered(2002, 250_001, 10_000)
+  t.notOk(fast.isCalm(2003))
+})
+
+t.test('the newest is the newest that was stored, whatever came later', async (t) => {
+  const made = stream(9000, 9000)
+  made.delivered(1000, 10, 9000)
+  made.begin()
+  made.pendingOldest = 8200
+  t.ok(made.isCalm(1001))
+  made.pendingOldest = 8199
+  t.notOk(made.isCalm(1001))
+})
+
+t.test('a stream outruns its checkpoint by more than half an hour', async (t) => {
+  const made = stream(10_000, 11_000)
+  t.notOk(made.outrunsCheckpoint, 'all that was acknowledged is durable')
+  made.delivered(1000, 10, 11_000)
+  made.begin()
+  made.pendingNewest = 11_800
+  t.notOk(made.outrunsCheckpoint)
+  made.pendingNewest = 11_801
+  t.ok(made.outrunsCheckpoint)
+  made.checkpointing()
+  t.notOk(made.outrunsCheckpoint)
+})
+
+t.test('a lane may share once one of its streams is known, while both are slow and it is not on its own', async (t) => {
+  const lane = new LokiLane('k', { app: 'a' }, true)
+  t.strictSame(
+    lane.streams.map(({ labels }) => labels.stream),
+    ['stdout', 'stderr'],
+  )
+  t.notOk(lane.mayShare)
+  lane.streams[1].delivered(0, 10, 1)
+  t.ok(lane.mayShare)
+  lane.streams[0].delivered(0, 5_000_000, 1)
+  t.notOk(lane.mayShare)
+  lane.streams[0].delivered(1000, 5, 1)
+  t.ok(lane.mayShare)
+  lane.solo = true
+  t.notOk(lane.mayShare)
+  t.equal(new LokiLane('k', { app: 'a' }, false).streams[0].labels.stream, undefined)
+})
+
+t.test('suspect after 3 server errors, then 6, 12, 24, 48, and every 32', async (t) => {
+  const lane = new LokiLane('k', { app: 'a' }, true)
+  const suspectAt: number[] = []
+  for (let errors = 1; errors <= 150; errors++) {
+    lane.serverErrors = errors
+    if (!lane.isSuspect) continue
+    suspectAt.push(errors)
+    lane.acquit()
+    t.ok(lane.needsNeighbours)
+  }
+  t.strictSame(suspectAt, [3, 6, 12, 24, 48, 80, 112, 144])
+  lane.clearServerErrors()
+  t.notOk(lane.isSuspect)
+  t.notOk(lane.needsNeighbours)
+  lane.serverErrors = 3
+  t.ok(lane.isSuspect)
+})
