@@ -58,8 +58,8 @@ export interface LokiSinkConfig extends SinkCommon {
   tenant: string | null
   auth: AuthConfig | null
   tls: TlsConfig | null
-  /** Which structured metadata an entry gets, of `pod_uid`, `restart`, `container_id`, `filename`. */
-  structuredMetadata: ('pod_uid' | 'restart' | 'container_id' | 'filename')[]
+  /** Which structured metadata an entry gets. */
+  structuredMetadata: 'pod_uid'[]
   /** Bytes of a push before compression at which it is sent; at most 3.5 MiB. */
   batchBytesMax: number
   /** Age of the oldest unsent line at which a push is sent. Milliseconds. */

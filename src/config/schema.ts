@@ -137,7 +137,7 @@ const loki = record<Omit<LokiSinkConfig, 'type'>>(
     tls: key<TlsConfig | null>(tls, none('none'), 'Only with an `https://` URL.'),
     ...sinkKeys,
     structuredMetadata: key(
-      list(choice(['pod_uid', 'restart', 'container_id', 'filename']), 'pod_uid, restart, container_id, filename', 0),
+      list(choice(['pod_uid']), 'pod_uid', 0),
       yaml('[pod_uid]'),
       'What each entry carries as structured metadata; it can be queried like a label and makes no streams.',
     ),

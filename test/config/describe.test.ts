@@ -165,7 +165,7 @@ const lokiSink: fc.Arbitrary<SinkConfig> = fc
     tls: nullable(tls),
     sources: fc.constant(null),
     labels,
-    structuredMetadata: fc.subarray(['pod_uid' as const, 'restart' as const, 'container_id' as const]),
+    structuredMetadata: fc.subarray(['pod_uid' as const]),
     lineBytesMax: bytes(1024, 2 ** 22),
     batchBytesMax: bytes(4096, 3_670_016),
     batchAgeMax: delay,

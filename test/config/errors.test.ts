@@ -211,7 +211,7 @@ t.test('values of sinks', async (t) => {
     [loki('retryDelayMin: 2m'), '3:5: sinks[0].retryDelayMax: 1m is less than retryDelayMin, 2m'],
     [
       loki('structuredMetadata: [▸pod_id]'),
-      'sinks[0].structuredMetadata[0]: expected one of pod_uid, restart, container_id, filename, found "pod_id"; did you mean pod_uid?',
+      'sinks[0].structuredMetadata[0]: expected pod_uid, found "pod_id"; did you mean pod_uid?',
     ],
     [loki('structuredMetadata: [pod_uid, ▸pod_uid]'), 'sinks[0].structuredMetadata[1]: is listed twice'],
     [loki('labels: {▸9a: b}'), 'sinks[0].labels["9a"]: not a label name (letters, digits and _, no digit first)'],

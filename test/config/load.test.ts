@@ -108,7 +108,7 @@ sinks:
     auth: {basic: {username: me, passwordFile: /pw}}
     tls: {caFile: /ca, certFile: /crt, keyFile: /key, serverName: loki.local, insecureSkipVerify: false}
     labels: {env: prod, version: 1.10, canary: true, build: 0x1F, text: "007"}
-    structuredMetadata: [restart, container_id, filename, pod_uid]
+    structuredMetadata: []
     lineBytesMax: 4Mi
     batchBytesMax: 3.5Mi
     batchAgeMax: 250ms
@@ -152,7 +152,7 @@ server: {listen: "[::1]:9095"}
         },
         // As they are written, not as YAML counts.
         labels: { env: 'prod', version: '1.10', canary: 'true', build: '0x1F', text: '007' },
-        structuredMetadata: ['restart', 'container_id', 'filename', 'pod_uid'],
+        structuredMetadata: [],
         lineBytesMax: 4_194_304,
         batchBytesMax: 3_670_016,
         batchAgeMax: 250,
