@@ -14,9 +14,23 @@ import type { AgentStatus } from '../../src/core/status.ts'
 
 export const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 /** For whatever a child is waited for. It is generous: a test never waits this long unless it fails. */
-const DEADLINE_MS = 30_000
+const DEADLINE_MS = 45_000
 const POLL_MS = 15
 const RECORDS_TOLD = 15
+
+const children = new Set<ChildProcess>()
+
+/** A test that runs out of time is ended by a signal: its children must not outlive it. */
+function killAll(): void {
+  for (const child of children) child.kill('SIGKILL')
+}
+process.once('exit', killAll)
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGALRM'] as const) {
+  process.once(signal, () => {
+    killAll()
+    process.kill(process.pid, signal)
+  })
+}
 
 /** A line of the agent's log. */
 export interface LogRecord {
@@ -69,12 +83,14 @@ export class TaffrailProcess {
       },
       ...(uid === undefined ? {} : { uid, gid: uid }),
     })
+    children.add(this.child)
     const { stdout, stderr } = this.child
     stdout?.on('data', (chunk: Buffer) => this.#stdout.push(chunk))
     if (stderr !== null) createInterface(stderr).on('line', (line) => this.#take(line))
     // 'close' comes when all that it wrote was read.
     this.ended = once(this.child, 'close').then(([code, signal]) => {
       this.#hasEnded = true
+      children.delete(this.child)
       this.#notify()
       return { code, signal }
     })
