@@ -73,9 +73,13 @@ export function readHead(fs: ReadFileSystem, fd: number, compressed: boolean, gu
     readAll(fs, fd, scratch, 0, compressed ? GZIP_HEAD_BYTES : HEAD_BYTES_MAX, 0),
   )
   if (compressed) content = gunzip.head(content).subarray(0, HEAD_BYTES_MAX)
-  const newline = content.indexOf(10)
-  const bytes = newline >= 0 ? newline + 1 : content.length
-  return { hash: digest(content.subarray(0, bytes)), bytes }
+  return headOf(content)
+}
+
+function headOf(content: Buffer): Head {
+  const most = content.subarray(0, HEAD_BYTES_MAX)
+  const bytes = most.indexOf(10) + 1 || most.length
+  return { hash: digest(most.subarray(0, bytes)), bytes }
 }
 
 /**
@@ -98,6 +102,15 @@ export function sameHead(
   )
   if (compressed) content = gunzip.head(content)
   return content.length >= known.bytes && digest(content.subarray(0, known.bytes)) === known.hash
+}
+
+/** Whether this may be the beginning of a plain file, going by the head that it had; if so, its head is taken from it. */
+export function takeHead(file: TailedFile, content: Buffer): boolean {
+  const { bytes, hash } = file.head
+  if (content.length < bytes || content.length === 0) return true
+  if (bytes > 0 && digest(content.subarray(0, bytes)) !== hash) return false
+  file.head = headOf(content)
+  return true
 }
 
 /**

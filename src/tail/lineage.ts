@@ -177,6 +177,14 @@ export class Lineage {
     this.#version = -1
   }
 
+  /** Whether the file is open and not empty, so that it can be known again. */
+  hasHead(file: TailedFile): boolean {
+    if (file.fd < 0) return false
+    // It was empty when it was last looked at, and may have been read since.
+    if (file.head.bytes === 0) this.#headHolds(file)
+    return file.head.bytes > 0
+  }
+
   /** Closes a file that cannot be held any longer; readers before its end record a gap with this cause. */
   giveUp(file: TailedFile, cause: string): void {
     this.#close(file)

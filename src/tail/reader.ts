@@ -11,7 +11,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
 import { Account } from './account.ts'
-import { gzipContentBytes, lastLineStart, readAll, readWitness, type TailedFile } from './file.ts'
+import { gzipContentBytes, lastLineStart, readAll, readWitness, type TailedFile, takeHead } from './file.ts'
 import { GzipReader, WAIT } from './gzip.ts'
 import type { FileUser, Lineage } from './lineage.ts'
 import { Lines } from './lines.ts'
@@ -261,7 +261,12 @@ export class Reader implements FileUser {
         if (this.#noteShort(file, this.#place.offset)) continue
         return 'dry'
       }
-      if (overlap > 0 && block.compare(this.#tail, 0, overlap, 0, overlap) !== 0) {
+      // Written anew since it was last looked at, or since the last read.
+      const isOther =
+        overlap > 0
+          ? block.compare(this.#tail, 0, overlap, 0, overlap) !== 0
+          : this.#place.offset === 0 && !file.compressed && !takeHead(file, block.subarray(0, got))
+      if (isOther) {
         this.lineage.truncated(file, this.#size(file) ?? 0)
         continue
       }
@@ -347,7 +352,7 @@ export class Reader implements FileUser {
   /** The committed place for the checkpoint; null when there is nothing to say, or when it cannot be said now. */
   position(): Position | null {
     const at = this.#committed
-    if (at === null || at.file.head.bytes === 0 || at.file.fd < 0) return null
+    if (at === null || !this.lineage.hasHead(at.file)) return null
     const { path, dev, ino, head, compressed, fd } = at.file
     const { files } = this.lineage
     let witness = ''

@@ -170,6 +170,11 @@ t.test('a time that lies more than ten minutes ahead is replaced', async (t) => 
   )
   const arrival = BigInt(rig.clock.wallMs) * 1_000_000n
   t.equal(sink.delivered[2]?.time, arrival)
+  rig.append('0.log', later(700, 'y'.repeat(700_000)))
+  await rig.step()
+  t.strictSame(sink.delivered[4]?.marks, ['future_time', 'cut'])
+  t.equal(sink.delivered[4]?.originalTime, '2026-11-21T08:11:40.000000001Z')
+  sink.delivered.pop()
   // The first piece's time is the line's; nothing that comes in between changes what is said of it.
   rig.append(
     '0.log',

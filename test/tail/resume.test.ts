@@ -38,6 +38,25 @@ t.test('the same file, grown', async (t) => {
   t.strictSame(sink.texts, messages(0, 30), 'and at its end')
 })
 
+t.test('a file that was empty when it was last looked at', async (t) => {
+  const rig = new TailRig(t, { kind: 'app.log', directory: 'logs' })
+  const sink = rig.sink()
+  rig.write('app.log', '')
+  rig.look()
+  rig.append('app.log', 'one\n')
+  sink.fill()
+  rig.restart()
+  rig.look()
+  sink.fill()
+  const [first] = sink.pending
+  sink.ack()
+  rig.restart()
+  rig.append('app.log', 'two\n')
+  await rig.run(500)
+  t.strictSame(sink.texts, ['one', 'two'])
+  t.equal(sink.delivered[0]?.time, first?.time)
+})
+
 t.test('a file that was renamed, with others after it', async (t) => {
   const { rig, sink } = await partlyRead(t, 7)
   rig.stop()

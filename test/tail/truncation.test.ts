@@ -69,6 +69,22 @@ t.test('copytruncate twice while we do not look', async (t) => {
   t.strictSame(losses(rig), [])
 })
 
+t.test('copytruncate of a file that was empty when it was last looked at', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', '')
+  rig.look()
+  rig.append('app.log', lines(0, 20))
+  sink.recordsMax = 7
+  sink.fill()
+  sink.ack()
+  sink.recordsMax = Number.POSITIVE_INFINITY
+  copyTruncate(rig)
+  rig.append('app.log', lines(20, 25))
+  await rig.run(4000)
+  t.strictSame(sink.texts, messages(0, 25))
+  t.strictSame(losses(rig), [])
+})
+
 t.test('copytruncate, and the copy is compressed before we look', async (t) => {
   const { rig, sink } = plainRig(t)
   rig.write('app.log', lines(0, 10))
@@ -186,6 +202,22 @@ t.test('truncation that is outgrown before we look', async (t) => {
     await rig.run(3000)
     t.strictSame(sink.texts, [...messages(0, 10), ...messages(50, 100)], before)
     t.equal(rig.counters.truncations, 1)
+    t.strictSame(losses(rig), [])
+  }
+})
+
+t.test('truncation that is outgrown before anything was read', async (t) => {
+  for (const gz of [false, true]) {
+    const { rig, sink } = plainRig(t)
+    rig.write('app.log', lines(0, 10))
+    rig.look()
+    copyTruncate(rig)
+    if (gz) rig.compress('app.log.1')
+    rig.append('app.log', lines(10, 30))
+    sink.fill()
+    sink.ack()
+    await rig.run(4000)
+    t.strictSame(sink.texts, messages(0, 30))
     t.strictSame(losses(rig), [])
   }
 })
