@@ -252,6 +252,43 @@ t.test('files: rotated siblings that begin alike are all read', async (t) => {
   t.strictSame(rig.texts, { '/logs/app.log': expected })
 })
 
+t.test('files: a number that was another file a moment ago', async (t) => {
+  for (const banner of ['', 'started\n']) {
+    for (const behind of [true, false]) {
+      await t.test(`${banner === '' ? '' : 'alike, '}${behind ? 'unread' : 'read'}`, async (t) => {
+        const rig = new SourceRig(t, { type: 'files', paths: ['logs/*.log'] })
+        const live = `${rig.mkdir('logs')}/app.log`
+        const content = (n: number) => `${banner}${messages(10 * n, 10 * n + 10).join('\n')}\n`
+        const compress = (from: string, to: string) => {
+          writeFileSync(to, gzipSync(readFileSync(from)))
+          unlinkSync(from)
+        }
+        writeFileSync(live, content(0))
+        rig.scan()
+        const { lineage, sink } = [...rig.found.values()][0]!
+        lineage.look()
+        renameSync(live, `${live}.1`)
+        writeFileSync(live, content(1))
+        lineage.look()
+        if (!behind) await rig.run(3000)
+        // The first one: .1 -> .2 -> .2.gz -> .3.gz; the second: .1 -> .2; the third, which nobody saw live: .1.gz
+        compress(`${live}.1`, `${live}.2.gz`)
+        renameSync(live, `${live}.1`)
+        writeFileSync(live, content(2))
+        renameSync(`${live}.2.gz`, `${live}.3.gz`)
+        renameSync(`${live}.1`, `${live}.2`)
+        compress(live, `${live}.1.gz`)
+        writeFileSync(live, content(3))
+        await rig.run(8000)
+        t.strictSame(
+          sink.texts,
+          [0, 1, 2, 3].flatMap((n) => content(n).trimEnd().split('\n')),
+        )
+      })
+    }
+  }
+})
+
 t.test('files: names that only look rotated are lineages of their own', async (t) => {
   const rig = new SourceRig(t, { type: 'files', paths: ['logs/*', 'more/app.log.1'], exclude: ['logs/*.bak'] })
   rig.mkdir('logs')

@@ -284,6 +284,23 @@ t.test('a writer that stays in the renamed file for a long time', async (t) => {
   t.strictSame(rig.told('bytes.lost'), [])
 })
 
+t.test('lines that come to a file between its last read and the answer', async (t) => {
+  const { rig, sink } = containerRig(t)
+  rig.write('0.log', rows(0, 10))
+  rig.look()
+  rig.rename('0.log', stamp(1))
+  rig.write('0.log', rows(15, 20))
+  rig.look()
+  rig.clock.monotonicMs += 2000
+  t.equal(sink.fill(), 'dry')
+  t.equal(sink.pending.length, 15)
+  rig.append(stamp(1), rows(10, 15))
+  rig.look()
+  sink.ack()
+  await rig.run(15_000)
+  t.strictSame(sink.texts, [...messages(0, 10), ...messages(15, 20), ...messages(10, 15)])
+})
+
 t.test('a file that was only touched is not read again', async (t) => {
   const { rig, sink } = containerRig(t)
   rig.write('0.log', rows(0, 10))

@@ -222,6 +222,42 @@ t.test('truncation that is outgrown before anything was read', async (t) => {
   }
 })
 
+t.test('truncation that is outgrown, and the new content begins alike', async (t) => {
+  const banner = 'started\n'
+  for (const then of ['fill', 'refusal', 'kill', 'kill after less']) {
+    const { rig, sink } = plainRig(t)
+    rig.write('app.log', banner + lines(0, 10))
+    await rig.step()
+    if (then === 'refusal') {
+      rig.append('app.log', lines(10, 20))
+      sink.fill()
+    }
+    if (then.startsWith('kill')) {
+      rig.append('app.log', lines(10, 20))
+      sink.fill()
+    }
+    truncateSync(rig.path('app.log'), 0)
+    rig.append('app.log', banner + lines(50, then === 'kill after less' ? 52 : 100))
+    if (then === 'refusal') sink.again()
+    if (then.startsWith('kill')) {
+      sink.ack()
+      rig.restart()
+      rig.append('app.log', lines(100, 150))
+      rig.look()
+    }
+    // Without a look in between.
+    sink.fill()
+    sink.ack()
+    await rig.run(3000)
+    const texts = sink.texts.filter((each) => !each.startsWith('taffrail: lost'))
+    const read = then.startsWith('kill') ? 20 : 10
+    const last = then === 'kill' ? [...messages(50, 150)] : messages(50, 100)
+    const expected = then === 'kill after less' ? [...messages(50, 52), ...messages(100, 150)] : last
+    const wanted = ['started', ...messages(0, read), 'started', ...expected]
+    t.strictSame(texts, wanted, then)
+  }
+})
+
 t.test('truncation that is outgrown between a fill and its refusal', async (t) => {
   const { rig, sink } = plainRig(t)
   rig.write('app.log', lines(0, 10))
