@@ -20,7 +20,7 @@ import {
 
 t.jobs = 4
 
-const ACT_MS = 20
+const ACT_MS = 25
 /** A checkpoint log is written anew beyond this (store.ts). */
 const LOG_BYTES_MAX = 1.2 * 1024 * 1024
 
@@ -59,7 +59,7 @@ async function killSomewhere(
   }
   if (random() < 0.5) {
     receiver.setFault(fault)
-    const afterMs = between(random, 0, 1600)
+    const afterMs = between(random, 0, 1400)
     const timer = setTimeout(kill, afterMs)
     await killed
     clearTimeout(timer)
@@ -134,8 +134,8 @@ function files(directory: string, random: Random): Scene {
 
 for (const [name, scene, faulty, kills, seed] of [
   ['containers, the sink is well', containers, false, 12, 11],
-  ['containers, the sink is slow, refuses, hangs and resets after storing', containers, true, 10, 12],
-  ['plain files, whose lines have the time of their arrival', files, false, 8, 13],
+  ['containers, the sink is slow, refuses, hangs and resets after storing', containers, true, 8, 12],
+  ['plain files, whose lines have the time of their arrival', files, false, 6, 13],
   ['plain files, the sink fails', files, true, 6, 14],
 ] as const) {
   t.test(`killed again and again: ${name}`, { buffered: true }, async (t) => {

@@ -72,8 +72,8 @@ export class TaffrailProcess {
 
   constructor(t: Test, args: string[], options: StartOptions = {}) {
     const { nodeArgs = [], program = MAIN, prefix = [], env = {}, uid, stdio = ['ignore', 'pipe', 'pipe'] } = options
-    const [command, ...rest] = [...prefix, process.execPath, ...nodeArgs, program, ...args] as [string, ...string[]]
-    this.child = spawn(command, rest, {
+    // The test runner puts its own loader in the way of every child, by an environment that only the child itself can shed.
+    this.child = spawn('env', ['-u', 'NODE_OPTIONS', ...prefix, process.execPath, ...nodeArgs, program, ...args], {
       stdio,
       env: {
         PATH: process.env.PATH,
