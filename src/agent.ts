@@ -5,6 +5,7 @@ import type { CheckpointStore } from './checkpoint/checkpoints.ts'
 import type { Config, SinkConfig, SourceConfig } from './config/config.ts'
 import { ByteBudget } from './core/budget.ts'
 import type { Events } from './core/events.ts'
+import { pathMetadata } from './core/metadata.ts'
 import type { AgentStatus } from './core/status.ts'
 import type { DeadLetters } from './deliver/dead-letter.ts'
 import { Directories } from './discover/directory.ts'
@@ -314,6 +315,7 @@ export class Agent {
     const { counters } = this
     const lineage = new Lineage(found.info, listing, found.roots, { fs: fs.reads, clock, gunzip, events, counters })
     const readers = new Map<string, Reader>()
+    const metadata = pathMetadata(found.info, this.config.nodeName)
     for (const consumer of this.consumers) {
       const config = this.config.sinks.find((sink) => sink.name === consumer.sink.name) as SinkConfig
       if (config.sources !== null && !config.sources.includes(source.name)) continue
@@ -334,7 +336,7 @@ export class Agent {
         events,
       })
       readers.set(config.name, reader)
-      consumer.add(reader)
+      consumer.add(reader, metadata)
     }
     this.#forgotten.delete(key)
     this.tailed.set(key, { source, lineage, readers, lookAt: Number.NEGATIVE_INFINITY, unwatch: null })
@@ -366,7 +368,7 @@ export class Agent {
 
   #sink(config: SinkConfig): Sink {
     const { clock, random, events, deadLetters, createHttpClient, output } = this.#ports
-    const context = { clusterName: this.config.clusterName, nodeName: this.config.nodeName }
+    const context = { clusterName: this.config.clusterName }
     if (config.type === 'stdout') return new StdoutSink(config, { output, clock, events, context })
     return new LokiSink(config, { clock, random, events, deadLetters, createHttpClient, context })
   }

@@ -7,6 +7,7 @@ import type { BudgetShare, ByteBudget } from '../core/budget.ts'
 import { MARK_NAMES } from '../core/entry.ts'
 import type { Events } from '../core/events.ts'
 import { Ledger } from '../core/ledger.ts'
+import type { Metadata } from '../core/metadata.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Refused, SegmentResult, Sink } from '../sinks/sink.ts'
 import type { Reader } from '../tail/reader.ts'
@@ -72,8 +73,9 @@ export class Consumer {
     this.broken.catch(() => {}) // observed by the agent; without one, a broken consumer must not be an unhandled rejection
   }
 
-  add(reader: Reader): void {
-    const target = this.sink.target(reader.lineage.info)
+  /** Takes a reader up; its lines are encoded with `metadata`. */
+  add(reader: Reader, metadata: Metadata): void {
+    const target = this.sink.target(reader.lineage.info, metadata)
     let lane = this.lanes.get(target.key)
     if (lane === undefined) {
       lane = new Lane(target.key)

@@ -3,6 +3,7 @@
 import type { Part } from '../batch/part.ts'
 import type { Segment, Shipment } from '../batch/shipment.ts'
 import type { Entry } from '../core/entry.ts'
+import type { Metadata } from '../core/metadata.ts'
 import type { LineageInfo } from '../discover/lineage-info.ts'
 
 /** What is constant for one lineage at one sink. */
@@ -58,8 +59,8 @@ export interface Sink {
   readonly lineBytesMax: number
   /** Whether stdout and stderr are encoded into parts of their own; else all goes into the first, in the file's order. */
   readonly separateStreams: boolean
-  /** The lane and encoder for a lineage. */
-  target(lineage: LineageInfo): Target
+  /** The lane and encoder for a lineage with this metadata; asked again when another one is to take effect. */
+  target(lineage: LineageInfo, metadata: Metadata): Target
   /** Whether the lane's entries may share a shipment with others now. */
   mayShare(laneKey: string): boolean
   /** Called around the entries of one lane in one part. */

@@ -1,6 +1,8 @@
 // The labels that a path tells.
 import t from 'tap'
-import { appOfPod, labelsOf } from '../../src/core/labels.ts'
+import { type LabelContext, labelsOf } from '../../src/core/labels.ts'
+import { appOfPod, pathMetadata } from '../../src/core/metadata.ts'
+import type { LineageInfo } from '../../src/discover/lineage-info.ts'
 
 t.test('the owner of a pod', async (t) => {
   const owners: Record<string, string> = {
@@ -36,10 +38,14 @@ t.test('nothing that a pod may be called makes it slow or empty', async (t) => {
 })
 
 const info = { source: 's', key: 'k', path: '/logs/a.log', namespace: 'ns', pod: 'web-0', podUid: 'u', container: 'c' }
-const context = { clusterName: 'prod', nodeName: 'n1', labels: { team: 'a' } }
+const context: LabelContext = { clusterName: 'prod', labels: { team: 'a' } }
+
+function ofPath(info: LineageInfo, over: Partial<LabelContext> = {}, nodeName = 'n1') {
+  return labelsOf(info, pathMetadata(info, nodeName), { ...context, ...over })
+}
 
 t.test('of a container and of a file', async (t) => {
-  t.strictSame(labelsOf({ ...info, sourceType: 'containers' }, context), {
+  t.strictSame(ofPath({ ...info, sourceType: 'containers' }), {
     team: 'a',
     cluster: 'prod',
     node_name: 'n1',
@@ -50,14 +56,15 @@ t.test('of a container and of a file', async (t) => {
     job: 'ns/c',
   })
   const file = { team: 'a', cluster: 'prod', node_name: 'n1', job: 's', filename: '/logs/a.log' }
-  t.strictSame(labelsOf({ ...info, sourceType: 'files' }, context), file)
-  t.strictSame(labelsOf({ ...info, sourceType: 'containers', pod: '' }, context), file, 'a container nobody knows')
+  t.strictSame(ofPath({ ...info, sourceType: 'files' }), file)
+  t.strictSame(ofPath({ ...info, sourceType: 'containers', pod: '' }), file, 'a container nobody knows')
 })
 
 t.test('the sink cannot take a label over, and what is empty is none', async (t) => {
-  const labels = labelsOf(
+  const labels = ofPath(
     { ...info, sourceType: 'files' },
-    { ...context, nodeName: '', labels: { job: 'mine', cluster: 'mine', empty: '', team: 'a' } },
+    { labels: { job: 'mine', cluster: 'mine', empty: '', team: 'a' } },
+    '',
   )
   t.strictSame(labels, { team: 'a', cluster: 'prod', job: 's', filename: '/logs/a.log' })
 })

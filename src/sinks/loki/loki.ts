@@ -6,6 +6,7 @@ import type { LokiSinkConfig } from '../../config/config.ts'
 import { backoffDelayMs } from '../../core/backoff.ts'
 import type { Events } from '../../core/events.ts'
 import { type LabelContext, type Labels, labelsOf } from '../../core/labels.ts'
+import type { Metadata } from '../../core/metadata.ts'
 import type { DeadLetters } from '../../deliver/dead-letter.ts'
 import type { LineageInfo } from '../../discover/lineage-info.ts'
 import type { Clock } from '../../ports/clock.ts'
@@ -32,7 +33,7 @@ export interface LokiSinkDeps {
   events: Events
   deadLetters: DeadLetters
   createHttpClient: HttpClientFactory
-  context: Pick<LabelContext, 'clusterName' | 'nodeName'>
+  context: Pick<LabelContext, 'clusterName'>
 }
 
 export class LokiSink implements Sink {
@@ -75,15 +76,15 @@ export class LokiSink implements Sink {
     this.#backoff = { delayMsMin: config.retryDelayMin, delayMsMax: config.retryDelayMax }
   }
 
-  target(info: LineageInfo): Target {
-    const labels = labelsOf(info, { ...this.#deps.context, labels: this.#config.labels })
+  target(info: LineageInfo, metadata: Metadata): Target {
+    const labels = labelsOf(info, metadata, { ...this.#deps.context, labels: this.#config.labels })
     const key = labelSet(labels)
     let lane = this.#lanes.get(key)
     if (lane === undefined) {
       lane = new LokiLane(key, labels, info.sourceType === 'containers')
       this.#lanes.set(key, lane)
     }
-    return { key, encoder: new LokiEntryEncoder(lane, this.#metadataOf(info)) }
+    return { key, encoder: new LokiEntryEncoder(lane, this.#structured(metadata)) }
   }
 
   mayShare(laneKey: string): boolean {
@@ -289,12 +290,13 @@ export class LokiSink implements Sink {
     return delayMs
   }
 
-  #metadataOf(info: LineageInfo): Labels {
-    const metadata: Labels = {}
+  #structured({ podUid, mark }: Metadata): Labels {
+    const pairs: Labels = {}
     for (const name of this.#config.structuredMetadata) {
-      if (name === 'pod_uid' && info.podUid !== '') metadata.pod_uid = info.podUid
+      if (name === 'pod_uid' && podUid !== '') pairs.pod_uid = podUid
     }
-    return metadata
+    if (mark !== '') pairs.metadata = mark
+    return pairs
   }
 
   #lane(key: string): LokiLane {

@@ -8,6 +8,7 @@ import { errorCode, errorMessage, TaffrailError } from '../../core/errors.ts'
 import type { Events } from '../../core/events.ts'
 import { type LabelContext, type Labels, labelsOf } from '../../core/labels.ts'
 import { withMarks } from '../../core/marks.ts'
+import type { Metadata } from '../../core/metadata.ts'
 import type { LineageInfo } from '../../discover/lineage-info.ts'
 import type { Clock } from '../../ports/clock.ts'
 import { type Output, takenBytes } from '../../ports/output.ts'
@@ -19,7 +20,7 @@ export interface StdoutSinkDeps {
   output: Output
   clock: Clock
   events: Events
-  context: Pick<LabelContext, 'clusterName' | 'nodeName'>
+  context: Pick<LabelContext, 'clusterName'>
 }
 
 export class StdoutSink implements Sink {
@@ -42,11 +43,13 @@ export class StdoutSink implements Sink {
     this.#deps = deps
   }
 
-  target(info: LineageInfo): Target {
+  target(info: LineageInfo, metadata: Metadata): Target {
     if (this.#config.format === 'raw') return { key: info.key, encoder: rawEncoder }
-    const labels = labelsOf(info, { ...this.#deps.context, labels: this.#config.labels })
-    const metadata: Labels = info.podUid === '' ? {} : { pod_uid: info.podUid }
-    return { key: info.key, encoder: new JsonEncoder(labels, metadata, info.sourceType === 'containers') }
+    const labels = labelsOf(info, metadata, { ...this.#deps.context, labels: this.#config.labels })
+    const pairs: Labels = {}
+    if (metadata.podUid !== '') pairs.pod_uid = metadata.podUid
+    if (metadata.mark !== '') pairs.metadata = metadata.mark
+    return { key: info.key, encoder: new JsonEncoder(labels, pairs, info.sourceType === 'containers') }
   }
 
   mayShare(): boolean {
