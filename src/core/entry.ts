@@ -21,7 +21,17 @@ export const MARK_NAMES: readonly (readonly [number, string])[] = [
   [MARK_GAP, 'gap'],
 ]
 
+/** The file in which a record begins: what of it is the same after a rename, a compression and a restart of the agent. */
+export interface EntryFile {
+  /** `hash` of its first line; whole by the time the first record is written. */
+  readonly head: { readonly hash: string }
+  /** How often its container had been restarted; 0 where that is not known. */
+  readonly order: { readonly restart: number }
+}
+
 export interface Entry {
+  /** null in an entry that was not filled yet. */
+  file: EntryFile | null
   buffer: Buffer
   messageStart: number
   messageEnd: number
@@ -45,6 +55,7 @@ export interface Entry {
 
 export function newEntry(): Entry {
   return {
+    file: null,
     buffer: Buffer.alloc(0),
     messageStart: 0,
     messageEnd: 0,

@@ -8,13 +8,15 @@ export interface HttpRequest {
   /** Sent as it is; the client neither keeps nor changes it after the promise settles. */
   body?: Buffer
   timeoutMs: number
+  /** How much of the answer's body is kept; 64 KiB unless given. */
+  answerBytesMax?: number
 }
 
 export interface HttpResponse {
   status: number
   /** Names in lower case; a repeated header is joined with ", ". */
   headers: Record<string, string>
-  /** At most 64 KiB of the body; the rest is read and thrown away. */
+  /** At most `answerBytesMax` of the body; the rest is read and thrown away. */
   body: Buffer
 }
 

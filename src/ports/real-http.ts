@@ -1,7 +1,7 @@
 // The HTTP port over undici: one attempt per send, over at most `connections` kept-alive connections, each with one
 // request in flight; a send that finds none free waits in line, on its own time. Each connection is an undici Client with
 // a connector of ours, so that its socket is known: a request that failed takes its connection with it, which ends every
-// use of the caller's Buffer at once. Bound: `connections` sockets, 64 KiB kept of an answer.
+// use of the caller's Buffer at once. Bound: `connections` sockets, `answerBytesMax` kept of an answer.
 import { createRequire } from 'node:module'
 import { isIP, connect as netConnect, type Socket } from 'node:net'
 import { type PeerCertificate, type SecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls'
@@ -226,8 +226,9 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(_controller: unknown, chunk: Buffer): void {
-    if (this.bodyBytes >= bodyBytesKept) return
-    const kept = chunk.subarray(0, bodyBytesKept - this.bodyBytes)
+    const bytesMax = this.request.answerBytesMax ?? bodyBytesKept
+    if (this.bodyBytes >= bytesMax) return
+    const kept = chunk.subarray(0, bytesMax - this.bodyBytes)
     this.bodyBytes += kept.length
     if (this.chunks === null) this.chunks = [kept]
     else this.chunks.push(kept)

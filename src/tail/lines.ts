@@ -120,7 +120,7 @@ export class Lines {
     }
     const base = this.#place.offset - from
     while (at < end) {
-      if (this.#container && valid) at = this.#plainRows(block, at, end, base, out)
+      if (this.#container && valid) at = this.#plainRows(file, block, at, end, base, out)
       if (at === end) break
       const newline = block.indexOf(10, at)
       if (!this.#line(file, block, at, newline, newline + 1, base + at, valid, out)) break
@@ -134,7 +134,7 @@ export class Lines {
    * acknowledged in part. The same as `#line` does with them, without asking each for everything that may be otherwise.
    * Returns where it stopped: at `end`, or at a row for `#line`.
    */
-  #plainRows(block: Buffer, from: number, end: number, base: number, out: EntryWriter): number {
+  #plainRows(file: TailedFile, block: Buffer, from: number, end: number, base: number, out: EntryWriter): number {
     if (this.#openPartials > 0 || !this.#account.isPlain) return from
     const row = this.#row
     const entry = this.#entry
@@ -144,6 +144,7 @@ export class Lines {
     const secondsMax = this.#futureSeconds
     let at = from
     let lines = 0
+    entry.file = file
     entry.buffer = block
     entry.marks = 0
     entry.sourceLines = 1
@@ -205,6 +206,7 @@ export class Lines {
       return this.#piece(file, partial, block, start, next, offset, marks, valid, out)
     }
     if (!out.fits(entry, Math.min(row.messageEnd - row.messageStart, this.#lineBytesMax) + 1024)) return false
+    entry.file = file
     entry.buffer = row.buffer
     entry.messageStart = row.messageStart
     entry.messageEnd = row.messageEnd
@@ -285,6 +287,7 @@ export class Lines {
       return true
     }
     const entry = this.#entry
+    entry.file = file
     entry.buffer = row.buffer
     entry.messageStart = row.messageStart
     entry.messageEnd = row.messageEnd
@@ -321,6 +324,7 @@ export class Lines {
 
   #endPartial(partial: Partial<Snapshot>, stream: number, endOffset: number, out: EntryWriter): void {
     const entry = this.#entry
+    entry.file = (partial.start as Snapshot).file
     entry.buffer = partial.bytes
     entry.messageStart = 0
     entry.messageEnd = partial.keptBytes
@@ -441,6 +445,7 @@ export class Lines {
     const text = Buffer.from(`taffrail: lost ${range} of ${gap.path}: ${gap.cause}`)
     const entry = this.#entry
     if (!out.fits(entry, text.length + 1024)) return false
+    entry.file = this.#place.file
     entry.buffer = text
     entry.messageStart = 0
     entry.messageEnd = text.length

@@ -127,6 +127,15 @@ export function httpConformance(t: Test, makeRig: (t: Test) => HttpRig): void {
     t.equal(far.connections, 1)
   })
 
+  check('as much of an answer is kept as was asked for', 1, async (t, client, far) => {
+    const body = Buffer.alloc(1_000_000, 'abcdefg')
+    far.conduct = () => ({ kind: 'answer', status: 200, body })
+    for (const answerBytesMax of [10, 70_000, 2_000_000]) {
+      const { body: kept } = await client.send(post({ answerBytesMax }))
+      t.ok(kept.equals(body.subarray(0, answerBytesMax)), `${answerBytesMax} bytes`)
+    }
+  })
+
   check('a body of 4 MiB arrives whole', 1, async (t, client, far) => {
     const body = Buffer.alloc(4 * 1024 * 1024, 'a long line ')
     const before = Buffer.from(body)

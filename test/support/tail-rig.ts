@@ -85,6 +85,8 @@ export class RigSink implements EntryWriter {
   /** Written since the last `ack` or `again`. */
   pending: Delivered[] = []
   position: Position | undefined
+  /** Of each entry that was written, repeats too: offset, and head and restart of the file that it begins in. */
+  readonly begun: string[] = []
   woken = false
   recordsMax = Number.POSITIVE_INFINITY
   bytesMax = 256 * 1024
@@ -124,6 +126,7 @@ export class RigSink implements EntryWriter {
     const bytes = Buffer.from(entry.buffer.subarray(entry.messageStart, entry.messageEnd))
     const isCut = (entry.marks & MARK_CUT) !== 0
     this.#bytes += bytes.length
+    this.begun.push(`${entry.offset} ${entry.file?.head.hash} ${entry.file?.order.restart}`)
     this.pending.push({
       text: bytes.toString(),
       stream: entry.stream === 0 ? 'stdout' : 'stderr',

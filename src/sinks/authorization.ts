@@ -1,7 +1,7 @@
 // The Authorization header, from values or from files that are read again when they change (Kubernetes swaps them).
 import { readFileSync, statSync } from 'node:fs'
-import type { AuthConfig } from '../../config/config.ts'
-import { errorCode, TaffrailError } from '../../core/errors.ts'
+import type { AuthConfig } from '../config/config.ts'
+import { errorCode, TaffrailError } from '../core/errors.ts'
 
 /** A function that gives the header's value, or null. It throws AUTH_FILE when a secret's file cannot be read. */
 export function authorization(auth: AuthConfig | null): () => string | null {
