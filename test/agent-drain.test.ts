@@ -27,7 +27,7 @@ async function start(t: Test) {
     sinks: [{ name: 'loki', type: 'loki', url: receiver.url, batchAgeMax: '50ms' }],
     server: 'off',
   })
-  const loaded = loadConfig(text, { path: 'test', env: {}, hostname: 'n', cgroupMemoryBytes: null })
+  const loaded = loadConfig(text, { path: 'test', env: {}, hostname: 'n', cgroup: { memory: null, cpu: null } })
   if ('errors' in loaded) throw new Error(JSON.stringify(loaded.errors))
   const none = async () => {}
   const ports: AgentPorts = {

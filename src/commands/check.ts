@@ -7,8 +7,8 @@ import { errorMessage } from '../core/errors.ts'
 
 const USAGE = `Usage: taffrail check --config FILE
 
-Reads the configuration and prints it with every default filled in and secrets hidden; prints all errors where there
-are any. References to the environment are looked up in this one.
+Reads the configuration and prints it with every default filled in and secrets hidden, and says what was taken from
+the machine; prints all errors where there are any. References to the environment are looked up in this one.
 
   -c, --config FILE   the configuration, YAML or JSON
   -h, --help          this text
@@ -35,7 +35,7 @@ export async function check(args: string[], io: CheckIo): Promise<number> {
   }
   const result = loadConfigFile(usage.path, io.env)
   if ('config' in result) {
-    io.stdout(describeConfig(result.config))
+    io.stdout(describeConfig(result.config, result.origins))
     return 0
   }
   const { errors } = result

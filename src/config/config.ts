@@ -12,6 +12,8 @@ export interface Config {
   limits: {
     /** Bytes of anonymous memory that the process may use; buffers and V8's own limits follow from it. */
     memory: number
+    /** Thousandths of a core that the process keeps to over all of its threads; null: whatever it gets. */
+    cpu: number | null
   }
   /** null: no server. */
   server: { listen: string } | null

@@ -27,7 +27,7 @@ sinks:
     tls: {caFile: /etc/taffrail/loki/ca.crt}
     labels: {environment: production}
 
-limits: {memory: 96Mi}
+limits: {memory: 96Mi, cpu: 500m}
 server: {listen: "0.0.0.0:9095"}            # /metrics /healthz /ready /status and the page at /
 `
 
@@ -41,6 +41,7 @@ const VALUES = `## Values
 
 - **Quantities** are bytes as Kubernetes writes them: \`Ki\`, \`Mi\`, \`Gi\` (powers of 1024), \`k\`, \`M\`, \`G\` (powers of 1000),
   or none; decimals are allowed: \`96Mi\`, \`3.5Mi\`, \`1048576\`.
+- **CPU** is in cores or thousandths of one: \`500m\`, \`0.5\`, \`2\`.
 - **Durations** have a unit: \`250ms\`, \`5s\`, \`1m30s\`, \`168h\`, \`7d\`.
 - **Environment.** \`\${NAME}\` in a value is replaced from the environment, \`\${NAME:-default}\` with the default where the
   variable is unset or empty; \`$\${\` stands for \`\${\` itself. A variable that is not set is an error. Only values are

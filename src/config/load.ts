@@ -4,7 +4,7 @@ import { isScalar, LineCounter, parseDocument, type YAMLError } from 'yaml'
 import type { Config } from './config.ts'
 import { fileProblem, readConfigText, thisMachine } from './machine.ts'
 import { schema } from './schema.ts'
-import { type Problem, type WalkOptions, walk } from './walk.ts'
+import { type Origins, type Problem, type WalkOptions, walk } from './walk.ts'
 
 export interface ConfigError {
   /** The file, as it was named. */
@@ -19,7 +19,7 @@ export interface ConfigError {
   suggestion: string | null
 }
 
-export type LoadResult = { config: Config } | { errors: ConfigError[] }
+export type LoadResult = { config: Config; origins: Origins } | { errors: ConfigError[] }
 
 export interface LoadOptions extends WalkOptions {
   /** For messages only. */
@@ -51,8 +51,8 @@ export function loadConfig(text: string, options: LoadOptions): LoadResult {
     const message = 'the file is empty; it needs at least sources and sinks'
     return { errors: [{ path: options.path, line: 1, column: 1, key: '', message, suggestion: null }] }
   }
-  const { value, problems } = walk(schema, document, options)
-  if (problems.length === 0) return { config: value as Config }
+  const { value, problems, origins } = walk(schema, document, options)
+  if (problems.length === 0) return { config: value as Config, origins }
   return { errors: problems.sort((a, b) => a.offset - b.offset).map(located) }
 }
 

@@ -1,37 +1,18 @@
-// What the configuration takes from the machine: the file itself, the host name, the container's memory limit, and
-// whether the files that it refers to are there. All synchronous: it happens once, before anything else runs.
-import { closeSync, constants, openSync, readFileSync, readSync, statSync } from 'node:fs'
+// What the configuration takes from the machine: the file itself, the host name, the cgroup's limits, and whether
+// the files that it refers to are there. All synchronous: it happens once, before anything else runs.
+import { closeSync, constants, openSync, readSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { errorCode, errorMessage } from '../core/errors.ts'
+import { realFileSystem } from '../ports/real-fs.ts'
+import { cgroupLimits } from './cgroup.ts'
 import type { Machine } from './shapes.ts'
 
 /** A larger file is no configuration but a mistake (a log, a device without end). */
 const CONFIG_BYTES_MAX = 1024 * 1024
 
-/** From here on a limit is none: cgroup v1 says "unlimited" as 2^63 less a page. */
-const CGROUP_BYTES_NONE = 2 ** 50
-
-const CGROUP_FILES = ['/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes']
-
 /** This machine, with the environment that is given. */
 export function thisMachine(env: NodeJS.ProcessEnv): Machine {
-  return { env, hostname: hostname(), cgroupMemoryBytes: cgroupMemoryBytes(CGROUP_FILES) }
-}
-
-/** The memory limit that the first readable of the files gives, in bytes; null when there is none. */
-export function cgroupMemoryBytes(files: readonly string[]): number | null {
-  for (const file of files) {
-    let text: string
-    try {
-      text = readFileSync(file, 'latin1')
-    } catch {
-      // Not this version of cgroups, or none at all (macOS): the default holds.
-      continue
-    }
-    const bytes = /^\d+\s*$/.test(text) ? Number(text) : Number.POSITIVE_INFINITY
-    return bytes > 0 && bytes < CGROUP_BYTES_NONE ? bytes : null
-  }
-  return null
+  return { env, hostname: hostname(), cgroup: cgroupLimits(realFileSystem.reads) }
 }
 
 /** The text of a configuration file, or why there is none. */

@@ -1,5 +1,5 @@
-// Quantities of bytes in Kubernetes' notation (Ki, Mi, Gi, k, M, G or plain, decimals allowed). Exact: the arithmetic is
-// done on integers, and what is not a whole byte is rounded up, as Kubernetes does.
+// Quantities in Kubernetes' notation: of bytes (Ki, Mi, Gi, k, M, G or plain, decimals allowed) and of CPU (`500m`, `1.5`).
+// Exact: the arithmetic is done on integers, and what is not a whole byte is rounded up, as Kubernetes does.
 
 const UNITS: readonly (readonly [string, number])[] = [
   ['Gi', 2 ** 30],
@@ -33,4 +33,17 @@ export function formatQuantity(bytes: number): string {
     if (Number.isInteger(amount * 4) && text.length < shortest.length) shortest = text
   }
   return shortest
+}
+
+/** Thousandths of a core of `500m`, `0.5` or `2`; null when the text is no such quantity, or finer than a thousandth. */
+export function parseCores(text: string): number | null {
+  const match = /^(\d{1,6})(?:m|(?:\.(\d{1,3}))?)$/.exec(text)
+  if (match === null) return null
+  const [, whole, fraction = ''] = match
+  return text.endsWith('m') ? Number(whole) : Number(whole) * 1000 + Number(fraction.padEnd(3, '0'))
+}
+
+/** `500m`, or `2` for whole cores. */
+export function formatCores(millicores: number): string {
+  return millicores % 1000 === 0 ? String(millicores / 1000) : `${millicores}m`
 }

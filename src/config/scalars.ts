@@ -1,7 +1,7 @@
 // The general kinds of scalar: text, choices, numbers, booleans, quantities, durations, and `off` beside one of them.
 import { formatDuration, parseDuration } from './duration.ts'
 import { nearest } from './nearest.ts'
-import { formatQuantity, parseQuantity } from './quantity.ts'
+import { formatCores, formatQuantity, parseCores, parseQuantity } from './quantity.ts'
 import type { Parsed, Scalar, YamlType } from './shapes.ts'
 
 interface ScalarOptions<T> {
@@ -62,6 +62,16 @@ export function quantity(min: string, max?: string): Scalar<number> {
   }
   const range = max === undefined ? `of at least ${min}` : `from ${min} to ${max}`
   return scalar({ expected: `a quantity ${range}`, accepts: ['string', 'number'], parse, format: formatQuantity })
+}
+
+/** Thousandths of a core. The bounds are quantities. */
+export function cores(min: string, max: string): Scalar<number> {
+  const parse = (given: string): Parsed<number> => {
+    const value = parseCores(given)
+    return value !== null && value >= parseCores(min)! && value <= parseCores(max)! ? { value } : null
+  }
+  const expected = `an amount of CPU from ${min} to ${max} cores`
+  return scalar({ expected, accepts: ['string', 'number'], parse, format: formatCores })
 }
 
 /** Milliseconds. The bounds are durations. */

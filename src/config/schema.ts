@@ -3,9 +3,9 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are references to the environment, not templates.
 import type { AuthConfig, Config, LokiSinkConfig, SinkConfig, SourceConfig, TlsConfig } from './config.ts'
 import * as format from './formats.ts'
-import { formatQuantity } from './quantity.ts'
+import { formatCores, formatQuantity } from './quantity.ts'
 import { checkLoki, checkWhole } from './rules.ts'
-import { boolean, choice, duration, integer, orOff, quantity, text } from './scalars.ts'
+import { boolean, choice, cores, duration, integer, orOff, quantity, text } from './scalars.ts'
 import { type Default, key, list, none, REQUIRED, record, type Shape, UNSET, variants, yaml } from './shapes.ts'
 
 const MEMORY_DEFAULT = '96Mi'
@@ -194,10 +194,25 @@ const limits = record<Config['limits']>({
     quantity('48Mi'),
     {
       kind: 'machine',
-      says: `the container's memory limit, else ${MEMORY_DEFAULT}`,
-      text: ({ cgroupMemoryBytes: bytes }) => (bytes === null ? MEMORY_DEFAULT : formatQuantity(bytes)),
+      says: `the cgroup's memory limit, else ${MEMORY_DEFAULT}`,
+      text: ({ cgroup: { memory } }) =>
+        memory === null
+          ? { text: MEMORY_DEFAULT, from: 'the default: the cgroup has no limit' }
+          : { text: formatQuantity(memory.value), from: memory.file },
     },
     "Memory that the process may use. Its buffers, and V8's own limits, follow from it.",
+  ),
+  cpu: key(
+    orOff(cores('10m', '256')),
+    {
+      kind: 'machine',
+      says: "the cgroup's CPU limit, else off",
+      text: ({ cgroup: { cpu } }) =>
+        cpu === null
+          ? { text: 'off', from: 'the cgroup has no limit' }
+          : { text: formatCores(Math.max(10, cpu.value)), from: cpu.file },
+    },
+    'CPU time that the process keeps to by itself, over all of its threads. It paces its work, so that the kernel has no reason to stop it in the middle of a request; files that are closest to losing data are served first.',
   ),
 })
 
@@ -221,7 +236,8 @@ export const schema = record<Config>(
       {
         kind: 'machine',
         says: '`NODE_NAME` from the environment, else the host name',
-        text: (machine) => machine.env.NODE_NAME || machine.hostname,
+        text: ({ env, hostname }) =>
+          env.NODE_NAME ? { text: env.NODE_NAME, from: 'NODE_NAME' } : { text: hostname, from: 'the host name' },
       },
       'The value of the label `node_name`.',
     ),

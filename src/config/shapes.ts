@@ -1,6 +1,7 @@
 // The vocabulary in which the schema is written: what kinds of value there are. Data only; walk.ts reads a file with it,
 // describe.ts writes a configuration with it, document.ts makes the reference page of it. A shape carries the type of
 // what it yields, so that the compiler holds the schema against Config.
+import type { CgroupLimits } from './cgroup.ts'
 
 /** How text becomes a value. null: it is not of this kind (the message then says what was expected and what was found). */
 export type Parsed<T> = { value: T } | { problem: string; suggestion?: string | null } | null
@@ -78,8 +79,13 @@ export type Report = (path: string, message: string, suggestion?: string | null)
 export interface Machine {
   env: NodeJS.ProcessEnv
   hostname: string
-  /** null: no limit. */
-  cgroupMemoryBytes: number | null
+  cgroup: CgroupLimits
+}
+
+/** A default that the machine gave: a scalar's text, and what it was taken from, for people. */
+export interface Derived {
+  text: string
+  from: string
 }
 
 /** What holds where a key is left out. */
@@ -88,8 +94,8 @@ export type Default =
   | { kind: 'required' }
   /** This, as it would stand in the file. */
   | { kind: 'yaml'; yaml: string }
-  /** What the machine says, as a scalar's text. */
-  | { kind: 'machine'; says: string; text: (machine: Machine) => string }
+  /** What the machine says. */
+  | { kind: 'machine'; says: string; text: (machine: Machine) => Derived }
   /** No value (null, or no property at all). */
   | { kind: 'none'; says: string; value: null | undefined }
 

@@ -32,12 +32,16 @@ export interface WalkOptions extends Machine {
   checkFile?: (path: string) => string | null
 }
 
+/** What of the machine a value was taken from, by the path of its key; for those that it was taken from. */
+export type Origins = ReadonlyMap<string, string>
+
 interface Walk {
   document: Document
   options: WalkOptions
   problems: Problem[]
   /** Where each value stands, by its path. */
   offsets: Map<string, number>
+  origins: Map<string, string>
 }
 
 /** Where the walk is: the path there, and whether values below it are to be kept out of messages. */
@@ -51,12 +55,12 @@ export function walk(
   shape: AnyShape,
   document: Document,
   options: WalkOptions,
-): { value: unknown; problems: Problem[] } {
-  const state: Walk = { document, options, problems: [], offsets: new Map() }
+): { value: unknown; problems: Problem[]; origins: Origins } {
+  const state: Walk = { document, options, problems: [], offsets: new Map(), origins: new Map() }
   const root = document.contents as Node | null
   setOffset(state, '', root)
   const value = read(state, shape, root, { path: '', secret: false })
-  return { value, problems: state.problems }
+  return { value, problems: state.problems, origins: state.origins }
 }
 
 function read(walk: Walk, shape: AnyShape, given: Node | null, place: Place): unknown {
@@ -198,7 +202,8 @@ function defaultOf(walk: Walk, key: AnyKey, place: Place): unknown {
       return read(walk, shape, walk.document.createNode(parse(fallback.yaml)) as Node, place)
     case 'machine': {
       const { parse: parseText, expected } = shape as ScalarShape
-      const text = fallback.text(walk.options)
+      const { text, from } = fallback.text(walk.options)
+      walk.origins.set(place.path, from)
       const parsed = parseText(text)
       if (parsed !== null && 'value' in parsed) return parsed.value
       return problem(walk, place.path, `${mismatch(expected, quoted(text))} (the default: ${fallback.says})`)

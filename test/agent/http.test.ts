@@ -45,7 +45,7 @@ async function rig(t: Test, over: Partial<LokiSinkConfig> = {}, fault: FaultHook
         },
       ],
       sinks: [sink],
-      limits: { memory: 96 * MIB },
+      limits: { memory: 96 * MIB, cpu: null },
       server: null,
     },
     {

@@ -331,7 +331,7 @@ export class World {
       kubernetes: { metadata: 'off' as const },
       sources: options.sources ?? [this.podSource()],
       sinks: options.sinks ?? [lokiConfig()],
-      limits: { memory: options.memoryBytes ?? 96 * MIB },
+      limits: { memory: options.memoryBytes ?? 96 * MIB, cpu: null },
       server: null,
     }
     this.agent = new Agent(config, ports, { version: 'test', once: over.once ?? options.once ?? false })

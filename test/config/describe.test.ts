@@ -7,7 +7,7 @@ import { describeConfig } from '../../src/config/describe.ts'
 import { formatConfigError, loadConfig } from '../../src/config/load.ts'
 
 function load(text: string): Config {
-  const result = loadConfig(text, { path: 'c.yaml', env: {}, hostname: 'host-1', cgroupMemoryBytes: null })
+  const result = loadConfig(text, { path: 'c.yaml', env: {}, hostname: 'host-1', cgroup: { memory: null, cpu: null } })
   if ('config' in result) return result.config
   throw new Error(`${result.errors.map(formatConfigError).join('\n')}\n${text}`)
 }
@@ -73,6 +73,7 @@ sinks:
     lineBytesMax: 1Mi
 limits:
   memory: 96Mi
+  cpu: off
 server: off
 `,
   )
@@ -193,7 +194,10 @@ const config: fc.Arbitrary<Config> = fc.record({
   sinks: fc
     .tuple(lokiSink, stdoutSink)
     .map((sinks) => sinks.map((sink, index) => ({ ...sink, name: `${sink.name.slice(0, 60)}-${index}` }))),
-  limits: fc.record({ memory: bytes(48 * 2 ** 20, 2 ** 31) }),
+  limits: fc.record({
+    memory: bytes(48 * 2 ** 20, 2 ** 31),
+    cpu: fc.option(fc.integer({ min: 10, max: 256_000 })),
+  }),
   server: fc.constantFrom(null, { listen: '[::]:9095' }),
 })
 

@@ -5,7 +5,12 @@ import { formatConfigError, loadConfig } from '../../src/config/load.ts'
 import { schema } from '../../src/config/schema.ts'
 import type { AnyShape } from '../../src/config/shapes.ts'
 
-const MACHINE = { path: 'taffrail.yaml', env: { NODE_NAME: 'n1' }, hostname: 'host-1', cgroupMemoryBytes: null }
+const MACHINE = {
+  path: 'taffrail.yaml',
+  env: { NODE_NAME: 'n1' },
+  hostname: 'host-1',
+  cgroup: { memory: null, cpu: null },
+}
 
 t.test('docs/configuration.md is what the schema says', async (t) => {
   const page = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8')

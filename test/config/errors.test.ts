@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap'
 import { formatConfigError, type LoadOptions, loadConfig } from '../../src/config/load.ts'
 
-const MACHINE: LoadOptions = { path: 'taffrail.yaml', env: {}, hostname: 'host-1', cgroupMemoryBytes: null }
+const MACHINE: LoadOptions = { path: 'taffrail.yaml', env: {}, hostname: 'host-1', cgroup: { memory: null, cpu: null } }
 
 function errorsOf(text: string, options: Partial<LoadOptions> = {}): string[] {
   const result = loadConfig(text, { ...MACHINE, ...options })
@@ -148,6 +148,8 @@ t.test('values', async (t) => {
     [top('limits: {memory: ▸96MB}'), 'limits.memory: expected a quantity of at least 48Mi, found "96MB"'],
     [top('limits: {memory: ▸500m}'), 'limits.memory: expected a quantity of at least 48Mi, found "500m"'],
     [top('limits: {memory: ▸47Mi}'), 'limits.memory: expected a quantity of at least 48Mi, found "47Mi"'],
+    [top('limits: {cpu: ▸5m}'), 'limits.cpu: expected an amount of CPU from 10m to 256 cores, or off, found "5m"'],
+    [top('limits: {cpu: ▸96Mi}'), 'limits.cpu: expected an amount of CPU from 10m to 256 cores, or off, found "96Mi"'],
     [top('limits: {memory: ▸1e9}'), 'limits.memory: expected a quantity of at least 48Mi, found the number 1e9'],
     [top('server: {listen: ▸9095}'), 'server.listen: expected host:port such as 0.0.0.0:9095, found the number 9095'],
     [top('server: {listen: ▸"a:65536"}'), 'server.listen: expected host:port such as 0.0.0.0:9095, found "a:65536"'],
@@ -364,10 +366,10 @@ t.test('the environment', async (t) => {
     [
       [
         top('limits: {}'),
-        '1:9: limits.memory: expected a quantity of at least 48Mi, found "32Mi" (the default: the container\'s memory limit, else 96Mi)',
+        '1:9: limits.memory: expected a quantity of at least 48Mi, found "32Mi" (the default: the cgroup\'s memory limit, else 96Mi)',
       ],
     ],
-    { cgroupMemoryBytes: 2 ** 25 },
+    { cgroup: { memory: { value: 2 ** 25, file: '/memory.max' }, cpu: null } },
   )
 })
 

@@ -5,7 +5,7 @@ import type { Config, LokiSinkConfig } from '../../src/config/config.ts'
 import { parseListen } from '../../src/config/formats.ts'
 import { formatConfigError, type LoadOptions, loadConfig } from '../../src/config/load.ts'
 
-const MACHINE: LoadOptions = { path: 'taffrail.yaml', env: {}, hostname: 'host-1', cgroupMemoryBytes: null }
+const MACHINE: LoadOptions = { path: 'taffrail.yaml', env: {}, hostname: 'host-1', cgroup: { memory: null, cpu: null } }
 
 function load(text: string, options: Partial<LoadOptions> = {}): Config {
   const result = loadConfig(text, { ...MACHINE, ...options })
@@ -80,7 +80,7 @@ sinks:
       },
       { name: 'out', type: 'stdout', sources: null, labels: {}, format: 'raw', lineBytesMax: 1_048_576 },
     ],
-    limits: { memory: 96 * 2 ** 20 },
+    limits: { memory: 96 * 2 ** 20, cpu: null },
     server: { listen: '0.0.0.0:9095' },
   } satisfies Config)
 })
@@ -116,7 +116,7 @@ sinks:
     requestTimeout: 1m30s
     retryDelayMin: 60s
     retryDelayMax: 60s
-limits: {memory: 48Mi}
+limits: {memory: 48Mi, cpu: 0.5}
 server: {listen: "[::1]:9095"}
 `
   t.strictSame(load(text), {
@@ -162,7 +162,7 @@ server: {listen: "[::1]:9095"}
         retryDelayMax: 60_000,
       },
     ],
-    limits: { memory: 48 * 2 ** 20 },
+    limits: { memory: 48 * 2 ** 20, cpu: 500 },
     server: { listen: '[::1]:9095' },
   } satisfies Config)
 })
@@ -206,11 +206,33 @@ t.test('the node is NODE_NAME, else the host', async (t) => {
   t.equal(load(`nodeName: n2\n${MINIMAL}`, { env: { NODE_NAME: 'n1' } }).nodeName, 'n2')
 })
 
-t.test('memory is what the container may have, unless it is given', async (t) => {
-  t.equal(load(MINIMAL, { cgroupMemoryBytes: 2 ** 28 }).limits.memory, 2 ** 28)
-  t.equal(load(MINIMAL, { cgroupMemoryBytes: 123_456_789 }).limits.memory, 123_456_789)
-  t.equal(load(`limits: {}\n${MINIMAL}`, { cgroupMemoryBytes: 2 ** 28 }).limits.memory, 2 ** 28)
-  t.equal(load(`limits: {memory: 64Mi}\n${MINIMAL}`, { cgroupMemoryBytes: 2 ** 28 }).limits.memory, 2 ** 26)
+t.test('limits are those of the cgroup, unless they are given', async (t) => {
+  const cgroup = { memory: { value: 2 ** 28, file: '/a/memory.max' }, cpu: { value: 1500, file: '/a/cpu.max' } }
+  const none = { memory: null, cpu: null }
+  t.same(load(MINIMAL, { cgroup: none }).limits, { memory: 96 * 2 ** 20, cpu: null })
+  t.same(load(MINIMAL, { cgroup }).limits, { memory: 2 ** 28, cpu: 1500 })
+  const odd = { ...cgroup, memory: { value: 123_456_789, file: '/a/memory.max' } }
+  t.equal(load(MINIMAL, { cgroup: odd }).limits.memory, 123_456_789)
+  t.same(load(`limits: {}\n${MINIMAL}`, { cgroup }).limits, { memory: 2 ** 28, cpu: 1500 })
+  t.same(load(`limits: {memory: 64Mi, cpu: 200m}\n${MINIMAL}`, { cgroup }).limits, { memory: 2 ** 26, cpu: 200 })
+  t.equal(load(`limits: {cpu: off}\n${MINIMAL}`, { cgroup }).limits.cpu, null)
+  t.equal(load(`limits: {cpu: 2}\n${MINIMAL}`, { cgroup }).limits.cpu, 2000)
+  const tiny = { ...none, cpu: { value: 1, file: '/a/cpu.max' } }
+  t.equal(load(MINIMAL, { cgroup: tiny }).limits.cpu, 10, 'with less nothing would move')
+})
+
+t.test('where a limit comes from is told', async (t) => {
+  const cgroup = { memory: { value: 2 ** 28, file: '/a/memory.max' }, cpu: { value: 1500, file: '/a/cpu.max' } }
+  const origins = (text: string, machine: object) => {
+    const result = loadConfig(text, { ...MACHINE, ...machine })
+    return 'origins' in result ? Object.fromEntries(result.origins) : result.errors
+  }
+  t.same(origins(MINIMAL, { cgroup }), {
+    nodeName: 'the host name',
+    'limits.memory': '/a/memory.max',
+    'limits.cpu': '/a/cpu.max',
+  })
+  t.same(origins(`limits: {memory: 64Mi}\nnodeName: n\n${MINIMAL}`, {}), { 'limits.cpu': 'the cgroup has no limit' })
 })
 
 t.test('the push path is appended where it is missing', async (t) => {

@@ -2,33 +2,16 @@
 import { chmodSync } from 'node:fs'
 import { hostname } from 'node:os'
 import t from 'tap'
+import { cgroupLimits } from '../../src/config/cgroup.ts'
 import { formatConfigError, loadConfigFile } from '../../src/config/load.ts'
-import { cgroupMemoryBytes, fileProblem, thisMachine } from '../../src/config/machine.ts'
-
-t.test('the memory limit of the container', async (t) => {
-  const table: [string, number | null][] = [
-    ['134217728\n', 134_217_728],
-    ['max\n', null],
-    // cgroup v1 without a limit.
-    ['9223372036854771712\n', null],
-    ['0\n', null],
-    ['', null],
-    ['nonsense', null],
-  ]
-  for (const [content, bytes] of table) {
-    const dir = t.testdir({ limit: content })
-    t.equal(cgroupMemoryBytes([`${dir}/limit`]), bytes, content)
-  }
-  const dir = t.testdir({ v1: '200\n', v2: 'max\n' })
-  t.equal(cgroupMemoryBytes([`${dir}/none`, `${dir}/v1`]), 200, 'the next where the first is not there')
-  t.equal(cgroupMemoryBytes([`${dir}/v2`, `${dir}/v1`]), null, 'the first one that is there')
-  t.equal(cgroupMemoryBytes([`${dir}/none`, dir]), null)
-})
+import { fileProblem, thisMachine } from '../../src/config/machine.ts'
+import { realFileSystem } from '../../src/ports/real-fs.ts'
 
 t.test('this machine', async (t) => {
   const machine = thisMachine({ A: 'b' })
   t.same(machine.env, { A: 'b' })
   t.equal(machine.hostname, hostname())
+  t.same(machine.cgroup, cgroupLimits(realFileSystem.reads))
 })
 
 t.test('files that can and cannot be read', async (t) => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { formatQuantity, parseQuantity } from '../../src/config/quantity.ts'
+import { formatCores, formatQuantity, parseCores, parseQuantity } from '../../src/config/quantity.ts'
 
 t.test('parses what Kubernetes writes', async (t) => {
   const table: [string, number | null][] = [
@@ -59,4 +59,26 @@ t.test('what is formatted parses to the same bytes', async () => {
     fc.tuple(units, fc.nat(4000)).map(([unit, count]) => unit * count),
   )
   fc.assert(fc.property(bytes, (value) => parseQuantity(formatQuantity(value)) === value))
+})
+
+t.test('CPU in cores or thousandths of one', async (t) => {
+  const table: [string, number | null][] = [
+    ['500m', 500],
+    ['0.5', 500],
+    ['2', 2000],
+    ['1.25', 1250],
+    ['0.001', 1],
+    ['1500m', 1500],
+    ['0', 0],
+    ['0.5m', null],
+    ['0.0005', null],
+    ['1.', null],
+    ['.5', null],
+    ['500M', null],
+    ['-1', null],
+    ['1e3', null],
+    ['', null],
+  ]
+  for (const [text, millicores] of table) t.equal(parseCores(text), millicores, JSON.stringify(text))
+  for (const millicores of [1, 10, 500, 1000, 1500, 64_000]) t.equal(parseCores(formatCores(millicores)), millicores)
 })
