@@ -1,0 +1,86 @@
+// What request an audit event is about, from its requestURI and verb. The policy was asked before the body was read, and
+// the event's objectRef is completed from the body later, so objectRef is no witness of it. Pure. The rules are those by
+// which the API server takes its URLs apart (apiserver/pkg/endpoints/request, RequestInfo).
+import { nameInFieldSelector } from './selectors.ts'
+
+/** The part of a request's attributes that its URL tells. */
+export interface RequestTarget {
+  /** Decoded, without the query. */
+  path: string
+  isResource: boolean
+  namespace: string
+  apiGroup: string
+  resource: string
+  subresource: string
+  name: string
+}
+
+/** /namespaces/NAME/x is the resource x in that namespace, but for these, which are the namespace's own. */
+const NAMESPACE_SUBRESOURCES = ['status', 'finalize']
+
+/** Takes a requestURI apart; null when it is none (its path cannot be decoded). `verb` is the event's. */
+export function requestTarget(requestUri: string, verb: string): RequestTarget | null {
+  const mark = requestUri.indexOf('?')
+  const path = decodePath(mark < 0 ? requestUri : requestUri.slice(0, mark))
+  if (path === null) return null
+  const target: RequestTarget = {
+    path,
+    isResource: false,
+    namespace: '',
+    apiGroup: '',
+    resource: '',
+    subresource: '',
+    name: '',
+  }
+  const trimmed = path.replace(/^\/+|\/+$/g, '')
+  let parts = trimmed === '' ? [] : trimmed.split('/')
+  if (parts.length < 3 || (parts[0] !== 'api' && parts[0] !== 'apis')) return target
+  if (parts[0] === 'apis') {
+    if (parts.length < 4) return target
+    target.apiGroup = parts[1]!
+    parts = parts.slice(3)
+  } else parts = parts.slice(2)
+  target.isResource = true
+  // An old way to say the verb: /api/v1/watch/pods, /api/v1/proxy/nodes/x
+  const special = parts[0] === 'watch' || parts[0] === 'proxy' ? parts[0] : ''
+  if (special !== '') {
+    if (parts.length < 2) return target
+    parts = parts.slice(1)
+  }
+  if (parts[0] === 'namespaces' && parts.length > 1) {
+    target.namespace = parts[1]!
+    if (parts.length > 2 && !NAMESPACE_SUBRESOURCES.includes(parts[2]!)) parts = parts.slice(2)
+  }
+  target.resource = parts[0]!
+  target.name = parts[1] ?? ''
+  if (special !== 'proxy') target.subresource = parts[2] ?? ''
+  if (target.name === '' && special === '' && (verb === 'list' || verb === 'watch') && mark >= 0) {
+    target.name = nameInFieldSelector(requestUri.slice(mark + 1))
+  }
+  return target
+}
+
+/** The decoded path, as bytes read as UTF-8; null for an escape that is none. */
+function decodePath(raw: string): string | null {
+  if (!raw.includes('%')) return raw
+  if (/%(?![0-9A-Fa-f]{2})/.test(raw)) return null
+  return unescapeBytes(raw)
+}
+
+/** `%XX` replaced by the bytes they stand for; every other `%` stays. */
+export function unescapeBytes(text: string): string {
+  const source = Buffer.from(text)
+  const bytes = Buffer.alloc(source.length)
+  let end = 0
+  for (let at = 0; at < source.length; at++) {
+    const value = source[at] === 0x25 ? hexPair(source, at + 1) : -1
+    bytes[end++] = value < 0 ? source[at]! : value
+    if (value >= 0) at += 2
+  }
+  return bytes.toString('utf8', 0, end)
+}
+
+function hexPair(bytes: Buffer, at: number): number {
+  const text = at + 2 <= bytes.length ? bytes.toString('latin1', at, at + 2) : ''
+  return /^[0-9A-Fa-f]{2}$/.test(text) ? Number.parseInt(text, 16) : -1
+}
