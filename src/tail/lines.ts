@@ -23,7 +23,7 @@ import { AT_END, type Gap, OVERLAP_BYTES, type Place, type Snapshot } from './pl
 import { Stamps } from './stamps.ts'
 import type { EntryWriter } from './writer.ts'
 
-/** An open partial line is closed as it is when this much of the lineage was read since it began. */
+/** Open lines are closed as they are when this much of the lineage was read since none was open. */
 const PARTIAL_SPAN_BYTES_MAX = 16 * 1024 * 1024
 const FUTURE_SECONDS_MAX = 600
 /** With one of these the time is not the row's own, and none for rows after it. */
@@ -52,6 +52,8 @@ export class Lines {
   // stdout, stderr, and a raw line of no format that is longer than a block.
   readonly #partials = [new Partial<Snapshot>(), new Partial<Snapshot>(), new Partial<Snapshot>()] as const
   #openPartials = 0
+  /** Where the first of the open lines began, while none of those before it was open any more. */
+  #openSince: Snapshot | null = null
   /** The partial that the pieces of an over-long raw line go to, and whether the line ends the message. */
   #raw: Partial<Snapshot> | null = null
   #rawStream = STDOUT
@@ -90,6 +92,7 @@ export class Lines {
   reset(times: readonly number[]): void {
     for (const partial of this.#partials) partial.close()
     this.#openPartials = 0
+    this.#openSince = null
     this.#raw = null
     this.timeline.load(times)
   }
@@ -267,15 +270,10 @@ export class Lines {
     const logical = this.#place.logical + offset - this.#place.offset
     // Room for all that this row may emit: forced ends of open lines, and its own.
     let needed = row.messageEnd - row.messageStart + (row.partial ? 0 : partial.keptBytes) + 4096
-    for (const open of this.#partials) {
-      if (open.start !== null && logical - open.start.logical > PARTIAL_SPAN_BYTES_MAX) needed += open.keptBytes
-    }
+    const isTooFar = this.#openSince !== null && logical - this.#openSince.logical > PARTIAL_SPAN_BYTES_MAX
+    if (isTooFar) needed += this.heldBytes
     if (!out.fits(this.#entry, needed)) return false
-    for (const [stream, open] of this.#partials.entries()) {
-      if (open.start === null || logical - open.start.logical <= PARTIAL_SPAN_BYTES_MAX) continue
-      open.marks |= MARK_PARTIAL_OPEN
-      this.#endPartial(open, stream, offset + rowBytes, out)
-    }
+    if (isTooFar) this.#endOpen(MARK_PARTIAL_OPEN, offset + rowBytes, out)
     // A line of no format does not belong to the open line of stdout.
     if ((marks & MARK_NOT_CRI) === 0 && (row.partial || partial.start !== null)) {
       if (partial.start === null) this.#openPartial(partial, file, block, start, offset, logical, marks)
@@ -313,7 +311,9 @@ export class Lines {
     const tail = file.compressed
       ? ''
       : block.toString('latin1', Math.max(0, start - Math.min(offset, OVERLAP_BYTES)), start)
-    partial.open({ file, offset, logical, tail, times: this.timeline.save(), ended: false, gap: null })
+    const here = { file, offset, logical, tail, times: this.timeline.save(), ended: false, gap: null }
+    this.#openSince ??= here
+    partial.open(here)
     partial.seconds = this.#row.seconds
     partial.nanos = this.#row.nanos
     partial.marks = marks
@@ -338,8 +338,12 @@ export class Lines {
     entry.sourceBytes = partial.sourceBytes
     entry.sourceLines = partial.sourceLines
     this.#emit(partial.seconds, partial.nanos, endOffset, false, out)
+    this.#closePartial(partial)
+  }
+
+  #closePartial(partial: Partial<Snapshot>): void {
     partial.close()
-    this.#openPartials--
+    if (--this.#openPartials === 0) this.#openSince = null
   }
 
   /** Emits #entry as the row that it was made of. */
@@ -412,8 +416,7 @@ export class Lines {
     const endOffset = this.#place.offset + (next > start ? next - start : AT_END)
     if (this.#rawSkipped) {
       this.#account.skip(this.#rawStream, endOffset, raw.sourceBytes, 1)
-      raw.close()
-      this.#openPartials--
+      this.#closePartial(raw)
     } else if (this.#rawEnds) this.#endPartial(raw, this.#rawStream, endOffset, out)
     return true
   }
@@ -430,13 +433,18 @@ export class Lines {
   endPartials(out: EntryWriter, mark: number): boolean {
     if (this.#openPartials === 0) return true
     if (!out.fits(this.#entry, this.heldBytes + 4096)) return false
+    this.#endOpen(mark, this.#place.offset + AT_END, out)
+    this.#raw = null
+    return true
+  }
+
+  /** There must be room. */
+  #endOpen(mark: number, endOffset: number, out: EntryWriter): void {
     for (const [stream, partial] of this.#partials.entries()) {
       if (partial.start === null) continue
       partial.marks |= mark
-      this.#endPartial(partial, stream, this.#place.offset + AT_END, out)
+      this.#endPartial(partial, stream, endOffset, out)
     }
-    this.#raw = null
-    return true
   }
 
   /** Ships the hole itself as an entry of the same stream. */
@@ -470,13 +478,12 @@ export class Lines {
     }
   }
 
-  /** Where the earliest open line began; null when none is open. */
-  earliestOpen(): Snapshot | null {
-    let earliest: Snapshot | null = null
-    for (const { start } of this.#partials) {
-      if (start !== null && (earliest === null || start.logical < earliest.logical)) earliest = start
-    }
-    return earliest
+  /**
+   * The last place at which no line was open, null when that is here. Only from such a place the same lines are made
+   * again: where one of stdout begins, one of stderr may be in its middle.
+   */
+  get openSince(): Snapshot | null {
+    return this.#openSince
   }
 }
 

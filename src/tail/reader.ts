@@ -311,7 +311,7 @@ export class Reader implements FileUser {
   /** Everything written so far is acknowledged: it will not be read again. */
   commit(): void {
     if (this.#place.file === null) return // it has not begun; others of its lane have
-    const open = this.#lines.earliestOpen()
+    const open = this.#lines.openSince
     if (open === null) this.#commitHere()
     else this.#committed = open
     this.ackStream(0)

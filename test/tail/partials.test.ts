@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import t from 'tap'
-import { messages, row, rows, TailRig } from '../support/tail-rig.ts'
+import { messages, type RigSink, row, rows, TailRig } from '../support/tail-rig.ts'
 
 const fixtures = `${dirname(import.meta.dirname)}/fixtures/cri`
 
@@ -193,4 +193,37 @@ t.test('the captured rotation in the middle of a line', async (t) => {
   await straight.step()
   t.strictSame(sink.texts, all.texts)
   t.ok(all.delivered.some((each) => each.sourceLines > 1))
+})
+
+t.test('lines of both streams that overlap: killed and begun again after any of them', async (t) => {
+  const pieces = [
+    row(1, 'out1 ', 'P'),
+    row(1, 'err1 ', 'P', 'stderr'),
+    row(2, 'out1', 'F'),
+    row(2, 'out2 ', 'P'),
+    row(2, 'err1', 'F', 'stderr'),
+    row(2, 'err2 ', 'P', 'stderr'),
+    row(2, 'out2 ', 'P'),
+    row(2, 'err2', 'F', 'stderr'),
+    row(2, 'err3', 'F', 'stderr'),
+    row(2, 'out2', 'F'),
+    row(2, 'out3', 'F'),
+  ]
+  const whole = pieces.map((piece) => `${piece}\n`)
+  const told = (sink: RigSink) => [...new Set(sink.delivered.map((each) => `${each.stream} ${each.time} ${each.text}`))]
+  const usual = new TailRig(t)
+  const expected = usual.sink()
+  usual.write('0.log', whole.join(''))
+  await usual.step()
+  t.strictSame(expected.texts.toSorted(), ['err1 err1', 'err2 err2', 'err3', 'out1 out1', 'out2 out2 out2', 'out3'])
+  for (let rowsThere = 1; rowsThere < whole.length; rowsThere++) {
+    const rig = new TailRig(t)
+    const sink = rig.sink()
+    rig.write('0.log', whole.slice(0, rowsThere).join(''))
+    await rig.step()
+    rig.restart()
+    rig.append('0.log', whole.slice(rowsThere).join(''))
+    await rig.step()
+    t.strictSame(told(sink).toSorted(), told(expected).toSorted(), `killed after row ${rowsThere}`)
+  }
 })
