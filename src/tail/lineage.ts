@@ -216,8 +216,10 @@ export class Lineage {
     let complete = true
     let failed = false
     const candidates = this.#listing.candidates()
+    const led = new Map<string, string>()
     for (const candidate of candidates) {
       const stat = this.#statOf(candidate)
+      led.set(candidate.path, identityOf(stat))
       if (stat === 'later') {
         complete = false
         failed = true
@@ -261,7 +263,19 @@ export class Lineage {
     for (const [index, file] of this.files.entries()) {
       if (index < this.files.length - 1) file.supersededAt ??= now
     }
-    return complete
+    return complete && this.#stillLeads(led)
+  }
+
+  /**
+   * Whether the names are still the same and lead where they led. Between a listing and a look at each of its names files
+   * are renamed and compressed, and one of them may be met under no name; a reader that has a place to find must not miss it.
+   */
+  #stillLeads(led: ReadonlyMap<string, string>): boolean {
+    if (this.users.every((user) => user.current !== null)) return true
+    this.#listing.version()
+    const candidates = this.#listing.candidates()
+    if (candidates.length !== led.size) return false
+    return candidates.every((candidate) => led.get(candidate.path) === identityOf(this.#statOf(candidate)))
   }
 
   /** What a candidate's name leads to. null: nothing, or nothing that may be read; 'later': it cannot be told now. */
@@ -614,6 +628,11 @@ export class Lineage {
 }
 
 const NO_HEAD: Head = { hash: '', bytes: 0 }
+
+/** '' for what leads nowhere, or cannot be told. */
+function identityOf(stat: FileStat | 'later' | null): string {
+  return stat === null || stat === 'later' ? '' : identity(stat.dev, stat.ino)
+}
 
 function identity(dev: number, ino: number): string {
   return `${dev}:${ino}`
