@@ -254,16 +254,16 @@ export class Consumer {
   }
 
   /**
-   * Makes durable what must be so before these are sent: times of arrival, which are decided once, and the checkpoint, where
+   * Makes durable what must be so before these are sent: times of arrival and gaps, which are decided once, and the checkpoint, where
    * the sink would not know a repeat of what lies behind it.
    */
   async #makeDurable(segments: readonly Segment[]): Promise<void> {
     const { checkpoints } = this.#deps
     const readers = segments.flatMap((segment) => segment.shares.map((share) => share.reader))
-    const fresh = readers.filter((reader) => reader.hasFreshStamps)
+    const fresh = readers.filter((reader) => reader.hasFreshDecisions)
     const outruns = segments.some((segment) => this.sink.outrunsCheckpoint(segment))
     if (fresh.length === 0 && !outruns) return
-    for (const reader of fresh) if (this.#savePosition(reader)) reader.stampsSaved()
+    for (const reader of fresh) if (this.#savePosition(reader)) reader.decisionsSaved()
     this.sink.checkpointing()
     // A disk that takes nothing does not stop delivery; the store says so, and repeats may then be entries of their own.
     await checkpoints.flush().catch(() => {})

@@ -2,6 +2,25 @@
 // dropped, dead-lettered with its letter on disk); everything after it is not. It is enough to find the place again
 // after renames, compression and a restart, and to make the same entries again from there on.
 
+import type { Gap } from '../tail/gap.ts'
+
+/** A file that was seen and not read yet: should it be gone when it is looked for, all of it is lost. */
+export interface SeenFile {
+  path: string
+  dev: number
+  ino: number
+  head: string
+  headBytes: number
+  /** Bytes that it had, as far as they are known (0 for a compressed one), and the second witness there. */
+  offset: number
+  witness: string
+  compressed?: true
+  /** When it was last written, ms since the epoch. */
+  mtimeMs: number
+  /** Why its content cannot be had any more; absent while it can. */
+  gone?: string
+}
+
 export interface Position {
   /** Last known path of the file. A hint for people and messages, never an identity. */
   path: string
@@ -23,6 +42,16 @@ export interface Position {
    * from, to, seconds, nanos, repeated.
    */
   stamps: number[]
+  /** When the file was last written, ms since the epoch. */
+  mtimeMs?: number
+  /** The end of the file was dealt with, all of it: nothing of it is left to read or to lose. */
+  ended?: true
+  /** Why its content cannot be had any more; absent while it can. */
+  gone?: string
+  /** Holes that were noticed and are not acknowledged yet, oldest first: their records come before all that follows. */
+  gaps?: Gap[]
+  /** The files after this one, in reading order. */
+  later?: SeenFile[]
   /** Lines with a time before this are skipped (startAgeMax when the lineage was first met); absent: none. */
   skipBeforeSeconds?: number
 }

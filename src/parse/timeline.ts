@@ -61,6 +61,20 @@ export class Timeline {
     return this.#state[ROW_NANOS] as number
   }
 
+  /** The source stream whose line came last by its own time; that of stdout before the first. */
+  get lastStream(): number {
+    const s = this.#state
+    const [outSeconds, errSeconds] = [s[OWN_SECONDS] as number, s[FIELDS + OWN_SECONDS] as number]
+    return later(errSeconds, s[FIELDS + OWN_NANOS] as number, outSeconds, s[OWN_NANOS] as number) ? 1 : 0
+  }
+
+  /** The time last emitted for a source stream; null before the first. */
+  emitted(stream: number): { seconds: number; nanos: number } | null {
+    const at = stream * FIELDS
+    const seconds = this.#state[at + EMITTED_SECONDS] as number
+    return seconds < 0 ? null : { seconds, nanos: this.#state[at + EMITTED_NANOS] as number }
+  }
+
   /** The state as plain numbers, for `load`. */
   save(): number[] {
     return Array.from(this.#state)

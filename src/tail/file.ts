@@ -2,8 +2,12 @@
 // last seen of it. While the descriptor is open the inode cannot be given to another file, so device+inode is exact.
 import { hash } from 'node:crypto'
 import type { FileOrder } from '../discover/names.ts'
+import { parseCri } from '../parse/cri.ts'
+import { parseDockerJson } from '../parse/docker-json.ts'
+import { newRow } from '../parse/row.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
+import type { Time } from './gap.ts'
 
 /** The head is the first line, at most this much of it. */
 export const HEAD_BYTES_MAX = 1024
@@ -12,6 +16,8 @@ export const WITNESS_BYTES = 1024
 const GZIP_HEAD_BYTES = 4096
 /** How much of two files is compared to tell whether one is a copy of the other. */
 const COMPARED_BYTES = 4096
+/** Enough for a row's time, and for all of most rows. */
+const FIRST_ROW_BYTES = 4096
 const LINE_SEARCH_BYTES_MAX = 1024 * 1024
 
 /** A head: the hash of the first `bytes` of the decompressed content. */
@@ -170,6 +176,20 @@ export function lastLineStart(fs: ReadFileSystem, fd: number, size: number): num
     if (start === 0) return 0
   }
   return size
+}
+
+/** The time of a file's first row; null when there is none that says so. Throws the system's error. */
+export function readFirstTime(fs: ReadFileSystem, file: TailedFile, gunzip: Gunzip): Time | null {
+  if (file.fd < 0) return null
+  const { compressed, begin } = file
+  const bytes = compressed ? GZIP_HEAD_BYTES : FIRST_ROW_BYTES
+  let content: Buffer = scratch.subarray(0, readAll(fs, file.fd, scratch, 0, bytes, compressed ? 0 : begin))
+  if (compressed) content = gunzip.head(content)
+  const newline = content.indexOf(10)
+  const end = newline < 0 ? content.length : newline
+  const row = newRow()
+  if (!parseCri(content, 0, end, row) && !parseDockerJson(content, 0, end, row)) return null
+  return { seconds: row.seconds, nanos: row.nanos }
 }
 
 /** First 32 hex digits of the SHA-256. */

@@ -19,7 +19,8 @@ import { newRow } from '../parse/row.ts'
 import { Timeline } from '../parse/timeline.ts'
 import type { Account } from './account.ts'
 import type { TailedFile } from './file.ts'
-import { AT_END, type Gap, OVERLAP_BYTES, type Place, type Snapshot } from './place.ts'
+import { formatTime, type Gap, gapText } from './gap.ts'
+import { AT_END, OVERLAP_BYTES, type Place, type Snapshot } from './place.ts'
 import { Stamps } from './stamps.ts'
 import type { EntryWriter } from './writer.ts'
 
@@ -202,7 +203,7 @@ export class Lines {
     const entry = this.#entry
     if (row.seconds > this.#futureSeconds) {
       marks |= MARK_FUTURE_TIME
-      entry.originalTime = formatTime(row.seconds, row.nanos)
+      entry.originalTime = formatTime(row)
       this.#setArrival(offset)
     }
     if (row.partial || partial.start !== null || this.#openPartials > 0) {
@@ -311,7 +312,7 @@ export class Lines {
     const tail = file.compressed
       ? ''
       : block.toString('latin1', Math.max(0, start - Math.min(offset, OVERLAP_BYTES)), start)
-    const here = { file, offset, logical, tail, times: this.timeline.save(), ended: false, gap: null }
+    const here = { file, offset, logical, tail, times: this.timeline.save(), ended: false, gaps: [] }
     this.#openSince ??= here
     partial.open(here)
     partial.seconds = this.#row.seconds
@@ -389,7 +390,7 @@ export class Lines {
       this.#rawSkipped = this.#isTooOld(partial)
       if (row.seconds > this.#futureSeconds && !this.#rawSkipped) {
         marks |= MARK_FUTURE_TIME
-        this.#entry.originalTime = formatTime(row.seconds, row.nanos)
+        this.#entry.originalTime = formatTime(row)
         this.#setArrival(this.#place.offset)
       }
       if (partial.start === null)
@@ -447,28 +448,23 @@ export class Lines {
     }
   }
 
-  /** Ships the hole itself as an entry of the same stream. */
+  /** Writes a hole's record. It stands for no bytes and leaves the time rule as it is. False: no room. */
   writeGap(gap: Gap, out: EntryWriter): boolean {
-    const range = gap.to === null ? `from offset ${gap.from}` : `${gap.to - gap.from} bytes [${gap.from}, ${gap.to})`
-    const text = Buffer.from(`taffrail: lost ${range} of ${gap.path}: ${gap.cause}`)
+    const text = Buffer.from(gapText(gap))
     const entry = this.#entry
     if (!out.fits(entry, text.length + 1024)) return false
     entry.file = this.#place.file
     entry.buffer = text
     entry.messageStart = 0
     entry.messageEnd = text.length
-    entry.stream = STDOUT
+    entry.stream = gap.stream
     entry.marks = MARK_GAP
+    entry.seconds = gap.seconds
+    entry.nanos = gap.nanos
     entry.offset = gap.from
     entry.sourceBytes = 0
     entry.sourceLines = 0
-    let { rowSeconds: seconds, rowNanos: nanos } = this.timeline
-    if (seconds < 0) {
-      seconds = Math.floor(this.nowMs / 1000)
-      nanos = 0
-    }
-    // Whatever was acknowledged: the hole stands for no bytes of the file.
-    this.#emit(seconds, nanos, Number.POSITIVE_INFINITY, true, out)
+    out.write(entry)
     return true
   }
 
@@ -485,8 +481,4 @@ export class Lines {
   get openSince(): Snapshot | null {
     return this.#openSince
   }
-}
-
-function formatTime(seconds: number, nanos: number): string {
-  return `${new Date(seconds * 1000).toISOString().slice(0, 19)}.${String(nanos).padStart(9, '0')}Z`
 }

@@ -1,5 +1,6 @@
 // Places in a lineage: where a reader is, where it may begin again, and how far a source stream is acknowledged.
 import type { TailedFile } from './file.ts'
+import type { Gap } from './gap.ts'
 
 /** Bytes before the offset that every read repeats and compares: a file rewritten under us does not go unnoticed. */
 export const OVERLAP_BYTES = 64
@@ -13,15 +14,6 @@ export interface Place {
   logical: number
 }
 
-/** A hole in what could be read. */
-export interface Gap {
-  path: string
-  from: number
-  /** null: the end is not known. */
-  to: number | null
-  cause: string
-}
-
 /** A place to begin again, with the state of the time rule there. */
 export interface Snapshot {
   file: TailedFile
@@ -32,8 +24,8 @@ export interface Snapshot {
   times: number[]
   /** The end of the file was dealt with. */
   ended: boolean
-  /** A hole that is still to be written. */
-  gap: Gap | null
+  /** Holes that are still to be written before anything is read. */
+  gaps: readonly Gap[]
 }
 
 /** Entries that end at or before it are acknowledged; what the end of a file ends counts half a byte more. */

@@ -2,7 +2,7 @@
 // begin again. Three places matter: `offset` (read so far), the committed snapshot (acknowledged: where a rewind or a
 // restart begins) and, between them, what was acknowledged already for one source stream. The block is the caller's and
 // is used only during `fill`; nothing but open partial lines is held between two calls.
-import type { Position } from '../checkpoint/position.ts'
+import type { Position, SeenFile } from '../checkpoint/position.ts'
 import { MARK_PARTIAL_OPEN, STDOUT } from '../core/entry.ts'
 import type { Events } from '../core/events.ts'
 import type { Amount, Ledger } from '../core/ledger.ts'
@@ -11,12 +11,21 @@ import type { Clock } from '../ports/clock.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
 import { Account } from './account.ts'
-import { gzipContentBytes, lastLineStart, readAll, readWitness, type TailedFile, takeHead } from './file.ts'
+import {
+  gzipContentBytes,
+  lastLineStart,
+  readAll,
+  readFirstTime,
+  readWitness,
+  type TailedFile,
+  takeHead,
+} from './file.ts'
+import { decideGap, type Gap, type Hole } from './gap.ts'
 import { GzipReader, WAIT } from './gzip.ts'
 import type { FileUser, Lineage } from './lineage.ts'
 import { Lines } from './lines.ts'
-import { type Acked, AT_END, type Gap, OVERLAP_BYTES, type Place, type Snapshot } from './place.ts'
-import { findResumption } from './resume.ts'
+import { type Acked, AT_END, OVERLAP_BYTES, type Place, type Snapshot } from './place.ts'
+import { findResumption, holeOf, type Missing } from './resume.ts'
 import type { EntryWriter } from './writer.ts'
 
 export type { EntryWriter } from './writer.ts'
@@ -31,6 +40,8 @@ const GROWING_GZIP_MS = 2000
 const PIECE_BYTES_MIN = 128 * 1024
 /** Committed places that are remembered. */
 const WITNESSES = 4
+/** Files after the committed one that a checkpoint names. */
+const LATER_FILES_MAX = 256
 
 /** full: the writer has no room; dry: nothing more to read now; wait: decompression is under way, `wake` is called. */
 export type FillEnd = 'full' | 'dry' | 'wait'
@@ -70,9 +81,19 @@ export class Reader implements FileUser {
   #committed: Snapshot | null = null
   /** The committed places before it, the last one first: copies of a truncated file are known by them. */
   #witnesses: Snapshot[] = []
-  #gap: Gap | null = null
-  /** From which offset on the loss of a file's rest is counted already. */
-  readonly #lossesCounted = new WeakMap<TailedFile, number>()
+  /** Holes whose records are to be written next. */
+  #gaps: Gap[] = []
+  /** Files the loss of which, or of whose rest, was noticed. */
+  readonly #holed = new WeakSet<TailedFile>()
+  /** Files that were seen by an earlier process, are gone, and have not been come to yet. */
+  #missing: readonly Missing[] = []
+  /** Holes were noticed that no checkpoint holds yet. */
+  #hasFreshGaps = false
+  /** The last one that was told, or given at the start. */
+  #lastPosition: Position | undefined
+  /** What lay unread when it was told: files and bytes. */
+  #toldUnread = ''
+  readonly #witnessOf = new WeakMap<TailedFile, { offset: number; witness: string }>()
   /** How far a file had been read when it was left. */
   readonly #left = new WeakMap<TailedFile, number>()
   /** Monotonic ms before which nothing is tried again. */
@@ -86,6 +107,7 @@ export class Reader implements FileUser {
     this.options = options
     this.#deps = deps
     this.#saved = saved
+    this.#lastPosition = saved
     this.#account = new Account(options.ledger, this.#place)
     this.#lines = new Lines(this.#place, this.#account, options)
     lineage.users.push(this)
@@ -128,11 +150,12 @@ export class Reader implements FileUser {
     const file = this.#place.file
     if (this.#retryAt > this.#deps.clock.monotonic()) return false
     if (file === null) return this.#canBegin
-    if (this.#gap !== null) return true
+    if (this.#gaps.length > 0) return true
     if (file.gone === null) {
       if (this.#waiting) return false
       if (!file.compressed && file.sizeSeen > this.#place.offset + this.#incompleteBytes) return true
     }
+    if (this.#missing.length > 0 && this.lineage.next(file) === null) return true
     if (this.#ended === file && (file.gone !== null || file.compressed)) return this.lineage.next(file) !== null
     if (file.gone !== null || file.compressed) return true
     return (this.#ended !== file || this.lineage.next(file) !== null) && this.#isFinished(file)
@@ -161,22 +184,17 @@ export class Reader implements FileUser {
     const { lineage, options } = this
     const first = lineage.files[0]
     if (first === undefined || !this.#canBegin) return false
-    const { fs, clock, gunzip, events } = this.#deps
-    if (this.#saved !== undefined) {
-      const saved = this.#saved
-      const place = findResumption(lineage, saved, fs, gunzip)
-      this.#lines.timeline.load(saved.times)
-      this.#lines.skipBeforeSeconds = saved.skipBeforeSeconds ?? Number.NEGATIVE_INFINITY
-      this.#goTo(place.file, place.offset)
-      if (place.found) this.#lines.stamps.load(lineage.files.slice(lineage.files.indexOf(place.file)), saved.stamps)
-      if (place.lost !== null) this.#recordLoss(place.lost, null)
-    } else if (options.startAt === 'end' && !options.once) this.#beginAtEnd()
+    const { clock, events } = this.#deps
+    if (this.#saved !== undefined) this.#resume(this.#saved)
+    else if (options.startAt === 'end' && !options.once) this.#beginAtEnd()
     else {
       if (options.startAgeMax !== null) {
         this.#lines.skipBeforeSeconds = (clock.now() - options.startAgeMax) / 1000
       }
       this.#goTo(first, first.begin)
     }
+    this.#commitHere()
+    this.#noteMissing(this.#place.file)
     const file = this.#place.file as TailedFile
     const { source, key } = lineage.info
     const resumed = this.#saved !== undefined
@@ -188,8 +206,26 @@ export class Reader implements FileUser {
       offset: this.#place.offset,
       resumed,
     })
-    this.#commitHere()
     return true
+  }
+
+  /** Goes to the place of a checkpoint, or to what is left of it, and takes up the holes that it speaks of. */
+  #resume(saved: Position): void {
+    const { fs, gunzip } = this.#deps
+    const { files } = this.lineage
+    const { file, offset, found, lost, missing } = findResumption(this.lineage, saved, fs, gunzip)
+    this.#lines.timeline.load(saved.times)
+    this.#lines.skipBeforeSeconds = saved.skipBeforeSeconds ?? Number.NEGATIVE_INFINITY
+    this.#goTo(file, offset)
+    if (found) this.#lines.stamps.load(files.slice(files.indexOf(file)), saved.stamps)
+    if (found && saved.ended) {
+      this.#ended = file
+      this.#holed.add(file)
+    }
+    this.#gaps = Array.isArray(saved.gaps) ? [...saved.gaps] : []
+    for (const gap of this.#gaps) this.#tellLoss(gap)
+    this.#missing = missing
+    if (lost !== null) this.#noteHole(lost, file)
   }
 
   /** The last line that has begun, and what comes after it. */
@@ -217,14 +253,14 @@ export class Reader implements FileUser {
 
   /** Reads and writes entries until there is no room, nothing more to read, or `bytesMax` were consumed. */
   fill(out: EntryWriter, block: Buffer, bytesMax: number): FillEnd {
-    if (this.#place.file === null && !this.#begin()) return 'dry'
     this.#lines.nowMs = this.#deps.clock.now()
+    if (this.#place.file === null && !this.#begin()) return 'dry'
     this.#retryAt = Number.NEGATIVE_INFINITY
     const until = this.#place.logical + bytesMax
     for (;;) {
-      if (this.#gap !== null) {
-        if (!this.#lines.writeGap(this.#gap, out)) return 'full'
-        this.#gap = null
+      while (this.#gaps.length > 0) {
+        if (!this.#lines.writeGap(this.#gaps[0] as Gap, out)) return 'full'
+        this.#gaps.shift()
       }
       const file = this.#place.file as TailedFile
       if (file.gone !== null) {
@@ -241,9 +277,8 @@ export class Reader implements FileUser {
         this.#skipFile(file)
       }
       if (this.#ended === file && file.compressed) {
-        const next = this.lineage.next(file)
-        if (next === null) return 'dry'
-        this.#goTo(next, next.begin)
+        const end = this.#goOn(file, out)
+        if (end !== null) return end
         continue
       }
       if (this.#tailBytes === 0 && this.#place.offset > 0 && !file.compressed) {
@@ -290,7 +325,12 @@ export class Reader implements FileUser {
         if (this.#noteShort(file, file.sizeSeen) || lastNewline >= overlap) continue
         return 'dry'
       }
-      if (!this.#isFinished(file)) return file.compressed ? this.#wait() : 'dry'
+      if (!this.#isFinished(file)) {
+        if (file.compressed) return this.#wait()
+        const end = this.lineage.next(file) === null ? this.#goOn(file, out) : 'dry'
+        if (end !== null) return end
+        continue
+      }
       if (file.compressed && this.#gzip?.failure && this.#mayGrow(file)) {
         this.#closeGzip()
         this.#retryLater()
@@ -313,7 +353,7 @@ export class Reader implements FileUser {
     if (this.#place.file === null) return // it has not begun; others of its lane have
     const open = this.#lines.openSince
     if (open === null) this.#commitHere()
-    else this.#committed = open
+    else this.#committed = { ...open, gaps: [...this.#gaps] }
     this.ackStream(0)
     this.ackStream(1)
     const committed = this.#committed as Snapshot
@@ -332,7 +372,7 @@ export class Reader implements FileUser {
     const to = this.#committed
     if (to === null) return
     this.#account.rewind()
-    this.#gap = to.gap
+    this.#gaps = [...to.gaps]
     this.#lines.reset(to.times)
     this.#goTo(to.file, to.offset, to.tail)
     this.#ended = to.ended ? to.file : null
@@ -352,43 +392,110 @@ export class Reader implements FileUser {
   /** The committed place for the checkpoint; null when there is nothing to say, or when it cannot be said now. */
   position(): Position | null {
     const at = this.#committed
-    if (at === null || !this.lineage.hasHead(at.file)) return null
-    const { path, dev, ino, head, compressed, fd } = at.file
+    if (at === null) return null
+    const { file, offset, times, gaps, ended } = at
+    const witness = this.#witnessAt(at)
+    if (witness === null) return null
+    const { path, dev, ino, head, compressed, gone, sizeSeen, mtimeMs } = file
+    const isOver = this.#holed.has(file) || (compressed && ended)
     const { files } = this.lineage
-    let witness = ''
-    try {
-      // No witness: what was read is not there any more, which the next read will find out.
-      if (!compressed) witness = readWitness(this.#deps.fs, fd, at.offset, at.tail)
-      if (!compressed && witness === '') return null
-    } catch (error) {
-      this.#failed('read', error)
-      return null
-    }
-    const sizeSeen = compressed ? at.offset : Math.max(at.file.sizeSeen, at.offset)
-    const stamps = this.#lines.stamps.save(files.slice(files.indexOf(at.file)))
     const skipBeforeSeconds = this.#lines.skipBeforeSeconds
-    return {
+    const later = this.#laterFiles(file)
+    this.#toldUnread = this.#unread
+    this.#lastPosition = {
       path,
       dev,
       ino,
       head: head.hash,
       headBytes: head.bytes,
-      offset: at.offset,
+      offset,
       witness,
-      sizeSeen,
-      times: at.times,
-      stamps,
+      sizeSeen: compressed || isOver ? offset : Math.max(sizeSeen, offset),
+      mtimeMs,
+      times,
+      stamps: this.#lines.stamps.save(files.slice(files.indexOf(file))),
+      ...(isOver && { ended: true as const }),
+      ...(gone !== null && { gone }),
+      ...(gaps.length > 0 && { gaps: [...gaps] }),
+      ...(later.length > 0 && { later }),
       ...(Number.isFinite(skipBeforeSeconds) && { skipBeforeSeconds }),
+    }
+    return this.#lastPosition
+  }
+
+  /** The second witness of a committed place; null when the place cannot be named now. */
+  #witnessAt({ file, offset, tail }: Snapshot): string | null {
+    if (file.gone !== null) {
+      // Nobody will find it, unless a copy was made of it: that is known by what was told before.
+      const last = this.#lastPosition
+      if (last?.offset === offset && last.head === file.head.hash) return last.witness
+      return this.#holed.has(file) ? '' : null
+    }
+    if (!this.lineage.hasHead(file)) return null
+    if (file.compressed) return ''
+    try {
+      // No witness: what was read is not there any more, which the next read will find out.
+      return readWitness(this.#deps.fs, file.fd, offset, tail) || null
+    } catch (error) {
+      this.#failed('read', error)
+      return null
     }
   }
 
-  /** Whether lines that were given a time of arrival wait to be acknowledged: their stamps must be durable first. */
-  get hasFreshStamps(): boolean {
-    return this.#lines.stamps.fresh
+  /** What was seen after a file and is not acknowledged, in reading order. */
+  #laterFiles(file: TailedFile): SeenFile[] {
+    const later: SeenFile[] = []
+    const { files } = this.lineage
+    let missing = this.#missing
+    for (let i = files.indexOf(file) + 1; i < files.length && later.length < LATER_FILES_MAX; i++) {
+      const each = files[i] as TailedFile
+      const due = missing.filter(({ before }) => before !== null && before.sequence <= each.sequence)
+      missing = missing.filter((one) => !due.includes(one))
+      const seen = this.#seen(each)
+      later.push(...due.map((one) => one.seen), ...(seen === null ? [] : [seen]))
+    }
+    return [...later, ...missing.map((one) => one.seen)]
   }
 
-  stampsSaved(): void {
+  #seen(file: TailedFile): SeenFile | null {
+    const { path, dev, ino, head, compressed, gone, mtimeMs, sizeSeen } = file
+    if (head.bytes === 0 || this.#holed.has(file)) return null
+    let known = this.#witnessOf.get(file) ?? { offset: 0, witness: '' }
+    if (!compressed && gone === null && known.offset !== sizeSeen) {
+      try {
+        known = { offset: sizeSeen, witness: readWitness(this.#deps.fs, file.fd, sizeSeen) }
+      } catch (error) {
+        this.#failed('read', error)
+      }
+      this.#witnessOf.set(file, known)
+    }
+    const seen = { path, dev, ino, head: head.hash, headBytes: head.bytes, ...known, mtimeMs }
+    return { ...seen, ...(compressed && { compressed }), ...(gone !== null && { gone }) }
+  }
+
+  /** Whether there are files, or bytes, that were not there when the position was last told. */
+  get hasUntoldUnread(): boolean {
+    return this.#committed !== null && this.#unread !== this.#toldUnread
+  }
+
+  /** Which files are unread, whatever their sizes. */
+  get hasUntoldFiles(): boolean {
+    return this.#committed !== null && this.#unread.split(' ', 1)[0] !== this.#toldUnread.split(' ', 1)[0]
+  }
+
+  get #unread(): string {
+    const last = this.lineage.files.at(-1)
+    return `${last?.sequence ?? 0} ${this.lagBytes}`
+  }
+
+  /** Whether something was decided that must be durable before it is sent: times of arrival, the records of holes. */
+  get hasFreshDecisions(): boolean {
+    return this.#lines.stamps.fresh || this.#hasFreshGaps
+  }
+
+  decisionsSaved(): void {
     this.#lines.stamps.fresh = false
+    this.#hasFreshGaps = false
   }
 
   /** Gives idle memory back. */
@@ -491,7 +598,7 @@ export class Reader implements FileUser {
       tail: file.compressed ? '' : this.#tailText(),
       times: this.#lines.timeline.save(),
       ended: this.#ended === file,
-      gap: this.#gap,
+      gaps: [...this.#gaps],
     }
   }
 
@@ -564,19 +671,35 @@ export class Reader implements FileUser {
       const failure = file.compressed ? (this.#gzip?.failure ?? null) : null
       if (failure !== null) {
         if (!this.#lines.endPartials(out, MARK_PARTIAL_OPEN)) return 'full'
-        const cause = `the compressed file is damaged: ${failure}`
-        this.#recordLoss({ path: file.path, from: this.#place.offset, to: null, cause }, file)
+        if (!this.#holed.has(file)) {
+          if (this.#isUnsettled) return 'full'
+          const cause = `the compressed file is damaged: ${failure}`
+          const hole = { path: file.path, from: this.#place.offset, to: null, cause, writtenMs: null }
+          this.#holed.add(file)
+          this.#noteHole(hole, next)
+        }
       } else if (next === null || !isContinuedBy(file, next)) {
         // A container that ended without a newline leaves an open line behind; nothing will end it.
         if (!this.#lines.endPartials(out, 0)) return 'full'
       }
       this.#ended = file
       this.#left.set(file, this.#place.offset)
-      if (this.#gap !== null) return null
+      if (this.#gaps.length > 0) return null
+    }
+    // A checkpoint cannot name an empty file: the end of this one must be acknowledged, and saved, before it is left.
+    if (next !== null && next.head.bytes === 0 && this.#account.unsettled.lines > 0) return 'dry'
+    return this.#goOn(file, out)
+  }
+
+  /** From the end of a file to the next one, past what is missing between them. null: go on. */
+  #goOn(file: TailedFile, out: EntryWriter): FillEnd | null {
+    const next = this.lineage.next(file)
+    if (this.#missing.some((each) => isDue(each, next))) {
+      if (!this.#lines.endPartials(out, MARK_PARTIAL_OPEN) || this.#isUnsettled) return 'full'
+      this.#noteMissing(next)
+      return null
     }
     if (next === null) return 'dry'
-    // A checkpoint cannot name an empty file: the end of this one must be acknowledged, and saved, before it is left.
-    if (next.head.bytes === 0 && this.#account.unsettled.lines > 0) return 'dry'
     this.#goTo(next, next.begin)
     return null
   }
@@ -588,21 +711,21 @@ export class Reader implements FileUser {
 
   /** The rest of the file is gone: on to the copy or the next file, at the right place, noting what is lost. null: go on. */
   #leaveGone(file: TailedFile, out: EntryWriter): FillEnd | null {
+    if (this.#ended === file) return this.#goOn(file, out)
     const next = this.lineage.next(file)
-    if (this.#ended === file) {
-      if (next === null) return 'dry'
-      this.#goTo(next, next.begin)
-      return null
-    }
     const offset = this.#place.offset
     const copyBytes = next === null ? -1 : this.#bytesInCopy(file, next)
-    const lostFrom = Math.max(offset, copyBytes)
-    const isRead = file.compressed ? this.#gzip?.ended === true : file.sizeSeen <= lostFrom
+    const from = Math.max(offset, copyBytes)
+    const isRead = this.#holed.has(file) || (file.compressed ? this.#gzip?.ended === true : file.sizeSeen <= from)
     if (copyBytes < 0 && (!isRead || this.#lines.isInRaw) && !this.#lines.endPartials(out, MARK_PARTIAL_OPEN))
       return 'full'
     if (!isRead) {
-      const to = file.compressed ? null : file.sizeSeen
-      this.#recordLoss({ path: file.path, from: lostFrom, to, cause: file.gone as string }, file)
+      // What was read of it before may yet be refused, and then it is lost with the rest.
+      if (this.#isUnsettled) return 'full'
+      const { path, compressed, sizeSeen, mtimeMs } = file
+      const end = compressed ? { to: null, writtenMs: null } : { to: sizeSeen, writtenMs: mtimeMs }
+      this.#holed.add(file)
+      this.#noteHole({ path, from, ...end, cause: file.gone as string }, next)
     }
     if (next !== null && copyBytes >= offset) this.#goTo(next, offset, this.#tailText())
     else if (next !== null && copyBytes >= 0) this.#goTo(next, copyBytes)
@@ -633,25 +756,52 @@ export class Reader implements FileUser {
     }
   }
 
-  /** `file` is the one whose rest is lost, null when it is not open. */
-  #recordLoss(gap: Gap, file: TailedFile | null): void {
-    const { events } = this.#deps
-    const { key } = this.lineage.info
-    this.#gap = gap
-    // A rewind may lead here again, and from an earlier place: counted and told once.
-    const counted = file === null ? undefined : this.#lossesCounted.get(file)
-    if (counted !== undefined && counted <= gap.from) return
-    if (file !== null) this.#lossesCounted.set(file, gap.from)
-    this.#account.lose(gap.cause, gap.to === null ? 0 : (counted ?? gap.to) - gap.from)
-    events.emit('bytes.lost', {
-      sink: this.options.sink,
-      path: gap.path,
-      lineage: key,
-      fromOffset: gap.from,
-      toOffset: gap.to,
-      cause: gap.cause,
-    })
+  /** Something that was read is not acknowledged: a rewind would lead before it. */
+  get #isUnsettled(): boolean {
+    return this.#account.unsettled.lines > 0
   }
+
+  /** Notes the loss of the files that were seen before `next` and are not there. */
+  #noteMissing(next: TailedFile | null): void {
+    const due = this.#missing.filter((each) => isDue(each, next))
+    if (due.length === 0) return
+    this.#missing = this.#missing.filter((each) => !due.includes(each))
+    for (const { seen } of due) this.#noteHole(holeOf(seen), next)
+  }
+
+  /**
+   * Decides on the record of a hole before `next`, and tells of it: once for each hole, since nothing that may be read
+   * again lies between the committed place and here.
+   */
+  #noteHole(hole: Hole, next: TailedFile | null): void {
+    const { fs, clock, gunzip } = this.#deps
+    const isArrival = this.options.format === 'plain'
+    let first = null
+    try {
+      if (next !== null && !isArrival) first = readFirstTime(fs, next, gunzip)
+    } catch (error) {
+      this.#failed('read', error)
+    }
+    const gap = decideGap(hole, this.#lines.timeline, first, clock.now(), isArrival)
+    this.#gaps.push(gap)
+    const committed = this.#committed
+    if (committed !== null) this.#committed = { ...committed, gaps: [...committed.gaps, gap] }
+    this.#hasFreshGaps = true
+    this.#tellLoss(gap)
+  }
+
+  /** Counts a hole and says so: once in each process that has to do with it. */
+  #tellLoss({ path, from, to, cause }: Gap): void {
+    const { sink } = this.options
+    const { key: lineage } = this.lineage.info
+    this.#account.lose(cause, to === null ? 0 : to - from)
+    this.#deps.events.emit('bytes.lost', { sink, path, lineage, fromOffset: from, toOffset: to, cause })
+  }
+}
+
+/** Whether a missing file comes before `next`. */
+function isDue({ before }: Missing, next: TailedFile | null): boolean {
+  return before === null || (next !== null && before.sequence <= next.sequence)
 }
 
 /** Whether a line that is open at the end of `file` may go on in `next`: of the same life, and not an older file met late. */

@@ -1,51 +1,90 @@
-// Finds the place of a checkpoint among the files of a lineage as they are now: renamed, compressed, replaced or gone.
-// A saved offset is used only where both witnesses agree, the head and the bytes before the offset. Otherwise the file is
-// new: reading twice is harmless, skipping is not.
+// Finds the place of a checkpoint among the files of a lineage as they are now: renamed, compressed, replaced or gone,
+// and which of the files that were seen after it are not there any more. A file is the one that was seen only where both
+// witnesses agree, the head and the bytes before the offset. Otherwise it is new: reading twice is harmless, skipping is
+// not.
 import { basename } from 'node:path'
-import type { Position } from '../checkpoint/position.ts'
+import type { Position, SeenFile } from '../checkpoint/position.ts'
 import { kubeletSibling } from '../discover/names.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
 import { gzipContentBytes, readWitness, sameHead, type TailedFile } from './file.ts'
+import type { Hole } from './gap.ts'
 import type { Lineage } from './lineage.ts'
+
+const CAUSE = 'gone or replaced while taffrail was not running'
+
+/** A file that was seen and is not there: all of it is lost. `before` is the file to be read next; null: the next new one. */
+export interface Missing {
+  before: TailedFile | null
+  seen: SeenFile
+}
 
 export interface Resumption {
   file: TailedFile
   offset: number
   /** Whether this is the checkpoint's own place; else it is the beginning of what is left. */
   found: boolean
-  /** What was not read before and cannot be found any more; null when nothing is known to be lost. */
-  lost: { path: string; from: number; to: number | null; cause: string } | null
+  /** What of the checkpoint's own file was not read before and cannot be found; null when nothing is known to be lost. */
+  lost: Hole | null
+  /** In reading order. */
+  missing: Missing[]
 }
 
 /** `lineage.files` must not be empty. */
 export function findResumption(lineage: Lineage, saved: Position, fs: ReadFileSystem, gunzip: Gunzip): Resumption {
-  const files = lineage.files
-  const sameInode = (file: TailedFile) => file.dev === saved.dev && file.ino === saved.ino
-  const inOrder = [...files.filter(sameInode), ...files.filter((file) => !sameInode(file))]
-  for (const file of inOrder) {
-    if (agrees(file, saved, fs, gunzip)) return { file, offset: saved.offset, found: true, lost: null }
+  const { files } = lineage
+  const taken = new Set<TailedFile>()
+  const find = (seen: Witnessed): TailedFile | null => {
+    const isSame = (file: TailedFile) => file.dev === seen.dev && file.ino === seen.ino
+    const inOrder = [...files.filter(isSame), ...files.filter((file) => !isSame(file))]
+    const file = inOrder.find((each) => !taken.has(each) && agrees(each, seen, fs, gunzip)) ?? null
+    if (file !== null) taken.add(file)
+    return file
   }
-  const { path, offset, sizeSeen } = saved
-  const lost =
-    sizeSeen > offset
-      ? { path, from: offset, to: sizeSeen, cause: 'gone or replaced while taffrail was not running' }
-      : null
-  // The oldest files are deleted first, so what is left is newer; only earlier restarts may still lie about.
+  const own = find(saved)
+  // From the last to the first, so that each knows what is there after it.
+  const later = Array.isArray(saved.later) ? saved.later : []
+  const found = later.map(find)
+  const missing: Missing[] = []
+  let before: TailedFile | null = null
+  for (let i = later.length - 1; i >= 0; i--) {
+    if (found[i] !== null) before = found[i] as TailedFile
+    else missing.unshift({ before, seen: later[i] as SeenFile })
+  }
+  if (own !== null) return { file: own, offset: saved.offset, found: true, lost: null, missing }
+  const { path, offset, sizeSeen, mtimeMs = null, gone: cause = CAUSE } = saved
+  const lost = { path, from: offset, to: sizeSeen, cause, writtenMs: mtimeMs }
+  // Before the first one that was seen lies what was read. Where none is left: the oldest files are deleted first, so what
+  // is left is newer; only earlier restarts may still lie about.
   const restart = kubeletSibling(basename(path))?.order.restart ?? 0
-  const file = files.find((each) => each.order.restart >= restart) ?? (files.at(-1) as TailedFile)
-  return { file, offset: file.begin, found: false, lost }
+  const file = before ?? files.find((each) => each.order.restart >= restart) ?? (files.at(-1) as TailedFile)
+  for (const each of missing) each.before ??= before === null ? file : null
+  return { file, offset: file.begin, found: false, lost: sizeSeen > offset ? lost : null, missing }
 }
 
-function agrees(file: TailedFile, saved: Position, fs: ReadFileSystem, gunzip: Gunzip): boolean {
+/** The hole that a missing file leaves. */
+export function holeOf({ path, offset, compressed, mtimeMs, gone }: SeenFile): Hole {
+  return {
+    path,
+    from: 0,
+    to: compressed ? null : offset,
+    cause: gone ?? CAUSE,
+    writtenMs: compressed ? null : mtimeMs,
+  }
+}
+
+type Witnessed = Pick<SeenFile, 'dev' | 'ino' | 'head' | 'headBytes' | 'offset' | 'witness'>
+
+function agrees(file: TailedFile, seen: Witnessed, fs: ReadFileSystem, gunzip: Gunzip): boolean {
   try {
-    const head = { hash: saved.head, bytes: saved.headBytes }
+    if (file.gone !== null) return false
+    const head = { hash: seen.head, bytes: seen.headBytes }
     if (!sameHead(fs, file.fd, file.compressed, gunzip, file.head, head)) return false
     if (file.compressed) {
       const bytes = gzipContentBytes(fs, file.fd)
-      return bytes < 0 || bytes >= saved.offset % 2 ** 32
+      return bytes < 0 || bytes >= seen.offset % 2 ** 32
     }
-    return readWitness(fs, file.fd, saved.offset) === saved.witness
+    return seen.witness !== '' && readWitness(fs, file.fd, seen.offset) === seen.witness
   } catch {
     return false // unreadable now: an open error has been reported already, and a fresh start loses nothing
   }

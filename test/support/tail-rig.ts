@@ -146,8 +146,8 @@ export class RigSink implements EntryWriter {
   fill(): FillEnd {
     const begun = this.reader.current !== null
     const end = this.reader.fill(this, this.block, 2 * 1024 * 1024)
-    if (!begun || this.reader.hasFreshStamps) this.savePosition()
-    this.reader.stampsSaved()
+    if (!begun || this.reader.hasFreshDecisions) this.savePosition()
+    this.reader.decisionsSaved()
     this.check()
     return end
   }
@@ -399,4 +399,9 @@ export function rows(from: number, to: number, prefix = 'line'): string {
 /** What `rows` should be delivered as. */
 export function messages(from: number, to: number, prefix = 'line'): string[] {
   return Array.from({ length: to - from }, (_, i) => `${prefix} ${from + i}`)
+}
+
+/** The same texts without the time spans that the records of gaps name. */
+export function withoutSpans(texts: readonly string[]): string[] {
+  return texts.map((text) => text.replace(/, written(?: (?:after|before) \S+Z)+(?=:)/, ''))
 }

@@ -8,7 +8,7 @@ import type { Snapshot } from '../../src/tail/place.ts'
 
 const [one, two] = [{ sequence: 1 }, { sequence: 2 }] as [TailedFile, TailedFile]
 const at = (file: TailedFile, offset: number, ended = false) =>
-  ({ file, offset, logical: 0, tail: '', times: [], ended, gap: null }) satisfies Snapshot
+  ({ file, offset, logical: 0, tail: '', times: [], ended, gaps: [] }) satisfies Snapshot
 
 t.test('a stream is acknowledged up to a place, and never back', async (t) => {
   const account = new Account(new Ledger(), { file: one, offset: 0, logical: 0 })
