@@ -2,6 +2,7 @@
 // is the only file that knows every room.
 import { Consumer, reservationBytes } from './batch/consumer.ts'
 import type { CheckpointStore } from './checkpoint/checkpoints.ts'
+import type { Position } from './checkpoint/position.ts'
 import type { Config, SinkConfig, SourceConfig } from './config/config.ts'
 import { ByteBudget } from './core/budget.ts'
 import type { Events } from './core/events.ts'
@@ -10,6 +11,7 @@ import type { AgentStatus } from './core/status.ts'
 import type { DeadLetters } from './deliver/dead-letter.ts'
 import { Directories } from './discover/directory.ts'
 import { type Discovered, Discovery } from './discover/discover.ts'
+import { infoFromKey, type LineageInfo } from './discover/lineage-info.ts'
 import { agentStatus } from './observe/snapshot.ts'
 import type { Clock } from './ports/clock.ts'
 import type { FileSystem } from './ports/fs.ts'
@@ -22,7 +24,7 @@ import { LokiSink } from './sinks/loki/loki.ts'
 import type { Sink } from './sinks/sink.ts'
 import { StdoutSink } from './sinks/stdout/stdout.ts'
 import { HoldLimits } from './tail/hold.ts'
-import { Lineage } from './tail/lineage.ts'
+import { Lineage, type Listing } from './tail/lineage.ts'
 import { Reader } from './tail/reader.ts'
 
 /** Everything that the agent does not make itself. */
@@ -68,8 +70,14 @@ const QUIET_MS = 4000
 const WATCHED_LOOK_MS = 30_000
 const BLOCK_BYTES = 512 * 1024
 const HINT_MS = 50
-/** The checkpoint of a lineage that vanished is kept for so long: it may come back with its volume. */
+/** How often the sizes of what lies unread are saved. */
+const UNREAD_MS = 30_000
+/**
+ * The checkpoint of a lineage that vanished is kept for so long: it may come back with its volume. What it says of bytes that
+ * nobody has delivered is taken for lost sooner, when other files of its source are there.
+ */
 const FORGET_MS = 3_600_000
+const GONE_MS = 60_000
 
 export class Agent {
   readonly config: Config
@@ -92,6 +100,9 @@ export class Agent {
   #scanAt = Number.NEGATIVE_INFINITY
   #directoriesAt = Number.NEGATIVE_INFINITY
   #sweepAt = Number.NEGATIVE_INFINITY
+  #unreadAt = Number.NEGATIVE_INFINITY
+  /** The checkpoints of lineages that were not found were looked for. */
+  #strayed = false
   #cancelTick: (() => void) | null = null
   #stopped = false
   #ending: Promise<boolean> | null = null
@@ -109,7 +120,7 @@ export class Agent {
     this.budget = new ByteBudget(Math.max(config.limits.memory / 4, budgetBytesMin))
     this.#directories = new Directories(fs.reads, clock)
     this.#discoveries = config.sources.map((source) => new Discovery(source, fs.reads, this.#directories, events))
-    this.#holdLimits = new HoldLimits(clock)
+    this.#holdLimits = new HoldLimits(clock, fs.reads)
     const block = Buffer.allocUnsafeSlow(BLOCK_BYTES)
     const { checkpoints } = ports
     this.consumers = sinks.map((sink) => new Consumer(sink, { clock, events, budget: this.budget, checkpoints, block }))
@@ -172,6 +183,7 @@ export class Agent {
     await Promise.all(this.consumers.map((consumer) => consumer.sink.close()))
     await this.#hints?.close()
     for (const { lineage } of this.tailed.values()) lineage.look()
+    for (const consumer of this.consumers) consumer.noteUnread(true)
     const drained = this.scanned && this.consumers.every((consumer) => consumer.lagBytes === 0)
     for (const tailed of this.tailed.values()) {
       this.#unwatch(tailed)
@@ -311,11 +323,21 @@ export class Agent {
   }
 
   #add(source: SourceConfig, key: string, found: Discovered, listing: ReturnType<Discovered['listing']>): void {
+    this.#forgotten.delete(key)
+    this.#read(source, this.#lineage(found.info, listing, found.roots))
+  }
+
+  #lineage(info: LineageInfo, listing: Listing, roots: readonly string[]): Lineage {
+    const { fs, clock, gunzip, events } = this.#ports
+    return new Lineage(info, listing, roots, { fs: fs.reads, clock, gunzip, events, counters: this.counters })
+  }
+
+  /** Lets every sink that takes the source read the lineage. */
+  #read(source: SourceConfig, lineage: Lineage): void {
     const { fs, clock, gunzip, events, checkpoints } = this.#ports
-    const { counters } = this
-    const lineage = new Lineage(found.info, listing, found.roots, { fs: fs.reads, clock, gunzip, events, counters })
+    const { key } = lineage.info
     const readers = new Map<string, Reader>()
-    const metadata = pathMetadata(found.info, this.config.nodeName)
+    const metadata = pathMetadata(lineage.info, this.config.nodeName)
     for (const consumer of this.consumers) {
       const config = this.config.sinks.find((sink) => sink.name === consumer.sink.name) as SinkConfig
       if (config.sources !== null && !config.sources.includes(source.name)) continue
@@ -338,7 +360,6 @@ export class Agent {
       readers.set(config.name, reader)
       consumer.add(reader, metadata)
     }
-    this.#forgotten.delete(key)
     this.tailed.set(key, { source, lineage, readers, lookAt: Number.NEGATIVE_INFINITY, unwatch: null })
   }
 
@@ -359,11 +380,40 @@ export class Agent {
       this.#forgotten.set(key, now)
       this.#ports.events.emit('lineage.gone', { source: lineage.info.source, lineage: key })
     }
-    for (const [key, since] of this.#forgotten) {
-      if (now - since < FORGET_MS) continue
-      for (const consumer of this.consumers) this.#ports.checkpoints.delete(consumer.sink.name, key)
-      this.#forgotten.delete(key)
+    const all = now >= this.#unreadAt
+    if (all) this.#unreadAt = now + UNREAD_MS
+    for (const consumer of this.consumers) consumer.noteUnread(all)
+    if (!this.#strayed) this.#noteStrays(now)
+    for (const [key, since] of this.#forgotten) this.#forget(key, now - since)
+  }
+
+  /** Checkpoints without a lineage: its files were deleted while nobody looked, or are not there yet. */
+  #noteStrays(now: number): void {
+    this.#strayed = true
+    for (const { sink, lineage } of this.#ports.checkpoints.entries()) {
+      const isOurs = this.#sourceOf(lineage) !== undefined && this.config.sinks.some(({ name }) => name === sink)
+      if (isOurs && !this.tailed.has(lineage)) this.#forgotten.set(lineage, now)
     }
+  }
+
+  #sourceOf(key: string): SourceConfig | undefined {
+    return this.config.sources.find(({ name }) => key.startsWith(`${name}:`))
+  }
+
+  /** Tells what is lost of a lineage that vanished, or forgets it, when it is time. */
+  #forget(key: string, goneMs: number): void {
+    const { checkpoints } = this.#ports
+    const positions = this.consumers.map(({ sink }) => checkpoints.get(sink.name, key))
+    const lost = positions.find((position) => position !== undefined && hasUnread(position))
+    const source = this.#sourceOf(key)
+    const isThere = [...this.tailed.values()].some((each) => each.source === source)
+    if (goneMs < (lost !== undefined && isThere ? GONE_MS : FORGET_MS)) return
+    this.#forgotten.delete(key)
+    if (lost !== undefined && source !== undefined) {
+      const lineage = this.#lineage(infoFromKey(key, source), NO_LISTING, [])
+      lineage.standIn(lost.path)
+      this.#read(source, lineage)
+    } else for (const { sink } of this.consumers) checkpoints.delete(sink.name, key)
   }
 
   #sink(config: SinkConfig): Sink {
@@ -372,6 +422,14 @@ export class Agent {
     if (config.type === 'stdout') return new StdoutSink(config, { output, clock, events, context })
     return new LokiSink(config, { clock, random, events, deadLetters, createHttpClient, context })
   }
+}
+
+/** For a lineage of which nothing is left. */
+const NO_LISTING: Listing = { version: () => 0, candidates: () => [] }
+
+/** Whether a checkpoint speaks of bytes, or holes, that are not delivered. */
+function hasUnread({ offset, sizeSeen, gaps = [], later = [] }: Position): boolean {
+  return sizeSeen > offset || gaps.length > 0 || later.length > 0
 }
 
 /** How long a lineage may go unlooked at: the quieter it is, the longer; while it rotates fast, a part of a rotation. */

@@ -128,6 +128,16 @@ export class Consumer {
     return this.#active
   }
 
+  /**
+   * Saves what lies unread, so that its loss while nobody looks has a size: where files have come since it was last told,
+   * and with `all` where anything has.
+   */
+  noteUnread(all: boolean): void {
+    for (const reader of this.#laneOf.keys()) {
+      if (all ? reader.hasUntoldUnread : reader.hasUntoldFiles) this.#savePosition(reader)
+    }
+  }
+
   /** Starts shipments for the lanes that are due, as far as there are places and budget. Called whenever something changed. */
   pump(): void {
     if (this.#stopped) return

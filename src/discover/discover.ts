@@ -9,7 +9,7 @@ import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Listing } from '../tail/lineage.ts'
 import type { Directories } from './directory.ts'
 import { compilePattern, findMatches, type Pattern } from './glob.ts'
-import type { LineageInfo } from './lineage-info.ts'
+import { containerKey, fileKey, type LineageInfo } from './lineage-info.ts'
 import { ContainerListing, GenericListing } from './listings.ts'
 import { genericSibling, LIVE, parseContainerLink, parsePodLogPath } from './names.ts'
 
@@ -88,7 +88,7 @@ export class Discovery {
       info: {
         source: this.source.name,
         sourceType: 'containers',
-        key: `${this.source.name}:${namespace}/${name}/${container}/${podUid}`,
+        key: containerKey(this.source.name, namespace, name, container, podUid),
         path,
         namespace,
         pod: name,
@@ -113,7 +113,7 @@ export class Discovery {
       info: {
         source: name,
         sourceType: type,
-        key: `${name}:${base}`,
+        key: fileKey(name, base),
         path: base,
         namespace,
         pod,

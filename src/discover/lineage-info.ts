@@ -1,4 +1,7 @@
 // What a path tells of a lineage. Constant for the lineage's life.
+import { basename } from 'node:path'
+import type { SourceConfig } from '../config/config.ts'
+import { parseContainerLink } from './names.ts'
 
 export interface LineageInfo {
   source: string
@@ -12,4 +15,32 @@ export interface LineageInfo {
   pod: string
   podUid: string
   container: string
+}
+
+/** The key of a container's lineage. */
+export function containerKey(
+  source: string,
+  namespace: string,
+  pod: string,
+  container: string,
+  podUid: string,
+): string {
+  return `${source}:${namespace}/${pod}/${container}/${podUid}`
+}
+
+/** The key of the lineage of a file; `path` is absolute. */
+export function fileKey(source: string, path: string): string {
+  return `${source}:${path}`
+}
+
+/** What a lineage of `source` was, from its key alone: for one whose files are gone. */
+export function infoFromKey(key: string, { name, type }: Pick<SourceConfig, 'name' | 'type'>): LineageInfo {
+  const rest = key.slice(name.length + 1)
+  if (!rest.startsWith('/')) {
+    const [namespace = '', pod = '', container = '', podUid = ''] = rest.split('/')
+    return { source: name, sourceType: type, key, path: rest, namespace, pod, podUid, container }
+  }
+  const link = type === 'containers' ? parseContainerLink(basename(rest)) : null
+  const { namespace, pod, container } = link ?? { namespace: '', pod: '', container: '' }
+  return { source: name, sourceType: type, key, path: rest, namespace, pod, podUid: '', container }
 }

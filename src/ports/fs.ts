@@ -32,6 +32,8 @@ export interface ReadFileSystem {
   /** Positional read; returns the number of bytes, 0 at the end. May be short. */
   read(fd: number, target: Buffer, targetOffset: number, length: number, position: number): number
   close(fd: number): void
+  /** Size in bytes of the file system that holds `path`. */
+  fileSystemBytes(path: string): number
 }
 
 /** A file being written. */

@@ -11,6 +11,7 @@ import {
   readSync,
   realpathSync,
   type Stats,
+  statfsSync,
   statSync,
 } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises'
@@ -39,6 +40,10 @@ const reads: ReadFileSystem = {
   open: (path) => openSync(path, O_RDONLY | O_NONBLOCK | O_NOCTTY),
   read: (fd, target, targetOffset, length, position) => readSync(fd, target, targetOffset, length, position),
   close: (fd) => closeSync(fd),
+  fileSystemBytes(path) {
+    const { blocks, bsize } = statfsSync(path)
+    return blocks * bsize
+  },
 }
 
 const writes: WriteFileSystem = {

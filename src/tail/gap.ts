@@ -19,6 +19,9 @@ export interface Time {
 /** What vanished: bytes [from, to) of a file, decompressed. */
 export interface Hole {
   path: string
+  /** Of the file: the hash of its head, and its container's restart. */
+  head: string
+  restart: number
   from: number
   /** null: the end is not known. */
   to: number | null
@@ -30,6 +33,8 @@ export interface Hole {
 /** A hole with all that its record says. Kept in checkpoints: plain values only. */
 export interface Gap extends Time {
   path: string
+  head: string
+  restart: number
   from: number
   to: number | null
   cause: string
@@ -45,7 +50,7 @@ export interface Gap extends Time {
  * behind it where there is one that says so. `arrival`: the lines around it have times of arrival, and so has it.
  */
 export function decideGap(hole: Hole, timeline: Timeline, first: Time | null, nowMs: number, arrival: boolean): Gap {
-  const { path, from, to, cause, writtenMs } = hole
+  const { writtenMs, ...lost } = hole
   const now = timeOf(nowMs)
   const stream = timeline.lastStream === STDERR ? STDERR : STDOUT
   const last = timeline.emitted(stream)
@@ -57,7 +62,7 @@ export function decideGap(hole: Hole, timeline: Timeline, first: Time | null, no
   }
   const { rowSeconds, rowNanos } = timeline
   const after = rowSeconds < 0 ? null : formatTime({ seconds: rowSeconds, nanos: rowNanos })
-  return { path, from, to, cause, stream, ...at, after, before: end === null ? null : formatTime(end) }
+  return { ...lost, stream, ...at, after, before: end === null ? null : formatTime(end) }
 }
 
 /** The line of a gap's record. */

@@ -185,6 +185,19 @@ export class Lineage {
     return file.head.bytes > 0
   }
 
+  /**
+   * Puts a file without a byte in the place of files that are all gone, so that a reader can begin there and tell what a
+   * checkpoint says of them. `path` is the last one's.
+   */
+  standIn(path: string): void {
+    const now = this.#deps.clock.monotonic()
+    const nothing = { fd: -1, dev: 0, ino: 0, sizeSeen: 0, begin: 0, mtimeMs: 0, head: NO_HEAD }
+    const seen = { linked: false, grewAt: now, supersededAt: now, unlinkedAt: now, gone: 'deleted' }
+    const order = { restart: 0, rank: LIVE }
+    this.files.push({ ...nothing, ...seen, sequence: ++this.#sequence, path, compressed: false, order })
+    this.looked = true
+  }
+
   /** Closes a file that cannot be held any longer; readers before its end record a gap with this cause. */
   giveUp(file: TailedFile, cause: string): void {
     this.#close(file)

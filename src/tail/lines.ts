@@ -453,7 +453,7 @@ export class Lines {
     const text = Buffer.from(gapText(gap))
     const entry = this.#entry
     if (!out.fits(entry, text.length + 1024)) return false
-    entry.file = this.#place.file
+    entry.file = { head: { hash: gap.head }, order: { restart: gap.restart } }
     entry.buffer = text
     entry.messageStart = 0
     entry.messageEnd = text.length

@@ -194,7 +194,8 @@ export class Reader implements FileUser {
       this.#goTo(first, first.begin)
     }
     this.#commitHere()
-    this.#noteMissing(this.#place.file)
+    const begin = this.#place.file as TailedFile
+    this.#noteMissing(this.#missing.filter((each) => each.before !== null && isDue(each, begin)), begin)
     const file = this.#place.file as TailedFile
     const { source, key } = lineage.info
     const resumed = this.#saved !== undefined
@@ -218,10 +219,8 @@ export class Reader implements FileUser {
     this.#lines.skipBeforeSeconds = saved.skipBeforeSeconds ?? Number.NEGATIVE_INFINITY
     this.#goTo(file, offset)
     if (found) this.#lines.stamps.load(files.slice(files.indexOf(file)), saved.stamps)
-    if (found && saved.ended) {
-      this.#ended = file
-      this.#holed.add(file)
-    }
+    if (found && saved.ended) this.#ended = file
+    if (this.#ended === file || file.gone !== null) this.#holed.add(file)
     this.#gaps = Array.isArray(saved.gaps) ? [...saved.gaps] : []
     for (const gap of this.#gaps) this.#tellLoss(gap)
     this.#missing = missing
@@ -459,7 +458,7 @@ export class Reader implements FileUser {
 
   #seen(file: TailedFile): SeenFile | null {
     const { path, dev, ino, head, compressed, gone, mtimeMs, sizeSeen } = file
-    if (head.bytes === 0 || this.#holed.has(file)) return null
+    if (head.bytes === 0 || this.#holed.has(file) || (sizeSeen === 0 && !compressed)) return null
     let known = this.#witnessOf.get(file) ?? { offset: 0, witness: '' }
     if (!compressed && gone === null && known.offset !== sizeSeen) {
       try {
@@ -674,9 +673,7 @@ export class Reader implements FileUser {
         if (!this.#holed.has(file)) {
           if (this.#isUnsettled) return 'full'
           const cause = `the compressed file is damaged: ${failure}`
-          const hole = { path: file.path, from: this.#place.offset, to: null, cause, writtenMs: null }
-          this.#holed.add(file)
-          this.#noteHole(hole, next)
+          this.#noteRest(file, { from: this.#place.offset, to: null, cause, writtenMs: null }, next)
         }
       } else if (next === null || !isContinuedBy(file, next)) {
         // A container that ended without a newline leaves an open line behind; nothing will end it.
@@ -694,9 +691,10 @@ export class Reader implements FileUser {
   /** From the end of a file to the next one, past what is missing between them. null: go on. */
   #goOn(file: TailedFile, out: EntryWriter): FillEnd | null {
     const next = this.lineage.next(file)
-    if (this.#missing.some((each) => isDue(each, next))) {
+    const due = this.#missing.length === 0 ? [] : this.#missing.filter((each) => isDue(each, next))
+    if (due.length > 0) {
       if (!this.#lines.endPartials(out, MARK_PARTIAL_OPEN) || this.#isUnsettled) return 'full'
-      this.#noteMissing(next)
+      this.#noteMissing(due, next)
       return null
     }
     if (next === null) return 'dry'
@@ -722,10 +720,9 @@ export class Reader implements FileUser {
     if (!isRead) {
       // What was read of it before may yet be refused, and then it is lost with the rest.
       if (this.#isUnsettled) return 'full'
-      const { path, compressed, sizeSeen, mtimeMs } = file
+      const { compressed, sizeSeen, mtimeMs } = file
       const end = compressed ? { to: null, writtenMs: null } : { to: sizeSeen, writtenMs: mtimeMs }
-      this.#holed.add(file)
-      this.#noteHole({ path, from, ...end, cause: file.gone as string }, next)
+      this.#noteRest(file, { from, ...end, cause: file.gone as string }, next)
     }
     if (next !== null && copyBytes >= offset) this.#goTo(next, offset, this.#tailText())
     else if (next !== null && copyBytes >= 0) this.#goTo(next, copyBytes)
@@ -761,10 +758,14 @@ export class Reader implements FileUser {
     return this.#account.unsettled.lines > 0
   }
 
-  /** Notes the loss of the files that were seen before `next` and are not there. */
-  #noteMissing(next: TailedFile | null): void {
-    const due = this.#missing.filter((each) => isDue(each, next))
-    if (due.length === 0) return
+  /** Notes the loss of a file's rest. */
+  #noteRest(file: TailedFile, rest: Pick<Hole, 'from' | 'to' | 'cause' | 'writtenMs'>, next: TailedFile | null): void {
+    this.#holed.add(file)
+    this.#noteHole({ path: file.path, head: file.head.hash, restart: file.order.restart, ...rest }, next)
+  }
+
+  /** Notes the loss of files that were seen before `next` and are not there. */
+  #noteMissing(due: readonly Missing[], next: TailedFile | null): void {
     this.#missing = this.#missing.filter((each) => !due.includes(each))
     for (const { seen } of due) this.#noteHole(holeOf(seen), next)
   }

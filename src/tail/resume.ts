@@ -52,25 +52,31 @@ export function findResumption(lineage: Lineage, saved: Position, fs: ReadFileSy
     else missing.unshift({ before, seen: later[i] as SeenFile })
   }
   if (own !== null) return { file: own, offset: saved.offset, found: true, lost: null, missing }
-  const { path, offset, sizeSeen, mtimeMs = null, gone: cause = CAUSE } = saved
-  const lost = { path, from: offset, to: sizeSeen, cause, writtenMs: mtimeMs }
+  const { path, head, offset, sizeSeen, mtimeMs = null, gone: cause = CAUSE } = saved
+  const restart = restartOf(path)
+  const lost = { path, head, restart, from: offset, to: sizeSeen, cause, writtenMs: mtimeMs }
   // Before the first one that was seen lies what was read. Where none is left: the oldest files are deleted first, so what
   // is left is newer; only earlier restarts may still lie about.
-  const restart = kubeletSibling(basename(path))?.order.restart ?? 0
   const file = before ?? files.find((each) => each.order.restart >= restart) ?? (files.at(-1) as TailedFile)
   for (const each of missing) each.before ??= before === null ? file : null
   return { file, offset: file.begin, found: false, lost: sizeSeen > offset ? lost : null, missing }
 }
 
 /** The hole that a missing file leaves. */
-export function holeOf({ path, offset, compressed, mtimeMs, gone }: SeenFile): Hole {
+export function holeOf({ path, head, offset, compressed, mtimeMs, gone }: SeenFile): Hole {
   return {
     path,
+    head,
+    restart: restartOf(path),
     from: 0,
     to: compressed ? null : offset,
     cause: gone ?? CAUSE,
     writtenMs: compressed ? null : mtimeMs,
   }
+}
+
+function restartOf(path: string): number {
+  return kubeletSibling(basename(path))?.order.restart ?? 0
 }
 
 type Witnessed = Pick<SeenFile, 'dev' | 'ino' | 'head' | 'headBytes' | 'offset' | 'witness'>

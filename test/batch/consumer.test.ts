@@ -30,6 +30,7 @@ function bound(reads: FileSystem['reads']): FileSystem['reads'] {
     open: (path) => reads.open(path),
     read: (...parameters) => reads.read(...parameters),
     close: (fd) => reads.close(fd),
+    fileSystemBytes: (path) => reads.fileSystemBytes(path),
   }
 }
 

@@ -140,6 +140,14 @@ export function readingConformance(t: Test, makeRig: (t: Test) => Rig): void {
     reads.close(fd)
   })
 
+  check('a file system has a size, the same for all that is in it', (t, { fs: { reads }, hand, root }) => {
+    hand.write(`${root}/file`, 'abc')
+    const bytes = reads.fileSystemBytes(root)
+    t.ok(bytes >= 3 && Number.isSafeInteger(bytes), `${bytes} bytes`)
+    t.equal(reads.fileSystemBytes(`${root}/file`), bytes)
+    t.throws(() => reads.fileSystemBytes(`${root}/no`), { code: 'ENOENT' })
+  })
+
   check('a FIFO and a directory open without blocking and show their kind', (t, { fs: { reads }, hand, root }) => {
     hand.fifo(`${root}/fifo`)
     t.equal(reads.lstat(`${root}/fifo`)?.kind, 'fifo')

@@ -31,6 +31,8 @@ export class FaultyFileSystem implements FileSystem {
   fault: (operation: Operation, path: string) => string | null = () => null
   /** Awaited before every operation: a disk that is slow, or does not answer at all. */
   delay: (operation: Operation, path: string) => Promise<void> = () => Promise.resolve()
+  /** Size of the disk, for those who ask. */
+  bytesTotal = 100 * 1024 ** 3
   /** Every operation, in order. */
   readonly log: string[] = []
   /** Handles for writing that nobody has closed. */
@@ -228,6 +230,10 @@ export class FaultyFileSystem implements FileSystem {
       close: (fd) => {
         opened(fd)
         this.#open[fd] = null
+      },
+      fileSystemBytes: (path) => {
+        if (stat(path) === null) throw systemError('ENOENT', 'statfs', path)
+        return this.bytesTotal
       },
     }
   }

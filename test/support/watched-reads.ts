@@ -71,6 +71,11 @@ export class WatchedReads implements ReadFileSystem {
     this.#begin('close', path)
   }
 
+  fileSystemBytes(path: string): number {
+    this.#begin('fileSystemBytes', path)
+    return this.#inner.fileSystemBytes(path)
+  }
+
   #pathOf(fd: number): string {
     const path = this.openFiles.get(fd)
     if (path !== undefined) return path

@@ -1,4 +1,6 @@
 // Deleted files are held for those who still have to read them, within limits.
+import { rmSync } from 'node:fs'
+import { dirname } from 'node:path'
 import t from 'tap'
 import { HoldLimits } from '../../src/tail/hold.ts'
 import { messages, rows, TailRig, withoutSpans } from '../support/tail-rig.ts'
@@ -8,7 +10,7 @@ const HOUR_MS = 3_600_000
 t.test('a deleted file is held for an hour, then its rest is a hole', async (t) => {
   const rig = new TailRig(t)
   const sink = rig.sink()
-  const limits = new HoldLimits(rig.clock)
+  const limits = new HoldLimits(rig.clock, rig.fs)
   rig.write('0.log', rows(0, 10))
   rig.look()
   sink.recordsMax = 4
@@ -46,7 +48,7 @@ t.test('given up in the middle of a compressed file', async (t) => {
   rig.unlink('0.log.20261121-080000.gz')
   rig.look()
   rig.clock.monotonicMs += 2 * HOUR_MS
-  new HoldLimits(rig.clock).apply([rig.lineage])
+  new HoldLimits(rig.clock, rig.fs).apply([rig.lineage])
   await rig.run(3000)
   t.strictSame([sink.texts[9], sink.texts.slice(11)], ['line 9', messages(5000, 5010)])
   t.match(sink.texts[10], /^taffrail: lost from offset \d+ of .*gz, written after .*: deleted, and held for an hour/)
@@ -64,7 +66,7 @@ t.test('the last file given up: told once, and nothing to do after it', async (t
   rig.unlink('0.log')
   rig.look()
   rig.clock.monotonicMs += 2 * HOUR_MS
-  new HoldLimits(rig.clock).apply([rig.lineage])
+  new HoldLimits(rig.clock, rig.fs).apply([rig.lineage])
   for (let i = 0; i < 3; i++) {
     sink.fill()
     sink.again()
@@ -93,7 +95,7 @@ t.test('over a gibibyte the longest deleted are given up', async (t) => {
   // As if they were as large as that.
   const sizes = rig.lineage.files.map((file) => file.sizeSeen)
   for (const file of rig.lineage.files) file.sizeSeen = 400 * 1024 * 1024
-  const limits = new HoldLimits(rig.clock)
+  const limits = new HoldLimits(rig.clock, rig.fs)
   limits.apply([rig.lineage])
   t.strictSame(
     rig.lineage.files.map((file) => file.gone),
@@ -115,9 +117,48 @@ t.test('a file that was read is given up without a word', async (t) => {
   rig.unlink('0.log')
   rig.look()
   rig.clock.monotonicMs += 2 * HOUR_MS
-  new HoldLimits(rig.clock).apply([rig.lineage])
+  new HoldLimits(rig.clock, rig.fs).apply([rig.lineage])
   await rig.run(1000)
   t.strictSame(sink.texts, messages(0, 10))
   t.strictSame(rig.told('bytes.lost'), [])
   t.equal(rig.fs.openFiles.size, 0)
+})
+
+t.test('not more than 5 % of its file system, and what cannot be told is no limit', async (t) => {
+  for (const [megabytes, kept] of [
+    [20, 0],
+    [30, 1],
+    [50, 2],
+    [0, 3],
+  ] as const) {
+    const rig = new TailRig(t)
+    const sink = rig.sink()
+    const asked: string[] = []
+    rig.fs.fileSystemBytes = (path) => {
+      asked.push(path)
+      if (megabytes === 0) throw Object.assign(new Error('ENOSYS'), { code: 'ENOSYS' })
+      return megabytes * 1024 * 1024
+    }
+    for (let i = 0; i < 3; i++) {
+      rig.write('0.log', rows(10 * i, 10 * i + 10))
+      rig.look()
+      rig.clock.monotonicMs += 1000
+      rig.unlink('0.log')
+      rig.look()
+    }
+    for (const file of rig.lineage.files) file.sizeSeen = 1.2 * 1024 * 1024
+    // The directory is gone with its pod: the one above it tells.
+    rmSync(rig.directory, { recursive: true })
+    const limits = new HoldLimits(rig.clock, rig.fs)
+    limits.apply([rig.lineage])
+    const cause = 'deleted, and such files take more than 5 % of their file system'
+    const gone = rig.lineage.files.map((file) => file.gone)
+    t.strictSame(
+      gone,
+      [0, 1, 2].map((i) => (i < 3 - kept ? cause : null)),
+      `${megabytes} MiB`,
+    )
+    t.strictSame(asked, [dirname(rig.directory)])
+    await sink.drain()
+  }
 })
