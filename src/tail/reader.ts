@@ -195,7 +195,10 @@ export class Reader implements FileUser {
     }
     this.#commitHere()
     const begin = this.#place.file as TailedFile
-    this.#noteMissing(this.#missing.filter((each) => each.before !== null && isDue(each, begin)), begin)
+    this.#noteMissing(
+      this.#missing.filter((each) => each.before !== null && isDue(each, begin)),
+      begin,
+    )
     const file = this.#place.file as TailedFile
     const { source, key } = lineage.info
     const resumed = this.#saved !== undefined
