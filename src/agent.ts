@@ -5,6 +5,7 @@ import type { CheckpointStore } from './checkpoint/checkpoints.ts'
 import type { Position } from './checkpoint/position.ts'
 import type { Config, SinkConfig, SourceConfig } from './config/config.ts'
 import { ByteBudget } from './core/budget.ts'
+import { CpuAllowance } from './core/cpu-allowance.ts'
 import type { Events } from './core/events.ts'
 import { pathMetadata } from './core/metadata.ts'
 import type { AgentStatus } from './core/status.ts'
@@ -14,6 +15,7 @@ import { type Discovered, Discovery } from './discover/discover.ts'
 import { infoFromKey, type LineageInfo } from './discover/lineage-info.ts'
 import { agentStatus } from './observe/snapshot.ts'
 import type { Clock } from './ports/clock.ts'
+import type { CpuTime } from './ports/cpu.ts'
 import type { FileSystem } from './ports/fs.ts'
 import type { Gunzip } from './ports/gunzip.ts'
 import type { Hints, WatchDirectories, WatchFile } from './ports/hints.ts'
@@ -38,6 +40,8 @@ export interface AgentPorts {
   /** Left out: quiet files are looked at now and then like the others. */
   watchFile?: WatchFile
   output: Output
+  /** Left out: no allowance is kept to. */
+  cpuTime?: CpuTime
   events: Events
   checkpoints: CheckpointStore
   deadLetters: DeadLetters
@@ -62,6 +66,12 @@ export interface Tailed {
 
 const DIRECTORIES_MS = 1000
 const SWEEP_MS = 5000
+/** Looks at thousands of files are spread over turns of so long, with a breath for everything else between them. */
+const LOOK_TURN_MS = 4
+const LOOKS_TIMED = 16
+const BREATH_MS = 2
+/** A file that nobody looks at may vanish unseen: looks wait for the CPU allowance for so long and no longer. */
+const BREATH_MS_MAX = 50
 const LOOK_MS_MIN = 25
 const LOOK_MS = 200
 const LOOK_MS_MAX = 2000
@@ -95,6 +105,7 @@ export class Agent {
   readonly #directories: Directories
   readonly #discoveries: readonly Discovery[]
   readonly #holdLimits: HoldLimits
+  readonly #allowance: CpuAllowance | null
   readonly #forgotten = new Map<string, number>()
   #hints: Hints | null = null
   #scanAt = Number.NEGATIVE_INFINITY
@@ -103,6 +114,8 @@ export class Agent {
   #unreadAt = Number.NEGATIVE_INFINITY
   /** The checkpoints of lineages that were not found were looked for. */
   #strayed = false
+  /** A round of looks that is not through yet. */
+  #round: { left: MapIterator<Tailed>; next: number } | null = null
   #cancelTick: (() => void) | null = null
   #stopped = false
   #ending: Promise<boolean> | null = null
@@ -123,7 +136,12 @@ export class Agent {
     this.#holdLimits = new HoldLimits(clock, fs.reads)
     const block = Buffer.allocUnsafeSlow(BLOCK_BYTES)
     const { checkpoints } = ports
-    this.consumers = sinks.map((sink) => new Consumer(sink, { clock, events, budget: this.budget, checkpoints, block }))
+    const { cpu } = config.limits
+    const { cpuTime } = ports
+    this.#allowance =
+      cpu === null || cpuTime === undefined ? null : new CpuAllowance(cpu, () => clock.monotonic(), cpuTime)
+    const shared = { clock, events, budget: this.budget, allowance: this.#allowance, checkpoints, block }
+    this.consumers = sinks.map((sink) => new Consumer(sink, shared))
     for (const consumer of this.consumers) consumer.hurry = options.once
     this.broken = Promise.race(this.consumers.map((consumer) => consumer.broken))
     this.broken.catch(() => {}) // for whoever does not wait for it
@@ -153,6 +171,7 @@ export class Agent {
       this.#onTick = resolve
       signal?.addEventListener('abort', () => resolve(), { once: true })
       for (const each of this.tailed.values()) if (!this.#isFixed(each)) each.lookAt = Number.NEGATIVE_INFINITY
+      this.#round = null
       this.#tick()
       await promise
       const idle = this.consumers.every((consumer) => consumer.idle) && this.#inLastFiles()
@@ -242,10 +261,10 @@ export class Agent {
       for (const discovery of this.#discoveries) this.#scanAt = Math.min(this.#scanAt, now + this.#scan(discovery))
       this.scanned = true
     }
-    let next = now + DIRECTORIES_MS
-    for (const tailed of this.tailed.values()) {
-      if (tailed.lookAt <= now) this.#look(tailed, now)
-      if (tailed.lookAt < next) next = tailed.lookAt
+    const next = this.#lookRound(now)
+    if (next === null) {
+      this.#schedule(Math.max(BREATH_MS, Math.min(BREATH_MS_MAX, this.#allowance?.take() ?? 0)))
+      return
     }
     if (now >= this.#sweepAt) {
       this.#sweepAt = now + SWEEP_MS
@@ -256,6 +275,24 @@ export class Agent {
     const onTick = this.#onTick
     this.#onTick = null
     onTick?.()
+  }
+
+  /**
+   * Looks at the lineages that are due, for no longer than a turn may take; null when some of them are left for the next
+   * one, which goes on there. Else monotonic ms when some lineage is due again.
+   */
+  #lookRound(now: number): number | null {
+    const { clock } = this.#ports
+    const round = (this.#round ??= { left: this.tailed.values(), next: now + DIRECTORIES_MS })
+    let looks = 0
+    for (let each = round.left.next(); !each.done; each = round.left.next()) {
+      const tailed = each.value
+      if (tailed.lookAt <= now) this.#look(tailed, now)
+      round.next = Math.min(round.next, tailed.lookAt)
+      if (++looks % LOOKS_TIMED === 0 && clock.monotonic() - now > LOOK_TURN_MS) return null
+    }
+    this.#round = null
+    return round.next
   }
 
   /** With `once`, what there is now is all there is: a file that goes on growing is read as far as it reached when it was seen. */

@@ -4,6 +4,7 @@
 import PQueue from 'p-queue'
 import type { CheckpointStore } from '../checkpoint/checkpoints.ts'
 import type { BudgetShare, ByteBudget } from '../core/budget.ts'
+import type { CpuAllowance } from '../core/cpu-allowance.ts'
 import { MARK_NAMES } from '../core/entry.ts'
 import type { Events } from '../core/events.ts'
 import { Ledger } from '../core/ledger.ts'
@@ -29,6 +30,8 @@ export interface ConsumerDeps {
   clock: Clock
   events: Events
   budget: ByteBudget
+  /** null: no limit. */
+  allowance: CpuAllowance | null
   checkpoints: CheckpointStore
   /** Used only within one synchronous fill; shared by all consumers. */
   block: Buffer
@@ -138,28 +141,54 @@ export class Consumer {
     }
   }
 
-  /** Starts shipments for the lanes that are due, as far as there are places and budget. Called whenever something changed. */
+  /**
+   * Starts shipments for the lanes that are due, as far as there are places, CPU time and budget. Called whenever something
+   * changed. Which lane comes first is decided when there is a place for it, and not before.
+   */
   pump(): void {
     if (this.#stopped) return
     this.#cancelTimer?.()
     this.#cancelTimer = null
-    const { clock } = this.#deps
+    const { clock, allowance } = this.#deps
     const now = clock.monotonic()
-    let nextDue = Number.POSITIVE_INFINITY
-    const due: { lane: Lane; at: number }[] = []
+    for (;;) {
+      const { first, nextAt } = this.#lookAtLanes(now)
+      if (first === null) {
+        if (nextAt < Number.POSITIVE_INFINITY) this.#pumpAfter(nextAt - now)
+        return
+      }
+      if (this.#active >= this.sink.concurrency) return
+      const waitMs = allowance?.take() ?? 0
+      if (waitMs > 0) {
+        this.#pumpAfter(waitMs)
+        return
+      }
+      if (!this.#budget.tryTake(this.#reservationBytes, () => this.pump())) return
+      this.#start(first)
+    }
+  }
+
+  #pumpAfter(delayMs: number): void {
+    this.#cancelTimer = this.#deps.clock.after(delayMs, () => this.pump())
+  }
+
+  /**
+   * Of the lanes that are due the first one, and when the next of the others will be. Nothing is made for a lane: there may
+   * be thousands, and this is done for each shipment.
+   */
+  #lookAtLanes(now: number): { first: Lane | null; nextAt: number } {
+    let first: Lane | null = null
+    let firstAt = Number.POSITIVE_INFINITY
+    let nextAt = Number.POSITIVE_INFINITY
     for (const lane of this.lanes.values()) {
       const at = this.#dueAt(lane, now)
-      if (at <= now) due.push({ lane, at })
-      else if (at < nextDue) nextDue = at
+      if (at > now) nextAt = Math.min(nextAt, at)
+      else if (first === null || at < firstAt) {
+        first = lane
+        firstAt = at
+      }
     }
-    if (due.length > 1) due.sort((a, b) => a.at - b.at)
-    for (const { lane } of due) {
-      if (lane.busy) continue // it joined a shipment of another one just now
-      if (this.#active >= this.sink.concurrency) return
-      if (!this.#budget.tryTake(this.#reservationBytes, () => this.pump())) return
-      this.#start(lane)
-    }
-    if (nextDue < Number.POSITIVE_INFINITY) this.#cancelTimer = clock.after(nextDue - now, () => this.pump())
+    return { first, nextAt }
   }
 
   /** Resolves when what is under way is settled; nothing new is started. */

@@ -6,6 +6,7 @@ import { createCheckpointStore } from '../checkpoint/store.ts'
 import type { Events } from '../core/events.ts'
 import { createDeadLetters } from '../deliver/dead-letters.ts'
 import { realClock } from '../ports/clock.ts'
+import { realCpuTime } from '../ports/cpu.ts'
 import { realGunzip } from '../ports/gunzip.ts'
 import { watchDirectories, watchFile } from '../ports/hints.ts'
 import { outputTo } from '../ports/output.ts'
@@ -40,6 +41,7 @@ export async function openRealPorts(stateDir: string, events: Events): Promise<R
       watchDirectories,
       watchFile,
       output: outputTo(1),
+      cpuTime: realCpuTime,
       events,
       checkpoints,
       deadLetters,

@@ -167,6 +167,8 @@ export interface WorldOptions {
   limits?: Partial<LokiLimits>
   /** Of the budget; 1 for a single shipment at a time. */
   memoryBytes?: number
+  /** An allowance in thousandths of a core, and what the process has used so far, in milliseconds. */
+  cpu?: { millicores: number; usedMs: () => number }
   /** Checkpoints are durable as soon as they are set; else with the next flush only. */
   eagerCheckpoints?: boolean
   clock?: FakeClock
@@ -323,6 +325,7 @@ export class World {
         },
         close: () => this.letters.close(),
       },
+      ...(options.cpu && { cpuTime: options.cpu.usedMs }),
     }
     const config = {
       clusterName: 'test',
@@ -331,7 +334,7 @@ export class World {
       kubernetes: { metadata: 'off' as const },
       sources: options.sources ?? [this.podSource()],
       sinks: options.sinks ?? [lokiConfig()],
-      limits: { memory: options.memoryBytes ?? 96 * MIB, cpu: null },
+      limits: { memory: options.memoryBytes ?? 96 * MIB, cpu: options.cpu?.millicores ?? null },
       server: null,
     }
     this.agent = new Agent(config, ports, { version: 'test', once: over.once ?? options.once ?? false })

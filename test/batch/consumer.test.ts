@@ -67,6 +67,27 @@ for (const sink of [lokiConfig(), stdoutConfig()]) {
   })
 }
 
+t.test('it keeps to its CPU allowance, and delivers everything in its time', async (t) => {
+  const PUSH_MS = 3
+  // Half of a core: 50 ms in each 100 ms, of which a push takes 3.
+  const usedMs = (): number => world.loki.seen.length * PUSH_MS
+  const world: World = new World(t, { cpu: { millicores: 500, usedMs } })
+  // The first push of a stream goes alone.
+  for (let pod = 0; pod < 100; pod++) world.write(`pod-${pod}`, texts('line', 3))
+  world.start()
+  const perPeriod: number[] = []
+  for (let at = 0; at < 60_000 && world.loki.lines().length < 300; at += 100) {
+    const before = usedMs()
+    await world.clock.advance(100)
+    perPeriod.push(usedMs() - before)
+  }
+  t.equal(world.loki.lines().length, 300)
+  t.equal(world.loki.seen.length, 100)
+  const busy = perPeriod.filter((ms) => ms > 0)
+  t.ok(Math.max(...busy) <= 50, `${Math.max(...busy)} ms in one period`)
+  t.ok(busy.length <= 10, 'and most of it is used')
+})
+
 t.test('gigabytes that are passed over leave a turn to others', async (t) => {
   const world = new World(t, { sources: [] })
   world.options.sources = [world.podSource({ startAgeMax: 3_600_000 })]
