@@ -1,0 +1,53 @@
+// Changes to a line, from its start to its end: stretches that are left out or replaced. What is not changed is copied
+// byte for byte.
+
+export class Edits {
+  count = 0
+  #places = new Int32Array(64)
+  readonly #texts: string[] = []
+  /** By how much the line grows, at most. */
+  #growth = 0
+
+  clear(): void {
+    this.count = 0
+    this.#texts.length = 0
+    this.#growth = 0
+  }
+
+  /** Where what was replaced last ends; -1 before the first. */
+  get lastEnd(): number {
+    return this.count === 0 ? -1 : this.#places[2 * this.count - 1]!
+  }
+
+  /** Replaces [start, end), which lies behind all that was replaced before. */
+  add(start: number, end: number, text: string): void {
+    if (2 * this.count === this.#places.length) {
+      const grown = new Int32Array(2 * this.#places.length)
+      grown.set(this.#places)
+      this.#places = grown
+    }
+    this.#places[2 * this.count] = start
+    this.#places[2 * this.count + 1] = end
+    this.#texts.push(text)
+    this.#growth += Buffer.byteLength(text)
+    this.count++
+  }
+
+  /** Writes line[start, end) with the changes to `to` at `at`, where there must be room for `bytesMax`; returns its end. */
+  apply(line: Buffer, start: number, end: number, to: Buffer, at: number): number {
+    let from = start
+    let out = at
+    for (let i = 0; i < this.count; i++) {
+      out += line.copy(to, out, from, this.#places[2 * i]!)
+      const text = this.#texts[i]!
+      if (text !== '') out += to.write(text, out)
+      from = this.#places[2 * i + 1]!
+    }
+    return out + line.copy(to, out, from, end)
+  }
+
+  /** What `apply` may need for a line of so many bytes. */
+  bytesMax(lineBytes: number): number {
+    return lineBytes + this.#growth
+  }
+}

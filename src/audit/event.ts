@@ -1,0 +1,440 @@
+// What an audit event says of itself, read off its bytes: from members of its own top level, and of its `user`,
+// `objectRef` and `responseStatus`, by their place and never by a search. A key that is given twice counts the last time,
+// as for any JSON parser. A key written with escapes is not recognised (no API server writes one). Nothing is copied: the
+// facts are places in the line. It checks that strings and brackets close where the line ends, and no more.
+
+import { parseTimestamp, timestamp } from '../parse/timestamp.ts'
+import { PADDING_BYTES, stringEnd, textOf, viewOf } from './json/strings.ts'
+import { scalarEnd } from './json/tape.ts'
+
+// Strings: the place of their content.
+export const AUDIT_ID = 0
+export const STAGE = 1
+export const VERB = 2
+export const USERNAME = 3
+export const RESOURCE = 4
+export const NAMESPACE = 5
+export const NAME = 6
+export const LEVEL = 7
+export const REQUEST_URI = 8
+export const SUBRESOURCE = 9
+export const API_GROUP = 10
+/** Values: the place of the whole value. */
+export const USER = 11
+export const REQUEST_OBJECT = 12
+export const RESPONSE_OBJECT = 13
+export const ANNOTATIONS = 14
+const FACTS = 15
+
+export class EventFacts {
+  /** What the places are in. */
+  buffer: Buffer = Buffer.alloc(0)
+  /** Of the event's stageTimestamp; `hasTime` false where it has none. */
+  hasTime = false
+  seconds = 0
+  nanos = 0
+  /** responseStatus.code; 0 where there is none. */
+  code = 0
+  readonly #places = new Int32Array(2 * FACTS)
+  #isEvent = false
+  #isVersion = false
+  readonly #senders = new Senders()
+  /** Where a `user` begins of which it is not known yet what follows it; 0 for none. */
+  #senderStart = 0
+  #senderEnd = 0
+
+  /** 0 where the event has no such member. */
+  startOf(fact: number): number {
+    return this.#places[2 * fact]!
+  }
+
+  endOf(fact: number): number {
+    return this.#places[2 * fact + 1]!
+  }
+
+  has(fact: number): boolean {
+    return this.#places[2 * fact + 1]! > 0
+  }
+
+  /** Whether it called itself an audit event and gave an id, whatever came after. */
+  get looksLikeEvent(): boolean {
+    return this.#isEvent && this.#isVersion && this.has(AUDIT_ID)
+  }
+
+  /** The text of a string; empty where there is none. */
+  text(fact: number): string {
+    return textOf(this.buffer, this.#places[2 * fact]!, this.#places[2 * fact + 1]!)
+  }
+
+  /**
+   * Reads the line b[start, end). True when it is an audit event; else what was found before it proved to be none is
+   * there all the same.
+   */
+  read(line: Buffer, lineStart: number, lineEnd: number): boolean {
+    let b = line
+    let start = lineStart
+    let end = lineEnd
+    if (end + PADDING_BYTES > b.length) {
+      b = Buffer.alloc(end - start + PADDING_BYTES)
+      line.copy(b, 0, start, end)
+      end -= start
+      start = 0
+    }
+    this.buffer = b
+    this.#places.fill(0)
+    this.hasTime = false
+    this.code = 0
+    this.#isEvent = false
+    this.#isVersion = false
+    this.#senderStart = 0
+    return this.#members(b, viewOf(b), start, end) === end && this.#isEvent && this.#isVersion
+  }
+
+  /** Reads the top level. Returns where it ended; -1 for none. */
+  #members(b: Buffer, view: DataView, start: number, end: number): number {
+    let at = start
+    if (b[at] !== 0x7b) return -1
+    at++
+    for (;;) {
+      at = skipSpace(b, at)
+      if (b[at] !== 0x22) return -1
+      const key = at + 1
+      const keyEnd = stringEnd(b, view, key, end)
+      if (keyEnd < 0) return -1
+      at = keyEnd + 1
+      if (b[at] !== 0x3a) {
+        at = skipSpace(b, at)
+        if (b[at] !== 0x3a) return -1
+      }
+      at++
+      if (b[at]! <= 0x20) at = skipSpace(b, at)
+      at = this.#member(b, view, key, keyEnd, at, end)
+      if (at < 0) return -1
+      if (b[at]! <= 0x20) at = skipSpace(b, at)
+      const c = b[at++]
+      if (c === 0x2c) continue
+      return c === 0x7d ? skipSpaceTo(b, at, end) : -1
+    }
+  }
+
+  /** Reads the value at `at` of the key b[key, keyEnd); returns where it ends, -1 when it does not. */
+  #member(b: Buffer, view: DataView, key: number, keyEnd: number, at: number, end: number): number {
+    const c = b[at]
+    if (c === 0x22) {
+      const close = stringEnd(b, view, at + 1, end)
+      if (close < 0) return -1
+      this.#string(b, view, key, keyEnd, at + 1, close)
+      if (this.#senderStart > 0) this.#noteSender(b, view, key, keyEnd, close + 1)
+      return close + 1
+    }
+    if (c !== 0x7b && c !== 0x5b) return scalarEnd(b, at, end)
+    const word = view.getInt32(key, true)
+    const length = keyEnd - key
+    if (word === word_resp && length === 14) {
+      if (is(view, key, RESPONSE_STATUS)) return this.#object(b, view, at, end, IN_STATUS)
+      if (is(view, key, RESPONSE_OBJECT_KEY)) return this.#value(b, view, at, end, RESPONSE_OBJECT)
+    } else if (word === word_user && length === 4) {
+      this.#forget(USERNAME)
+      const known = this.#senders.find(b, view, at, end)
+      if (known !== null) {
+        this.#set(USER, at, at + known.userBytes)
+        this.#set(USERNAME, at + known.nameStart, at + known.nameEnd)
+        return at + known.bytes.length
+      }
+      const close = this.#object(b, view, at, end, IN_USER)
+      this.#set(USER, at, close)
+      this.#senderStart = at
+      this.#senderEnd = close
+      return close
+    } else if (word === word_obje && length === 9 && is(view, key, OBJECT_REF)) {
+      for (const fact of IN_OBJECT_REF_FACTS) this.#forget(fact)
+      return this.#object(b, view, at, end, IN_OBJECT_REF)
+    } else if (word === word_requ && length === 13 && is(view, key, REQUEST_OBJECT_KEY)) {
+      return this.#value(b, view, at, end, REQUEST_OBJECT)
+    } else if (word === word_anno && length === 11 && is(view, key, ANNOTATIONS_KEY)) {
+      return this.#value(b, view, at, end, ANNOTATIONS)
+    }
+    // sourceIPs goes on with what user began.
+    if (!(word === word_sour && length === 9 && is(view, key, SOURCE_IPS) && key === this.#senderEnd + 2)) {
+      this.#senderStart = 0
+      return valueEnd(b, view, at, end)
+    }
+    this.#senderEnd = valueEnd(b, view, at, end)
+    return this.#senderEnd
+  }
+
+  /** Remembers user, sourceIPs and userAgent when they stand one after the other. */
+  #noteSender(b: Buffer, view: DataView, key: number, keyEnd: number, end: number): void {
+    const start = this.#senderStart
+    this.#senderStart = 0
+    if (keyEnd - key !== 9 || key !== this.#senderEnd + 2 || !is(view, key, USER_AGENT)) return
+    const userBytes = this.endOf(USER) - start
+    this.#senders.add(b, start, end, userBytes, this.startOf(USERNAME) - start, this.endOf(USERNAME) - start)
+  }
+
+  /** A string of the top level. */
+  #string(b: Buffer, view: DataView, key: number, keyEnd: number, start: number, end: number): void {
+    const word = view.getInt32(key, true)
+    switch (keyEnd - key) {
+      case 4:
+        if (word === word_verb) this.#set(VERB, start, end)
+        else if (word === word_kind) this.#isEvent = end - start === 5 && is(view, start, EVENT)
+        break
+      case 5:
+        if (word === word_stag && b[key + 4] === 0x65) this.#set(STAGE, start, end)
+        else if (word === word_leve && b[key + 4] === 0x6c) this.#set(LEVEL, start, end)
+        break
+      case 7:
+        if (word === word_audi && is(view, key, AUDIT_ID_KEY)) this.#set(AUDIT_ID, start, end)
+        break
+      case 10:
+        if (word === word_requ && is(view, key, REQUEST_URI_KEY)) this.#set(REQUEST_URI, start, end)
+        else if (word === word_apiV && is(view, key, API_VERSION)) {
+          this.#isVersion = end - start === VERSION.length && is(view, start, VERSION)
+        }
+        break
+      case 14:
+        if (word === word_stag && is(view, key, STAGE_TIMESTAMP)) {
+          this.hasTime = parseTimestamp(b, start, end + 1) && timestamp.end === end
+          this.seconds = timestamp.seconds
+          this.nanos = timestamp.nanos
+        }
+    }
+  }
+
+  /** Reads the members of a nested object that is of interest. */
+  #object(b: Buffer, view: DataView, start: number, end: number, where: number): number {
+    if (b[start] !== 0x7b) return valueEnd(b, view, start, end)
+    if (where === IN_STATUS) this.code = 0
+    let at = skipSpace(b, start + 1)
+    if (b[at] === 0x7d) return at + 1
+    for (;;) {
+      at = skipSpace(b, at)
+      if (b[at] !== 0x22) return -1
+      const key = at + 1
+      const keyEnd = stringEnd(b, view, key, end)
+      if (keyEnd < 0) return -1
+      at = skipSpace(b, keyEnd + 1)
+      if (b[at] !== 0x3a) return -1
+      at = skipSpace(b, at + 1)
+      const from = at
+      if (b[at] === 0x22) {
+        const close = stringEnd(b, view, at + 1, end)
+        if (close < 0) return -1
+        this.#nestedString(view, key, keyEnd, at + 1, close, where)
+        at = close + 1
+      } else at = valueEnd(b, view, at, end)
+      if (at < 0) return -1
+      if (where === IN_STATUS && keyEnd - key === 4 && is(view, key, CODE)) this.code = integer(b, from, at)
+      at = skipSpace(b, at)
+      const c = b[at++]
+      if (c === 0x7d) return at
+      if (c !== 0x2c) return -1
+    }
+  }
+
+  #nestedString(view: DataView, key: number, keyEnd: number, start: number, end: number, where: number): void {
+    const length = keyEnd - key
+    if (where === IN_USER) {
+      if (length === 8 && is(view, key, USERNAME_KEY)) this.#set(USERNAME, start, end)
+    } else if (where === IN_OBJECT_REF) {
+      if (length === 8 && is(view, key, RESOURCE_KEY)) this.#set(RESOURCE, start, end)
+      else if (length === 9 && is(view, key, NAMESPACE_KEY)) this.#set(NAMESPACE, start, end)
+      else if (length === 4 && is(view, key, NAME_KEY)) this.#set(NAME, start, end)
+      else if (length === 8 && is(view, key, API_GROUP_KEY)) this.#set(API_GROUP, start, end)
+      else if (length === 11 && is(view, key, SUBRESOURCE_KEY)) this.#set(SUBRESOURCE, start, end)
+    }
+  }
+
+  #value(b: Buffer, view: DataView, at: number, end: number, fact: number): number {
+    const close = valueEnd(b, view, at, end)
+    this.#set(fact, at, close)
+    return close
+  }
+
+  #set(fact: number, start: number, end: number): void {
+    this.#places[2 * fact] = start
+    this.#places[2 * fact + 1] = Math.max(end, 0)
+  }
+
+  #forget(fact: number): void {
+    this.#places[2 * fact] = 0
+    this.#places[2 * fact + 1] = 0
+  }
+}
+
+/** One client's user, sourceIPs and userAgent as they stand in its events, which are many, and what was found there. */
+interface Sender {
+  bytes: Buffer
+  view: DataView
+  userBytes: number
+  nameStart: number
+  nameEnd: number
+}
+
+const SENDERS = 64
+const SENDER_BYTES_MAX = 1024
+
+/**
+ * Stretches of bytes that were read before: where the same bytes stand again they say the same. A few clients send most
+ * requests, and this is a third of an event. Bound: SENDERS times SENDER_BYTES_MAX.
+ */
+class Senders {
+  readonly #known: (Sender | null)[] = new Array(SENDERS).fill(null)
+
+  find(b: Buffer, view: DataView, start: number, end: number): Sender | null {
+    if (start + 48 > end) return null
+    const known = this.#known[slotOf(view, start)]!
+    if (known === null) return null
+    const { length } = known.bytes
+    if (start + length > end) return null
+    const other = known.view
+    let at = 0
+    for (; at + 4 <= length; at += 4) if (view.getInt32(start + at, true) !== other.getInt32(at, true)) return null
+    for (; at < length; at++) if (b[start + at] !== known.bytes[at]) return null
+    return known
+  }
+
+  add(b: Buffer, start: number, end: number, userBytes: number, nameStart: number, nameEnd: number): void {
+    if (end - start > SENDER_BYTES_MAX || end - start < 48 || nameEnd <= 0) return
+    const bytes = Buffer.alloc(end - start)
+    b.copy(bytes, 0, start, end)
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    this.#known[slotOf(view, 0)] = { bytes, view, userBytes, nameStart, nameEnd }
+  }
+}
+
+/** By a part of the user's name and what follows it: {"username":"system:… */
+function slotOf(view: DataView, start: number): number {
+  let hash = view.getInt32(start + 20, true)
+  for (let at = 24; at < 48; at += 4) hash = Math.imul(hash, 0x01000193) ^ view.getInt32(start + at, true)
+  return (Math.imul(hash, 0x9e3779b1 | 0) >>> 26) % SENDERS
+}
+
+const IN_USER = 0
+const IN_OBJECT_REF = 1
+const IN_STATUS = 2
+const IN_OBJECT_REF_FACTS = [RESOURCE, NAMESPACE, NAME, SUBRESOURCE, API_GROUP]
+
+const EVENT = wordsOf('Event')
+const VERSION = wordsOf('audit.k8s.io/v1')
+const API_VERSION = wordsOf('apiVersion')
+const AUDIT_ID_KEY = wordsOf('auditID')
+const REQUEST_URI_KEY = wordsOf('requestURI')
+const STAGE_TIMESTAMP = wordsOf('stageTimestamp')
+const RESPONSE_STATUS = wordsOf('responseStatus')
+const RESPONSE_OBJECT_KEY = wordsOf('responseObject')
+const REQUEST_OBJECT_KEY = wordsOf('requestObject')
+const ANNOTATIONS_KEY = wordsOf('annotations')
+const OBJECT_REF = wordsOf('objectRef')
+const USERNAME_KEY = wordsOf('username')
+const RESOURCE_KEY = wordsOf('resource')
+const NAMESPACE_KEY = wordsOf('namespace')
+const NAME_KEY = wordsOf('name')
+const API_GROUP_KEY = wordsOf('apiGroup')
+const SUBRESOURCE_KEY = wordsOf('subresource')
+const USER_AGENT = wordsOf('userAgent')
+const SOURCE_IPS = wordsOf('sourceIPs')
+const CODE = wordsOf('code')
+
+/** The first four letters of a key as a word. */
+function wordOf(letters: string): number {
+  return Buffer.from(letters).readInt32LE(0)
+}
+const word_resp = wordOf('resp')
+const word_requ = wordOf('requ')
+const word_user = wordOf('user')
+const word_obje = wordOf('obje')
+const word_sour = wordOf('sour')
+const word_anno = wordOf('anno')
+const word_verb = wordOf('verb')
+const word_kind = wordOf('kind')
+const word_stag = wordOf('stag')
+const word_leve = wordOf('leve')
+const word_audi = wordOf('audi')
+const word_apiV = wordOf('apiV')
+
+/** A text of four letters or more as words, the last of which may overlap the one before. */
+interface Words {
+  length: number
+  words: Int32Array
+}
+
+function wordsOf(text: string): Words {
+  const bytes = Buffer.from(text)
+  const words = new Int32Array(Math.ceil(bytes.length / 4))
+  for (let i = 0; i < words.length; i++) words[i] = bytes.readInt32LE(Math.min(4 * i, bytes.length - 4))
+  return { length: bytes.length, words }
+}
+
+/** Whether the text stands at `at`; their lengths are known to be equal. */
+function is(view: DataView, at: number, { words, length }: Words): boolean {
+  const last = words.length - 1
+  for (let i = 0; i < last; i++) if (view.getInt32(at + 4 * i, true) !== words[i]) return false
+  return view.getInt32(at + length - 4, true) === words[last]
+}
+
+function integer(b: Buffer, start: number, end: number): number {
+  let value = 0
+  for (let at = start; at < end; at++) {
+    const digit = b[at]! - 0x30
+    if (digit < 0 || digit > 9) return 0
+    value = 10 * value + digit
+  }
+  return end - start < 10 ? value : 0
+}
+
+function skipSpace(b: Buffer, start: number): number {
+  let at = start
+  while (b[at] === 0x20 || b[at] === 0x09 || b[at] === 0x0d) at++
+  return at
+}
+
+/** `end` when there is nothing but space up to it. */
+function skipSpaceTo(b: Buffer, start: number, end: number): number {
+  const at = skipSpace(b, start)
+  return at >= end ? end : -1
+}
+
+/** Where the value at `at` ends; -1 when it does not before `end`. Of what is in it only strings and depth are looked at. */
+export function valueEnd(b: Buffer, view: DataView, start: number, end: number): number {
+  let at = start
+  const first = b[at]
+  if (first === 0x22) {
+    const close = stringEnd(b, view, at + 1, end)
+    return close < 0 ? -1 : close + 1
+  }
+  if (first !== 0x7b && first !== 0x5b) return scalarEnd(b, at, end)
+  let depth = 0
+  while (at < end) {
+    const c = b[at]!
+    if (c === 0x22) {
+      // The same as stringEnd, in place: this loop is most of the cost of an event.
+      at++
+      for (;;) {
+        const word = view.getInt32(at, true)
+        const quote = word ^ 0x22222222
+        const slash = word ^ 0x5c5c5c5c
+        const found = (((quote - 0x01010101) & ~quote) | ((slash - 0x01010101) & ~slash)) & 0x80808080
+        if (found === 0) {
+          at += 4
+          if (at >= end) return -1
+          continue
+        }
+        at += (31 - Math.clz32(found & -found)) >> 3
+        if (at >= end) return -1
+        if (b[at] === 0x22) break
+        at += 2
+        if (at >= end) return -1
+      }
+      at++
+      // Nearly always a key follows, or its value.
+      if (b[at + 1] === 0x22 && (b[at] === 0x3a || b[at] === 0x2c)) at++
+      continue
+    }
+    at++
+    if (c === 0x7b || c === 0x5b) depth++
+    else if ((c === 0x7d || c === 0x5d) && --depth === 0) return at
+  }
+  return -1
+}

@@ -1,0 +1,351 @@
+// What becomes of a line of an audit log: the policy says whether and how much of it is kept, redaction hides what is
+// secret, and what is too long for the sink loses its bodies. A line that is no event is delivered as it stands, as far
+// as it cannot hold a secret. What cannot be taken apart within its limits is cut to what is known to be harmless.
+//
+// Everything but large lines is done at once; a large line is done in slices (`step`), so that the event loop goes on.
+// The bytes of the result are valid until the next line.
+import { createHash } from 'node:crypto'
+import { cutToMetadata } from './cut.ts'
+import { Edits } from './edits.ts'
+import {
+  ANNOTATIONS,
+  EventFacts,
+  LEVEL,
+  REQUEST_OBJECT,
+  REQUEST_URI,
+  RESPONSE_OBJECT,
+  STAGE,
+  USER,
+  VERB,
+} from './event.ts'
+import { safePart } from './foreign.ts'
+import { PADDING_BYTES } from './json/strings.ts'
+import { Tape } from './json/tape.ts'
+import { decide, LEVEL_METADATA, LEVEL_REQUEST, LEVELS, type Policy, stageBit } from './policy/policy.ts'
+import { type RequestTarget, requestTarget } from './policy/request.ts'
+import type { Mask } from './redact/mask.ts'
+import {
+  HAS_SECRET_DATA,
+  IS_ABOUT_SECRETS,
+  IS_EVENT,
+  IS_PATCH,
+  IS_SIGNING,
+  LISTS_THAT_LOSE,
+  LOSES_MANAGED_FIELDS,
+  Walk,
+  type WalkOptions,
+} from './redact/walk.ts'
+
+export interface FilterOptions {
+  /** null: everything is kept. */
+  policy: Policy | null
+  /** null: nothing is redacted. */
+  mask: Mask | null
+  /** A line over this loses its bodies. */
+  lineBytesMax: number
+}
+
+/** kept: see the result; dropped: the policy says so; working: call `step`. */
+export type FilterEnd = 'kept' | 'dropped' | 'working'
+
+/** A line from so many bytes on is done in slices. */
+export const LARGE_LINE_BYTES = 128 * 1024
+/** Values per slice: about two milliseconds. */
+const SLICE_VALUES = 8000
+const OUTPUT_KEPT_BYTES_MAX = 256 * 1024
+const USERS_MAX = 512
+
+const NO_TARGET: RequestTarget = {
+  path: '',
+  isResource: false,
+  namespace: '',
+  apiGroup: '',
+  resource: '',
+  subresource: '',
+  name: '',
+}
+
+interface User {
+  name: string
+  groups: readonly string[]
+}
+
+export class AuditFilter {
+  readonly facts = new EventFacts()
+  /** The result: whether it is an event, its bytes, and what was done to it. */
+  isEvent = false
+  buffer: Buffer = Buffer.alloc(0)
+  start = 0
+  end = 0
+  /** The rule of the policy that decided; -1 for none. */
+  rule = -1
+  /** Bodies or fields were left out by the policy. */
+  isTrimmed = false
+  /** It could not be taken apart, and was cut to what is harmless. */
+  isCut = false
+  /** It lost bodies for its length: length and hash of what it would have been. */
+  isTruncated = false
+  originalBytes = 0
+  originalSha256 = ''
+  readonly #options: FilterOptions
+  readonly #tape = new Tape()
+  readonly #edits = new Edits()
+  readonly #truncation = new EventFacts()
+  readonly #users = new Map<string, User | null>()
+  #output = Buffer.alloc(8192)
+  readonly #walk = new Walk()
+  #hasTape = false
+  #lineStart = 0
+  #lineEnd = 0
+
+  constructor(options: FilterOptions) {
+    this.#options = options
+  }
+
+  /** Nothing is to be decided or changed: only the facts are read. */
+  get isPlain(): boolean {
+    return this.#options.policy === null && this.#options.mask === null
+  }
+
+  /**
+   * Takes a line line[start, end), without its newline. `isWhole` false: it is the beginning of one that is longer than
+   * can be kept. The bytes must stay until the end of the work.
+   */
+  judge(line: Buffer, start: number, end: number, isWhole = true): FilterEnd {
+    this.buffer = line
+    this.start = start
+    this.end = end
+    this.rule = -1
+    this.isTrimmed = false
+    this.isCut = false
+    this.isTruncated = false
+    const { facts } = this
+    this.isEvent = facts.read(line, start, end)
+    if (!this.isEvent) return this.#foreign(isWhole)
+    if (this.isPlain) return this.#fit()
+    const options = this.#decide()
+    if (options === null) return 'dropped'
+    if (!options.redacts && !options.dropsRequest && !options.dropsResponse && options.level === null) {
+      if (((options.requestRole | options.responseRole) & LOSES_MANAGED_FIELDS) === 0) return this.#fit()
+    }
+    // Facts and tape are about the same bytes, which may be a padded copy.
+    const offset = facts.buffer === line ? 0 : -start
+    this.#lineStart = start + offset
+    this.#lineEnd = end + offset
+    this.#edits.clear()
+    this.#tape.begin(facts.buffer, this.#lineStart, this.#lineEnd, this.#passed(options))
+    this.#walk.begin(this.#tape, this.#edits, IS_EVENT, options)
+    this.#hasTape = false
+    if (end - start >= LARGE_LINE_BYTES) return 'working'
+    return this.step(Number.POSITIVE_INFINITY)
+  }
+
+  /** One slice of the work on a large line. */
+  step(valuesMax = SLICE_VALUES): FilterEnd {
+    if (!this.#hasTape) {
+      const state = this.#tape.run(valuesMax)
+      if (state === 'more') return 'working'
+      if (state !== 'done') {
+        this.#tape.release()
+        return this.#cut()
+      }
+      this.#hasTape = true
+      if (valuesMax !== Number.POSITIVE_INFINITY) return 'working'
+    }
+    if (!this.#walk.run(valuesMax)) return 'working'
+    if (this.#edits.count > 0) this.#write()
+    this.#tape.release()
+    return this.#fit()
+  }
+
+  /** Gives back what a large line needed. */
+  release(): void {
+    this.buffer = this.#output
+    if (this.#output.length > OUTPUT_KEPT_BYTES_MAX) this.#output = Buffer.alloc(8192)
+    this.#tape.release()
+  }
+
+  /** What the policy and the request's type say; null: dropped. */
+  #decide(): WalkOptions | null {
+    const { facts } = this
+    const { policy, mask } = this.#options
+    const verb = facts.text(VERB)
+    const uri = facts.text(REQUEST_URI)
+    const target = requestTarget(uri, verb)
+    const role = roleOf(target ?? NO_TARGET)
+    const options: WalkOptions = {
+      mask: mask ?? String,
+      redacts: mask !== null,
+      requestRole: verb === 'patch' ? role | IS_PATCH : role,
+      responseRole: role,
+      dropsRequest: false,
+      dropsResponse: false,
+      level: null,
+    }
+    // An event whose URI is none was never judged by a policy either; it is kept as it is.
+    if (policy === null || target === null) return options
+    const decision = decide(policy, { user: this.#user(), verb, ...target })
+    this.rule = decision.rule
+    const logged = (LEVELS as readonly string[]).indexOf(facts.text(LEVEL))
+    if (decision.level === 0 || (decision.omitStages & stageBit(facts.text(STAGE))) !== 0) return null
+    if (decision.level < logged) {
+      options.level = LEVELS[decision.level]!
+      this.isTrimmed = true
+    }
+    options.dropsRequest = decision.level <= LEVEL_METADATA
+    options.dropsResponse = decision.level <= LEVEL_REQUEST
+    if (decision.omitManagedFields) {
+      options.responseRole |= LOSES_MANAGED_FIELDS | LISTS_THAT_LOSE
+      if (verb !== 'patch') options.requestRole |= LOSES_MANAGED_FIELDS | LISTS_THAT_LOSE
+    }
+    return options
+  }
+
+  /** Who sent the request; null: nobody was authenticated. */
+  #user(): User | null {
+    const { facts } = this
+    if (!facts.has(USER)) return null
+    const text = facts.buffer.toString('utf8', facts.startOf(USER), facts.endOf(USER))
+    let user = this.#users.get(text)
+    if (user === undefined) {
+      user = parseUser(text)
+      if (this.#users.size >= USERS_MAX) this.#users.clear()
+      if (text.length <= 2048) this.#users.set(text, user)
+    }
+    return user
+  }
+
+  #passed({ dropsRequest, dropsResponse }: WalkOptions): [number, number, number, number] {
+    const { facts } = this
+    const passed: [number, number, number, number] = [-1, -1, -1, -1]
+    if (dropsRequest && facts.has(REQUEST_OBJECT)) {
+      passed[0] = facts.startOf(REQUEST_OBJECT)
+      passed[1] = facts.endOf(REQUEST_OBJECT)
+    }
+    if (dropsResponse && facts.has(RESPONSE_OBJECT)) {
+      passed[2] = facts.startOf(RESPONSE_OBJECT)
+      passed[3] = facts.endOf(RESPONSE_OBJECT)
+    }
+    return passed
+  }
+
+  /** Writes the line with its changes. */
+  #write(): void {
+    const { facts } = this
+    this.#reserve(this.#edits.bytesMax(this.#lineEnd - this.#lineStart) + PADDING_BYTES)
+    this.end = this.#edits.apply(facts.buffer, this.#lineStart, this.#lineEnd, this.#output, 0)
+    this.buffer = this.#output
+    this.start = 0
+  }
+
+  #reserve(bytes: number): void {
+    if (bytes > this.#output.length) this.#output = Buffer.allocUnsafeSlow(Math.max(bytes, 2 * this.#output.length))
+  }
+
+  /** Makes the result fit the sink: over its limit it loses the response's body, then the request's. */
+  #fit(): FilterEnd {
+    const bytes = this.end - this.start
+    if (bytes <= this.#options.lineBytesMax) return 'kept'
+    this.originalBytes = bytes
+    this.originalSha256 = createHash('sha256').update(this.buffer.subarray(this.start, this.end)).digest('hex')
+    const facts = this.#truncation
+    if (!facts.read(this.buffer, this.start, this.end)) return 'kept'
+    const { buffer } = facts
+    const from = buffer === this.buffer ? this.start : 0
+    let left = bytes
+    const dropped: [number, number][] = []
+    for (const fact of [RESPONSE_OBJECT, REQUEST_OBJECT]) {
+      if (!facts.has(fact) || left <= this.#options.lineBytesMax - TRUNCATION_BYTES) continue
+      const place = memberPlace(buffer, facts.startOf(fact), facts.endOf(fact))
+      dropped.push(place)
+      left -= place[1] - place[0]
+    }
+    if (dropped.length === 0) return 'kept'
+    this.isTruncated = true
+    const edits = new Edits()
+    const note =
+      `"audit.k8s.io/truncated":"true","taffrail/original-bytes":"${bytes}",` +
+      `"taffrail/original-sha256":"${this.originalSha256}"`
+    const changes = dropped.map(([start, end]) => ({ start, end, text: '' }))
+    if (facts.has(ANNOTATIONS)) {
+      const at = facts.startOf(ANNOTATIONS) + 1
+      const isEmpty = /^\s*\}/.test(buffer.toString('latin1', at, at + 8))
+      changes.push({ start: at, end: at, text: isEmpty ? note : `${note},` })
+    } else {
+      const at = from + bytes - 1 - trailingSpace(buffer, from + bytes)
+      changes.push({ start: at, end: at, text: `,"annotations":{${note}}` })
+    }
+    changes.sort((a, b) => a.start - b.start)
+    for (const { start, end, text } of changes) edits.add(start, end, text)
+    const out = Buffer.allocUnsafeSlow(edits.bytesMax(bytes))
+    this.end = edits.apply(buffer, from, from + bytes, out, 0)
+    this.buffer = out
+    this.start = 0
+    return 'kept'
+  }
+
+  /** A line that is no event. */
+  #foreign(isWhole: boolean): FilterEnd {
+    const { facts } = this
+    if (!isWhole && facts.looksLikeEvent) return this.#cut()
+    if (this.#options.mask === null) return 'kept'
+    const text = safePart(this.buffer, this.start, this.end, this.#options.mask)
+    if (text === null) return 'kept'
+    this.isCut = true
+    this.#take(text)
+    return 'kept'
+  }
+
+  /** An event that cannot be taken apart: what is known of it, without bodies. */
+  #cut(): FilterEnd {
+    this.isCut = true
+    this.isEvent = true
+    this.originalBytes = this.end - this.start
+    this.#take(cutToMetadata(this.facts, this.originalBytes, this.#options.mask))
+    return 'kept'
+  }
+
+  #take(text: string): void {
+    this.buffer = Buffer.from(text)
+    this.start = 0
+    this.end = this.buffer.length
+  }
+}
+
+/** What the annotation of a truncated event adds. */
+const TRUNCATION_BYTES = 256
+
+/** The place of a member with the value [start, end), with one comma beside it. */
+function memberPlace(b: Buffer, start: number, end: number): [number, number] {
+  let from = start
+  while (b[from] !== 0x3a) from--
+  while (b[from] !== 0x22) from--
+  do from--
+  while (b[from] !== 0x22)
+  let before = from - 1
+  while (b[before]! <= 0x20) before--
+  if (b[before] === 0x2c) return [before, end]
+  let after = end
+  while (b[after]! <= 0x20) after++
+  return [from, b[after] === 0x2c ? after + 1 : end]
+}
+
+function trailingSpace(b: Buffer, end: number): number {
+  let space = 0
+  while (b[end - 1 - space] !== 0x7d) space++
+  return space
+}
+
+function parseUser(text: string): User | null {
+  const { username = '', groups = [] } = JSON.parse(text) as { username?: string; groups?: string[] }
+  return username === '' && groups.length === 0 ? null : { name: username, groups }
+}
+
+/** What the type of a request says of its bodies. */
+function roleOf({ apiGroup, resource }: RequestTarget): number {
+  if (apiGroup === '' && resource === 'secrets') return HAS_SECRET_DATA | IS_ABOUT_SECRETS
+  if (resource.includes('secret')) return HAS_SECRET_DATA
+  if (resource === 'certificatesigningrequests' || resource === 'podcertificaterequests') return IS_SIGNING
+  if (resource === 'tokenreviews' || resource === 'configmaps') return IS_ABOUT_SECRETS
+  return 0
+}

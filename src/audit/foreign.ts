@@ -1,0 +1,50 @@
+// What may be told of a line that is no audit event, under redaction. A line of text is told as it stands unless it holds
+// what looks like a credential; other JSON is redacted like a body; of an event that was torn, its part before any body.
+import { Edits } from './edits.ts'
+import { PADDING_BYTES } from './json/strings.ts'
+import { Tape } from './json/tape.ts'
+import { holdsCredential } from './redact/looks.ts'
+import type { Mask } from './redact/mask.ts'
+import { Walk } from './redact/walk.ts'
+
+/** A quoted name before a colon: what is left of some JSON. Also with the quotes escaped. */
+const JSON_PIECE = /\\?"\s*:|"\s*[,}\]]/
+/** Where the first body may begin, written in any way. */
+const BODY =
+  /"[^"]{0,80}(?:[Oo]bject|\\u)[^"]{0,40}"\s*:\s*[{[]|"(?:data|stringData|items|spec|status|patch|metadata)"\s*:/
+const HEAD = '{"kind":"Event","apiVersion":"audit.k8s.io/'
+/** Longer lines are not looked through. */
+const BYTES_MAX = 256 * 1024
+
+/** What of line[start, end) may be told; null: all of it as it stands. */
+export function safePart(line: Buffer, start: number, end: number, mask: Mask): string | null {
+  if (end - start > BYTES_MAX) return `[redacted: ${end - start} bytes that are no audit event]`
+  const whole = redactedJson(line, start, end, mask)
+  if (whole !== undefined) return whole
+  const text = line.toString('utf8', start, end)
+  if (!JSON_PIECE.test(text)) return holdsCredential(text) ? mask(text) : null
+  // It begins as an event does, with its metadata; a line that begins elsewhere may begin in the middle of a secret.
+  if (!text.startsWith(HEAD.slice(0, text.length))) return `[redacted: ${end - start} bytes of a torn line]`
+  const body = text.search(BODY)
+  const part = body < 0 ? text : text.slice(0, body)
+  if (holdsCredential(part)) return `[redacted: ${end - start} bytes of a torn event]`
+  return body < 0 ? null : part
+}
+
+/** The line redacted, where it is JSON: null when that changes nothing, undefined when it is none. */
+function redactedJson(line: Buffer, start: number, end: number, mask: Mask): string | null | undefined {
+  if (line[start] !== 0x7b && line[start] !== 0x5b) return undefined
+  const bytes = Buffer.alloc(end - start + PADDING_BYTES)
+  line.copy(bytes, 0, start, end)
+  const tape = new Tape()
+  tape.begin(bytes, 0, end - start)
+  if (tape.run() !== 'done') return undefined
+  const edits = new Edits()
+  const options = { requestRole: 0, responseRole: 0, dropsRequest: false, dropsResponse: false, level: null }
+  const walk = new Walk()
+  walk.begin(tape, edits, 0, { ...options, mask, redacts: true })
+  walk.run()
+  if (edits.count === 0) return null
+  const out = Buffer.alloc(edits.bytesMax(end - start))
+  return out.toString('utf8', 0, edits.apply(bytes, 0, end - start, out, 0))
+}

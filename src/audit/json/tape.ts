@@ -1,0 +1,251 @@
+// A JSON text as a flat list of its values, in their order, made without an object or string for any of them. It can be
+// made in slices, so that a large text never holds the event loop. Strict about structure: what it takes is JSON, but for
+// control characters in strings. Bound: DEPTH_MAX levels, VALUES_MAX values; the list is as long as the largest text needs
+// and given back after a large one.
+import { stringEnd, viewOf } from './strings.ts'
+
+export const STRING = 1
+export const OBJECT = 2
+export const ARRAY = 3
+/** A number, true, false or null. */
+export const OTHER = 4
+
+const DEPTH_MAX = 512
+const VALUES_MAX = 2_000_000
+/** Numbers per value: its kind, start, end, the index of what follows it and all that is in it, and of an object's `kind`. */
+const FIELDS = 5
+const LENGTH_MIN = FIELDS * 1024
+const LENGTH_KEPT_MAX = FIELDS * 32 * 1024
+
+export type TapeEnd = 'done' | 'more' | 'invalid' | 'tooLarge'
+
+const NOTHING = [-1, -1, -1, -1] as const
+
+const IN_VALUE = 0
+const IN_KEY = 1
+const AFTER_VALUE = 2
+
+/**
+ * The values are numbered from 0, the whole text's. In an object a key, a STRING, stands before each value. Offsets are
+ * into the buffer; those of a string are of its content, without the quotes, all others include the brackets.
+ */
+export class Tape {
+  count = 0
+  buffer: Buffer = Buffer.alloc(0)
+  #list = new Int32Array(LENGTH_MIN)
+  #end = 0
+  #at = 0
+  #state = IN_VALUE
+  #depth = 0
+  readonly #stack = new Int32Array(DEPTH_MAX + 1)
+  /** Values that are passed over: start and end, start and end. */
+  #passed: readonly [number, number, number, number] = NOTHING
+
+  kindOf(value: number): number {
+    return this.#list[FIELDS * value]!
+  }
+
+  /** Of a string: of its content. */
+  startOf(value: number): number {
+    return this.#list[FIELDS * value + 1]!
+  }
+
+  endOf(value: number): number {
+    return this.#list[FIELDS * value + 2]!
+  }
+
+  /** The value after this one and all that is in it. */
+  next(value: number): number {
+    return this.#list[FIELDS * value + 3]!
+  }
+
+  /** The string that is the value of an object's last key `kind`; -1 when it has none. */
+  kindValueOf(object: number): number {
+    return this.#list[FIELDS * object + 4]!
+  }
+
+  /**
+   * Begins with the text buffer[start, end), which must have PADDING_BYTES behind it and stay as it is until the
+   * end. Of up to two values their places are known already and nobody asks what is in them: they are passed over. */
+  begin(buffer: Buffer, start: number, end: number, passed: readonly [number, number, number, number] = NOTHING): void {
+    this.#passed = passed
+    if (this.#list.length > LENGTH_KEPT_MAX) this.#list = new Int32Array(LENGTH_MIN)
+    this.buffer = buffer
+    this.count = 0
+    this.#at = start
+    this.#end = end
+    this.#state = IN_VALUE
+    this.#depth = 0
+  }
+
+  /** Gives what a large text needed back. */
+  release(): void {
+    this.buffer = Buffer.alloc(0)
+    if (this.#list.length > LENGTH_KEPT_MAX) this.#list = new Int32Array(LENGTH_MIN)
+  }
+
+  /** Goes on for about so many values. */
+  run(valuesMax = Number.POSITIVE_INFINITY): TapeEnd {
+    const b = this.buffer
+    const view = viewOf(b)
+    const end = this.#end
+    const stack = this.#stack
+    const until = this.count + valuesMax
+    let at = this.#at
+    let state = this.#state
+    let depth = this.#depth
+    while (at < end) {
+      const c = b[at]!
+      if (c === 0x20 || (c <= 0x0d && (c === 0x09 || c === 0x0a || c === 0x0d))) {
+        at++
+        continue
+      }
+      if (state === AFTER_VALUE) {
+        if (depth === 0) return 'invalid' // something follows the text
+        const open = stack[depth]!
+        const isObject = this.#list[FIELDS * open] === OBJECT
+        at++
+        if (c === 0x2c) {
+          state = isObject ? IN_KEY : IN_VALUE
+          if (b[at] === 0x5d && !isObject) return 'invalid'
+        } else if (c === (isObject ? 0x7d : 0x5d)) {
+          this.#close(open, at)
+          depth--
+        } else return 'invalid'
+        continue
+      }
+      if (this.count >= until) {
+        if (this.count >= VALUES_MAX) return 'tooLarge'
+        this.#at = at
+        this.#state = state
+        this.#depth = depth
+        return 'more'
+      }
+      if (c === 0x22) {
+        const close = stringEnd(b, view, at + 1, end)
+        if (close < 0) return 'invalid'
+        const value = this.#add(STRING, at + 1, close)
+        at = close + 1
+        if (state === IN_KEY) {
+          while (b[at] === 0x20 || b[at] === 0x09 || b[at] === 0x0a || b[at] === 0x0d) at++
+          if (at >= end || b[at] !== 0x3a) return 'invalid'
+          at++
+          state = IN_VALUE
+        } else {
+          state = AFTER_VALUE
+          if (depth > 0) this.#noteKind(stack[depth]!, value)
+        }
+        continue
+      }
+      if (state === IN_KEY) {
+        // An object without members is closed here; a comma before the bracket is not.
+        const open = stack[depth]!
+        if (c !== 0x7d || this.count !== open + 1) return 'invalid'
+        at++
+        this.#close(open, at)
+        depth--
+        state = AFTER_VALUE
+        continue
+      }
+      if (c === 0x7b || c === 0x5b) {
+        if (at === this.#passed[0] || at === this.#passed[2]) {
+          const after = at === this.#passed[0] ? this.#passed[1] : this.#passed[3]
+          this.#add(OTHER, at, after)
+          at = after
+          state = AFTER_VALUE
+          continue
+        }
+        if (depth === DEPTH_MAX) return 'tooLarge'
+        stack[++depth] = this.#add(c === 0x7b ? OBJECT : ARRAY, at, 0)
+        at++
+        state = c === 0x7b ? IN_KEY : IN_VALUE
+        continue
+      }
+      if (c === 0x5d && depth > 0 && this.count === stack[depth]! + 1 && this.#list[FIELDS * stack[depth]!] === ARRAY) {
+        at++
+        this.#close(stack[depth]!, at)
+        depth--
+        state = AFTER_VALUE
+        continue
+      }
+      const close = scalarEnd(b, at, end)
+      if (close < 0) return 'invalid'
+      this.#add(OTHER, at, close)
+      at = close
+      state = AFTER_VALUE
+    }
+    return state === AFTER_VALUE && depth === 0 ? 'done' : 'invalid'
+  }
+
+  #add(kind: number, start: number, end: number): number {
+    const value = this.count++
+    const at = FIELDS * value
+    if (at === this.#list.length) {
+      const grown = new Int32Array(2 * at)
+      grown.set(this.#list)
+      this.#list = grown
+    }
+    const list = this.#list
+    list[at] = kind
+    list[at + 1] = start
+    list[at + 2] = end
+    list[at + 3] = value + 1
+    list[at + 4] = -1
+    return value
+  }
+
+  #close(open: number, end: number): void {
+    this.#list[FIELDS * open + 2] = end
+    this.#list[FIELDS * open + 3] = this.count
+  }
+
+  /** Notes a string that is an object's `kind`. */
+  #noteKind(open: number, value: number): void {
+    const list = this.#list
+    if (list[FIELDS * open] !== OBJECT) return
+    const key = FIELDS * (value - 1)
+    const start = list[key + 1]!
+    if (list[key + 2]! - start !== 4) return
+    const b = this.buffer
+    if (b[start] === 0x6b && b[start + 1] === 0x69 && b[start + 2] === 0x6e && b[start + 3] === 0x64) {
+      list[FIELDS * open + 4] = value
+    }
+  }
+}
+
+/** Where the number or word at `start` ends; -1 when it is none. */
+export function scalarEnd(b: Buffer, start: number, end: number): number {
+  const c = b[start]!
+  if (c === 0x74) return isWord(b, start, end, TRUE)
+  if (c === 0x66) return isWord(b, start, end, FALSE)
+  if (c === 0x6e) return isWord(b, start, end, NULL)
+  let at = c === 0x2d ? start + 1 : start
+  if (!isDigit(b[at]!)) return -1
+  if (b[at] === 0x30 && isDigit(b[at + 1]!)) return -1
+  while (at < end && isDigit(b[at]!)) at++
+  if (at < end && b[at] === 0x2e) {
+    if (!isDigit(b[++at]!)) return -1
+    while (at < end && isDigit(b[at]!)) at++
+  }
+  if (at < end && (b[at]! | 0x20) === 0x65) {
+    at++
+    if (b[at] === 0x2b || b[at] === 0x2d) at++
+    if (at >= end || !isDigit(b[at]!)) return -1
+    while (at < end && isDigit(b[at]!)) at++
+  }
+  return at > end ? -1 : at
+}
+
+const TRUE = Buffer.from('true')
+const FALSE = Buffer.from('false')
+const NULL = Buffer.from('null')
+
+function isWord(b: Buffer, start: number, end: number, word: Buffer): number {
+  if (start + word.length > end) return -1
+  for (let i = 0; i < word.length; i++) if (b[start + i] !== word[i]) return -1
+  return start + word.length
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39
+}

@@ -1,0 +1,326 @@
+// Hides a secret in an audit event, anywhere that a Kubernetes type can carry one. The secret is either any text, where the
+// type says that it is one, or has the form of a credential, where only its look can tell.
+
+export type Draw = <T>(from: readonly T[]) => T
+
+export interface Hidden {
+  event: Record<string, unknown>
+  where: string
+}
+
+type Body = Record<string, unknown> | unknown[]
+interface Request {
+  uri: string
+  verb: string
+  request?: Body
+  response?: Body
+  extra?: Record<string, string[]>
+  status?: Record<string, unknown>
+}
+
+/** Places that are secret by their type: whatever stands there. */
+const BY_TYPE: Record<string, (secret: string, draw: Draw) => Request> = {
+  'secret data': (s, draw) => secretRequest('create', withKind(secretOf(s, draw))),
+  'secret data in the response': (s, draw) => ({
+    uri: `${SECRETS}/db`,
+    verb: 'get',
+    response: withKind(secretOf(s, draw)),
+  }),
+  'secret list': (s, draw) => ({
+    uri: SECRETS,
+    verb: 'list',
+    response: {
+      kind: 'SecretList',
+      apiVersion: 'v1',
+      metadata: {},
+      items: [secretOf(s, draw), secretOf('other', draw)],
+    },
+  }),
+  'list of mixed kinds': (s, draw) => ({
+    uri: '/apis/example.com/v1/namespaces/a/lists',
+    verb: 'create',
+    request: { kind: 'List', apiVersion: 'v1', items: [{ kind: 'Pod' }, withKind(secretOf(s, draw))] },
+  }),
+  'secret in a table': (s, draw) => ({
+    uri: SECRETS,
+    verb: 'list',
+    response: { kind: 'Table', apiVersion: 'meta.k8s.io/v1', rows: [{ cells: ['a'], object: secretOf(s, draw) }] },
+  }),
+  'merge patch of a secret': (s, draw) => secretPatch(secretData(s, draw)),
+  'strategic merge patch of a secret': (s, draw) =>
+    secretPatch({ ...secretData(s, draw), $retainKeys: ['data'], metadata: { labels: { a: 'b' } } }),
+  'apply patch of a secret': (s, draw) => secretPatch(withKind(secretOf(s, draw))),
+  'JSON patch of one key': (s, draw) =>
+    secretPatch([
+      {
+        op: draw(['add', 'replace', 'test']),
+        path: draw(['/data/password', '/stringData/a~1b', '/data/x~0y']),
+        value: draw([s, base64(s)]),
+      },
+    ]),
+  'JSON patch of all data': (s, draw) =>
+    secretPatch([{ value: { a: s, b: { c: [s] } }, path: draw(['/data', '/stringData']), op: 'add' }]),
+  'JSON patch of the whole': (s, draw) => secretPatch([{ op: 'replace', path: '', value: secretData(s, draw) }]),
+  'last-applied-configuration of a secret': (s, draw) => {
+    const inner = JSON.stringify(withKind(secretOf(s, draw)))
+    const object = { metadata: { name: 'db', annotations: { [LAST_APPLIED]: inner } } }
+    return draw([secretRequest('create', withKind(object)), secretPatch(object)])
+  },
+  'last-applied-configuration inside of one': (s, draw) => {
+    const inner = JSON.stringify(withKind(secretOf(s, draw)))
+    const outer = JSON.stringify(withKind({ metadata: { annotations: { [LAST_APPLIED]: inner } } }))
+    return secretRequest('update', withKind({ metadata: { annotations: { [LAST_APPLIED]: outer } } }))
+  },
+  'last-applied-configuration that is torn': (s, draw) => {
+    const inner = JSON.stringify(withKind(secretOf(s, draw))).slice(0, -1)
+    return secretRequest('update', withKind({ metadata: { annotations: { [LAST_APPLIED]: inner } } }))
+  },
+  'secret embedded in another type': (s, draw) => ({
+    uri: '/apis/apps.example.com/v1/namespaces/a/bundles',
+    verb: 'create',
+    // The type stands behind the data: keys of custom resources are in order of the alphabet.
+    request: {
+      apiVersion: 'apps.example.com/v1',
+      kind: 'Bundle',
+      spec: { objects: [{ apiVersion: 'v1', ...secretOf(s, draw), kind: 'Secret' }] },
+    },
+  }),
+  'template of an operator for secrets': (s, draw) => ({
+    uri: '/apis/external-secrets.io/v1/namespaces/a/externalsecrets',
+    verb: 'create',
+    request: { kind: 'ExternalSecret', spec: { target: { template: secretData(s, draw) } } },
+  }),
+  'manifest of a secret in a config map': (s) => ({
+    ...configMap('manifest.yaml', `apiVersion: v1\nkind: Secret\nmetadata:\n  name: x\nstringData:\n  some: ${s}\n`),
+  }),
+  'JSON of a secret in a config map': (s, draw) => configMap('a.json', JSON.stringify(withKind(secretOf(s, draw)))),
+  'token request': (s) => ({
+    uri: '/api/v1/namespaces/a/serviceaccounts/b/token',
+    verb: 'create',
+    response: {
+      kind: 'TokenRequest',
+      apiVersion: 'authentication.k8s.io/v1',
+      spec: { audiences: ['x'] },
+      status: { token: s },
+    },
+  }),
+  'token review': (s) => ({
+    uri: '/apis/authentication.k8s.io/v1/tokenreviews',
+    verb: 'create',
+    request: { kind: 'TokenReview', spec: { token: s } },
+    response: {
+      kind: 'TokenReview',
+      spec: { token: s },
+      status: { user: { extra: { 'authentication.kubernetes.io/credential-id': [s] } } },
+    },
+  }),
+  'certificate signing request': (s, draw) => ({
+    uri: '/apis/certificates.k8s.io/v1/certificatesigningrequests',
+    verb: 'create',
+    request: {
+      kind: 'CertificateSigningRequest',
+      spec: { request: base64(s), extra: { 'authentication.kubernetes.io/x': [s] } },
+    },
+    response: { kind: 'CertificateSigningRequest', status: { certificate: draw([s, base64(s)]) } },
+  }),
+  'extra of the user': (s) => ({
+    uri: '/api/v1/pods',
+    verb: 'list',
+    extra: { 'authentication.kubernetes.io/credential-id': [s] },
+  }),
+  'env variable with a telling name': (s, draw) => podWith({ env: [{ name: draw(TELLING), value: s }] }, draw),
+  'env variable whose value comes first': (s, draw) => podWith({ env: [{ value: s, name: draw(TELLING) }] }, draw),
+  'JSON patch of an env variable': (s) => ({
+    uri: '/apis/apps/v1/namespaces/a/deployments/b',
+    verb: 'patch',
+    request: [{ op: 'replace', path: '/spec/template/spec/containers/0/env/3/value', value: s }],
+  }),
+  'strategic merge patch of an env variable': (s, draw) => ({
+    uri: '/apis/apps/v1/namespaces/a/deployments/b',
+    verb: 'patch',
+    request: {
+      spec: { template: { spec: { containers: [{ name: 'c', env: [{ name: draw(TELLING), value: s }] }] } } },
+    },
+  }),
+  argument: (s, draw) =>
+    podWith(
+      {
+        [draw(['args', 'command'])]: draw([
+          ['run', `--password=${s}`],
+          ['run', '--api-token', s],
+          ['mysql', '-u', 'root', `-p${s}`],
+          ['curl', '-u', `me:${s}`, 'http://x'],
+        ]),
+      },
+      draw,
+    ),
+  'header of a probe': (s, draw) =>
+    podWith(
+      {
+        livenessProbe: {
+          httpGet: { httpHeaders: [{ name: draw(['Authorization', 'X-Api-Key', 'Cookie']), value: s }] },
+        },
+      },
+      draw,
+    ),
+  'field of a custom resource': (s, draw) => ({
+    uri: '/apis/example.com/v1/namespaces/a/widgets',
+    verb: 'create',
+    request: {
+      kind: 'Widget',
+      spec: { [draw(['password', 'apiKey', 'clientSecret', 'auth_token'])]: s, passwords: [s] },
+    },
+  }),
+  'key of a config map with a telling name': (s, draw) =>
+    configMap(draw(['db.password', 'API_TOKEN', 'client-secret']), s),
+  'properties in a config map': (s, draw) =>
+    configMap(
+      'app.properties',
+      `a=b\n${draw(['password', 'spring.datasource.password', 'api-key', 'secret'])}=${s}\nc=d\n`,
+    ),
+  'query parameter': (s, draw) => ({
+    uri: `/api/v1/namespaces/a/services/b/proxy/?x=1&${draw(['token', 'access_token', 'password', 'api_key'])}=${encodeURIComponent(s)}&y`,
+    verb: 'get',
+  }),
+  'command of an exec': (s, draw) => ({
+    uri: `/api/v1/namespaces/a/pods/b/exec?${draw(EXECS)(encodeURIComponent(s))}&container=c&stdin=true`,
+    verb: 'create',
+  }),
+  'password in a proxied URL': (s) => ({
+    uri: `/api/v1/nodes/n/proxy/http://me:${encodeURIComponent(s)}@host/x`,
+    verb: 'get',
+  }),
+  'message that quotes a value': (s) => {
+    const message = `Pod "x" is invalid: spec.containers[0].env[0].value: Invalid value: "${s}": must be short`
+    const status = {
+      kind: 'Status',
+      status: 'Failure',
+      code: 422,
+      message,
+      details: { causes: [{ field: 'spec.containers[0].env[0].value', message: `spec.env: Invalid value: "${s}"` }] },
+    }
+    return { uri: '/api/v1/namespaces/a/pods', verb: 'create', response: status, status }
+  },
+  'message that quotes a body': (s) => {
+    const body = JSON.stringify({ stringData: { a: s } })
+    const message = `the object provided is unrecognized (must be of type Secret): Object 'Kind' is missing in '${body}' (${Buffer.from(body).toString('hex')})`
+    return { uri: SECRETS, verb: 'create', status: { code: 400, message }, response: { kind: 'Status', message } }
+  },
+}
+
+/** Places where anything may stand: only what looks like a credential is one. */
+const BY_LOOK: Record<string, (secret: string, draw: Draw) => Request> = {
+  'value of a config map': (s) => configMap('setting', s),
+  'binary data of a config map': (s) => ({
+    uri: CONFIG_MAPS,
+    verb: 'create',
+    request: { kind: 'ConfigMap', binaryData: { x: base64(`password=${s}`) } },
+  }),
+  'env variable with a harmless name': (s, draw) => podWith({ env: [{ name: 'SETTING', value: s }] }, draw),
+  'JSON in a config map': (s) => configMap('a.json', JSON.stringify({ deep: [{ setting: s }] })),
+  annotation: (s, draw) => podWith({}, draw, { annotations: { 'example.com/x': s } }),
+  'URL with a password in an env variable': (s, draw) =>
+    podWith({ env: [{ name: 'DATABASE', value: `postgres://app:${encodeURIComponent(s)}@db/x` }] }, draw),
+  'argument without a name': (s, draw) => podWith({ args: ['login', s] }, draw),
+  'argument of an exec': (s) => ({
+    uri: `/api/v1/namespaces/a/pods/b/exec?command=login&command=${encodeURIComponent(s)}`,
+    verb: 'get',
+  }),
+}
+
+const SECRETS = '/api/v1/namespaces/shop/secrets'
+const CONFIG_MAPS = '/api/v1/namespaces/shop/configmaps'
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
+const TELLING = [
+  'DB_PASSWORD',
+  'API_TOKEN',
+  'AWS_SECRET_ACCESS_KEY',
+  'clientSecret',
+  'PGPASSWORD',
+  'SLACK_API_KEY',
+  'auth-token',
+]
+const EXECS: ((secret: string) => string)[] = [
+  (s) => `command=psql&command=--password=${s}`,
+  (s) => `command=login&command=--token&command=${s}`,
+  (s) => `command=sh&command=-c&command=PGPASSWORD%3D${s}+psql`,
+  (s) => `command=curl&command=-H&command=Authorization%3A+Bearer+${s}`,
+  (s) => `command=mysql&command=-p${s}`,
+]
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64')
+}
+
+function secretData(secret: string, draw: Draw): Record<string, unknown> {
+  return draw([
+    { data: { key: base64(secret) } },
+    { stringData: { key: secret } },
+    { data: { key: base64(secret), b: 'Yg==' }, stringData: { c: secret } },
+  ])
+}
+
+function secretOf(secret: string, draw: Draw): Record<string, unknown> {
+  return { metadata: { name: 'db', labels: { a: 'b' } }, ...secretData(secret, draw), type: 'Opaque' }
+}
+
+function withKind(object: Record<string, unknown>): Record<string, unknown> {
+  return { kind: 'Secret', apiVersion: 'v1', ...object }
+}
+
+function secretRequest(verb: string, body: Body): Request {
+  return { uri: SECRETS, verb, request: body, response: body }
+}
+
+function secretPatch(body: Body): Request {
+  return { uri: `${SECRETS}/db`, verb: 'patch', request: body }
+}
+
+function configMap(key: string, value: string): Request {
+  return { uri: CONFIG_MAPS, verb: 'create', request: { kind: 'ConfigMap', data: { other: 'x', [key]: value } } }
+}
+
+function podWith(container: Record<string, unknown>, draw: Draw, metadata: Record<string, unknown> = {}): Request {
+  const spec = {
+    [draw(['containers', 'initContainers', 'ephemeralContainers'])]: [{ name: 'c', image: 'nginx:1.27', ...container }],
+  }
+  const isPod = draw([true, false])
+  const request = isPod
+    ? { kind: 'Pod', metadata, spec }
+    : { kind: 'Deployment', metadata, spec: { template: { metadata, spec } } }
+  return {
+    uri: isPod ? '/api/v1/namespaces/a/pods' : '/apis/apps/v1/namespaces/a/deployments',
+    verb: 'create',
+    request,
+    response: request,
+  }
+}
+
+export const PLACES = [...Object.keys(BY_TYPE), ...Object.keys(BY_LOOK)]
+
+/** An event with a secret in the place. `drawText` gives any text, `drawCredential` one that looks like a credential. */
+export function hide(where: string, secret: string, draw: Draw): Hidden {
+  const { uri, verb, request, response, extra, status } = (BY_TYPE[where] ?? BY_LOOK[where])!(secret, draw)
+  const event = {
+    kind: 'Event',
+    apiVersion: 'audit.k8s.io/v1',
+    level: 'RequestResponse',
+    auditID: '59a033a8-8103-429c-88d5-4c6d0fe46cfb',
+    stage: 'ResponseComplete',
+    requestURI: uri,
+    verb,
+    user: { username: 'alice', groups: ['devs'], ...(extra && { extra }) },
+    objectRef: { resource: 'x', namespace: 'a' },
+    responseStatus: { metadata: {}, code: 200, ...status },
+    ...(request && { requestObject: request }),
+    ...(response && { responseObject: response }),
+    stageTimestamp: '2026-11-21T07:51:17.474222Z',
+    annotations: { 'authorization.k8s.io/decision': 'allow' },
+  }
+  return { event, where }
+}
+
+/** Whether the place is secret by its type, so that any text has to be hidden in it. */
+export function isByType(where: string): boolean {
+  return where in BY_TYPE
+}
