@@ -28,6 +28,7 @@ import { StdoutSink } from './sinks/stdout/stdout.ts'
 import { HoldLimits } from './tail/hold.ts'
 import { Lineage, type Listing } from './tail/lineage.ts'
 import { Reader } from './tail/reader.ts'
+import { KUBELET_HABIT, type RotationHabit } from './tail/rotation.ts'
 
 /** Everything that the agent does not make itself. */
 export interface AgentPorts {
@@ -106,6 +107,8 @@ export class Agent {
   readonly #discoveries: readonly Discovery[]
   readonly #holdLimits: HoldLimits
   readonly #allowance: CpuAllowance | null
+  /** By source. */
+  readonly #habits = new Map<string, RotationHabit>()
   readonly #forgotten = new Map<string, number>()
   #hints: Hints | null = null
   #scanAt = Number.NEGATIVE_INFINITY
@@ -303,6 +306,7 @@ export class Agent {
   #look(tailed: Tailed, now: number): void {
     const { lineage } = tailed
     lineage.look()
+    for (const reader of tailed.readers.values()) reader.foresee(now)
     if (this.#isFixed(tailed)) {
       tailed.lookAt = Number.POSITIVE_INFINITY
       return
@@ -366,7 +370,12 @@ export class Agent {
 
   #lineage(info: LineageInfo, listing: Listing, roots: readonly string[]): Lineage {
     const { fs, clock, gunzip, events } = this.#ports
-    return new Lineage(info, listing, roots, { fs: fs.reads, clock, gunzip, events, counters: this.counters })
+    let habit = this.#habits.get(info.source)
+    if (habit === undefined) {
+      habit = info.sourceType === 'containers' ? { ...KUBELET_HABIT } : { sizeBytes: null, filesMax: null }
+      this.#habits.set(info.source, habit)
+    }
+    return new Lineage(info, listing, roots, { fs: fs.reads, clock, gunzip, events, habit, counters: this.counters })
   }
 
   /** Lets every sink that takes the source read the lineage. */

@@ -23,6 +23,8 @@ const PART_SLACK_BYTES = 16 * 1024
 const TURN_MS_MAX = 8
 /** A quiet lane's limits from a refusal double again with each success. */
 const LIMIT_GROWTH = 2
+/** One of so many shipments begins with the lane that has waited longest, whatever others are about to lose. */
+const AGE_TURNS = 4
 /** A lane that seemed to have work and had none (a file that cannot be read) is asked again after so long. */
 const NOTHING_MS = 200
 
@@ -59,6 +61,8 @@ export class Consumer {
   readonly #budget: BudgetShare
   readonly #held = new HeldLines()
   #active = 0
+  /** Shipments begun. */
+  #turns = 0
   #stopped = false
   #cancelTimer: (() => void) | null = null
   #break: (error: unknown) => void = () => {}
@@ -173,20 +177,27 @@ export class Consumer {
   }
 
   /**
-   * Of the lanes that are due the first one, and when the next of the others will be. Nothing is made for a lane: there may
-   * be thousands, and this is done for each shipment.
+   * Of the lanes that are due the one that is closest to losing data, but each time one in AGE_TURNS the one that is due for
+   * longest: a quiet log is not late for hours because loud ones are in danger. And when the next of the others will be due.
+   * Nothing is made for a lane: there may be thousands, and this is done for each shipment.
    */
   #lookAtLanes(now: number): { first: Lane | null; nextAt: number } {
+    const byAge = this.#turns % AGE_TURNS === 0
     let first: Lane | null = null
     let firstAt = Number.POSITIVE_INFINITY
+    let firstLossAt = Number.POSITIVE_INFINITY
     let nextAt = Number.POSITIVE_INFINITY
     for (const lane of this.lanes.values()) {
       const at = this.#dueAt(lane, now)
-      if (at > now) nextAt = Math.min(nextAt, at)
-      else if (first === null || at < firstAt) {
-        first = lane
-        firstAt = at
+      if (at > now) {
+        nextAt = Math.min(nextAt, at)
+        continue
       }
+      const lossAt = byAge ? 0 : lane.lossAt
+      if (first !== null && (lossAt > firstLossAt || (lossAt === firstLossAt && at >= firstAt))) continue
+      first = lane
+      firstAt = at
+      firstLossAt = lossAt
     }
     return { first, nextAt }
   }
@@ -214,6 +225,7 @@ export class Consumer {
 
   #start(lane: Lane): void {
     this.#active++
+    this.#turns++
     lane.busy = true
     void this.#queue
       .add(() => this.#run(lane))

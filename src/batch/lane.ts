@@ -60,6 +60,13 @@ export class Lane {
     return bytes
   }
 
+  /** Monotonic ms when the first of what it has not delivered would be lost. */
+  get lossAt(): number {
+    let at = Number.POSITIVE_INFINITY
+    for (const { reader } of this.members) if (reader.lossAt < at) at = reader.lossAt
+    return at
+  }
+
   get lagBytes(): number {
     let bytes = 0
     for (const { reader } of this.members) bytes += reader.lagBytes

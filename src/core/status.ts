@@ -57,6 +57,11 @@ export interface LineageSinkStatus {
   lagBytes: number
   /** Seconds since the oldest unread or unacked byte was first seen; 0 when there is none. */
   lagSeconds: number
+  /**
+   * At the present rates, seconds until the rotation deletes something that is not acked; 0 when it has, and an open
+   * descriptor is all that holds it; null when nothing is in danger.
+   */
+  lossSeconds: number | null
 }
 
 export interface LineageStatus {

@@ -58,6 +58,12 @@ export const definitions: Definition[] = [
     ['sink', 'rank'],
     (s) => worst(s.status, 'lagSeconds'),
   ),
+  gauge(
+    'lineage_loss_seconds',
+    'Time until the rotation deletes something unacknowledged, at the present rates, of the ten lineages closest to it.',
+    ['sink', 'rank'],
+    (s) => closestToLoss(s.status),
+  ),
   perSink(
     'gauge',
     'oldest_unacked_seconds',
@@ -253,17 +259,31 @@ function totals(values: Iterable<[string, number]>, label: string): Sample[] {
 
 /** The highest values over all lineages, for each sink by itself, rank 1 first. */
 function worst(status: AgentStatus, field: 'lagBytes' | 'lagSeconds'): Sample[] {
-  const highest = new Map<string, number[]>()
+  return ranked(status, field, (a, b) => b - a)
+}
+
+/** The lowest; lineages in no danger are left out. */
+function closestToLoss(status: AgentStatus): Sample[] {
+  return ranked(status, 'lossSeconds', (a, b) => a - b)
+}
+
+function ranked(
+  status: AgentStatus,
+  field: 'lagBytes' | 'lagSeconds' | 'lossSeconds',
+  order: (a: number, b: number) => number,
+): Sample[] {
+  const values = new Map<string, number[]>()
   for (const { sinks } of status.lineages) {
     for (const { sink, [field]: value } of sinks) {
-      const ranks = highest.get(sink) ?? []
+      if (value === null) continue
+      const ranks = values.get(sink) ?? []
       ranks.push(value)
-      highest.set(sink, ranks)
+      values.set(sink, ranks)
     }
   }
-  return [...highest].flatMap(([sink, values]) =>
-    values
-      .sort((a, b) => b - a)
+  return [...values].flatMap(([sink, ofSink]) =>
+    ofSink
+      .sort(order)
       .slice(0, worstRanks)
       .map((value, i): Sample => [{ sink, rank: String(i + 1) }, value]),
   )

@@ -66,6 +66,7 @@ export function agentStatus(agent: Observed): AgentStatus {
           ackedPath: reader.oldestNeeded?.path ?? null,
           lagBytes: reader.lagBytes,
           lagSeconds: consumers.get(sink)?.laggingSeconds(reader) ?? 0,
+          lossSeconds: reader.lossSeconds(now),
         })),
       }
     }),

@@ -21,6 +21,7 @@ import {
   tailAgrees,
 } from './file.ts'
 import { openGuarded } from './guard.ts'
+import { Rotation, type RotationHabit } from './rotation.ts'
 
 /** A path that may be a file of the lineage. */
 export interface Candidate {
@@ -42,6 +43,8 @@ export interface LineageDeps {
   clock: Clock
   gunzip: Gunzip
   events: Events
+  /** What the lineages of a source learn from each other; one of its own when left out. */
+  habit?: RotationHabit
   counters: { rotations: number; truncations: number; filesRefused: number; fileErrors: number }
 }
 
@@ -86,6 +89,9 @@ export class Lineage {
   rotationIntervalMs = Number.POSITIVE_INFINITY
   /** Monotonic ms: when any file last grew or came. */
   activeAt: number
+  readonly rotation: Rotation
+  /** Bytes written since the last look. */
+  #grownBytes = 0
   readonly #deps: LineageDeps
   readonly #listing: Listing
   readonly #roots: readonly string[]
@@ -105,6 +111,7 @@ export class Lineage {
     this.#roots = roots
     this.#deps = deps
     this.activeAt = deps.clock.monotonic()
+    this.rotation = new Rotation(deps.habit ?? { sizeBytes: null, filesMax: null }, this.activeAt)
   }
 
   /** Looks at names and sizes. */
@@ -120,12 +127,15 @@ export class Lineage {
           if (complete) this.#version = version
           this.#noteComplete(complete, now)
         }
+        if (!this.looked) this.rotation.guess(this.files)
         this.looked = true
       } catch (error) {
         this.#failed(this.info.path, 'readdir', error)
         this.#noteComplete(false, now)
       }
     }
+    this.rotation.written.add(this.#grownBytes, now)
+    this.#grownBytes = 0
   }
 
   /** Whether `files` holds all there is, or has had time enough to: a place of long ago may be searched for in it. */
@@ -274,8 +284,11 @@ export class Lineage {
     for (const file of fresh) this.#insert(file, present)
     if (fresh.some((file) => file.begin === 0)) this.#noteRotation(now)
     for (const [index, file] of this.files.entries()) {
-      if (index < this.files.length - 1) file.supersededAt ??= now
+      if (index === this.files.length - 1 || file.supersededAt !== null) continue
+      file.supersededAt = now
+      if (!file.compressed) this.rotation.superseded(file.sizeSeen)
     }
+    if (complete) this.rotation.listed(candidates)
     return complete && this.#stillLeads(led)
   }
 
@@ -458,6 +471,7 @@ export class Lineage {
     if (begun !== null) index = Math.max(index, this.files.indexOf(begun) + 1)
     this.files.splice(index, 0, file)
     this.#renumber(index)
+    if (this.looked && !file.compressed) this.#grownBytes += file.sizeSeen - file.begin
     this.activeAt = this.#deps.clock.monotonic()
   }
 
@@ -506,6 +520,7 @@ export class Lineage {
       return
     }
     if (stat.size > file.sizeSeen) {
+      this.#grownBytes += stat.size - file.sizeSeen
       file.grewAt = now
       this.activeAt = now
     }

@@ -26,6 +26,7 @@ import type { FileUser, Lineage } from './lineage.ts'
 import { Lines } from './lines.ts'
 import { type Acked, AT_END, OVERLAP_BYTES, type Place, type Snapshot } from './place.ts'
 import { findResumption, holeOf, type Missing } from './resume.ts'
+import { Rate } from './rotation.ts'
 import type { EntryWriter } from './writer.ts'
 
 export type { EntryWriter } from './writer.ts'
@@ -101,6 +102,10 @@ export class Reader implements FileUser {
   /** The end of this file was dealt with; there was no next one. */
   #ended: TailedFile | null = null
   #waiting = false
+  /** Monotonic ms, as foreseen at the last look; infinite when there is nothing to lose, or nothing known. */
+  lossAt = Number.POSITIVE_INFINITY
+  readonly #ackedRate: Rate
+  #ackedSeen = 0
 
   constructor(lineage: Lineage, saved: Position | undefined, options: ReaderOptions, deps: ReaderDeps) {
     this.lineage = lineage
@@ -110,6 +115,7 @@ export class Reader implements FileUser {
     this.#lastPosition = saved
     this.#account = new Account(options.ledger, this.#place)
     this.#lines = new Lines(this.#place, this.#account, options)
+    this.#ackedRate = new Rate(deps.clock.monotonic())
     lineage.users.push(this)
   }
 
@@ -143,6 +149,36 @@ export class Reader implements FileUser {
   /** Bytes that are not acknowledged. */
   get lagBytes(): number {
     return this.#bytesFrom(this.#committed?.file ?? null, this.committedOffset)
+  }
+
+  /**
+   * Called after each look at the files: when the first of what is not acknowledged would be lost, if nothing more of it
+   * were read from now on.
+   */
+  foresee(now: number): void {
+    const { files, rotation } = this.lineage
+    const acked = this.#committed?.logical ?? 0
+    this.#ackedRate.add(acked - this.#ackedSeen, now)
+    this.#ackedSeen = acked
+    const file = this.#committed?.file ?? files[0]
+    this.lossAt = Number.POSITIVE_INFINITY
+    if (file === undefined || file.gone !== null || this.lagBytes === 0) return
+    if (file.unlinkedAt !== null) this.lossAt = file.unlinkedAt
+    else if (rotation.written.perMs > 0) {
+      this.lossAt = now + rotation.bytesUntilLoss(files, file) / rotation.written.perMs
+    }
+  }
+
+  /**
+   * Seconds until something is lost that is not acknowledged, should it be written and acknowledged as fast as lately; 0 when
+   * its file has lost its name and is only held open, null when there is no such danger.
+   */
+  lossSeconds(now: number): number | null {
+    if (this.lossAt === Number.POSITIVE_INFINITY) return null
+    if (this.lossAt <= now) return 0
+    const { perMs } = this.lineage.rotation.written
+    const gainedPerMs = perMs - this.#ackedRate.perMs
+    return gainedPerMs > 0 ? (((this.lossAt - now) / 1000) * perMs) / gainedPerMs : null
   }
 
   /** Whether `fill` may find something: unread bytes, or a file whose end may have come. */

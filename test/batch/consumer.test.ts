@@ -1,4 +1,5 @@
 // What a consumer does with its lanes when time, budget or files are short.
+import { rmSync } from 'node:fs'
 import t from 'tap'
 import type { FileSystem } from '../../src/ports/fs.ts'
 import { realFileSystem } from '../../src/ports/real-fs.ts'
@@ -86,6 +87,60 @@ t.test('it keeps to its CPU allowance, and delivers everything in its time', asy
   const busy = perPeriod.filter((ms) => ms > 0)
   t.ok(Math.max(...busy) <= 50, `${Math.max(...busy)} ms in one period`)
   t.ok(busy.length <= 10, 'and most of it is used')
+})
+
+/** One request at a time, which is repeated soon. */
+const oneByOne = () => lokiConfig({ concurrency: 1, retryDelayMin: 10, retryDelayMax: 50 })
+
+t.test('who is closest to losing data is served first', async (t) => {
+  const world = new World(t, { sinks: [oneByOne()] })
+  const quiet = Array.from({ length: 30 }, (_, i) => `quiet-${i}`)
+  for (const pod of quiet) world.write(pod, texts('line', 10))
+  world.write('loud', texts('line', 10))
+  world.loki.fault = () => ({ kind: 'answer', status: 503 })
+  world.loki.latencyMs = 20
+  world.start()
+  // A rotation every two seconds: with the kubelet's five files, the oldest one is about to go.
+  for (let second = 0; second < 9; second++) {
+    await world.clock.advance(1000)
+    world.write('loud', texts('x'.repeat(1000), 100))
+    const path = world.podPath('loud')
+    if (second % 2 === 1) world.rename(path, `${path}.20261121-10000${second}`)
+  }
+  const status = () => world.agent.status().lineages.find(({ lineage }) => lineage.includes('loud'))!.sinks[0]!
+  await world.clock.advance(1000)
+  const { lossSeconds } = status()
+  t.ok(lossSeconds !== null && lossSeconds > 0 && lossSeconds < 8, `${lossSeconds} s are left`)
+  for (const { lineage, sinks } of world.agent.status().lineages) {
+    if (!lineage.includes('loud')) t.equal(sinks[0]!.lossSeconds, null, 'nothing is known to be in danger')
+  }
+  const from = world.loki.seen.length
+  world.loki.fault = null
+  await world.clock.advance(2000)
+  const order = world.loki.seen.slice(from).filter(({ outcome }) => outcome === 204)
+  const podOf = ({ push }: (typeof order)[number]) => /pod="([^"]+)"/.exec(push.streams[0]!.labels)![1]!
+  const loudAt = order.findIndex((seen) => podOf(seen) === 'loud')
+  t.ok(loudAt >= 0 && loudAt < 4, `the loud one was number ${loudAt} of ${order.length}`)
+  await world.drain()
+  t.equal(world.loki.lines().length, 31 * 10 + 900)
+  t.equal(status().lossSeconds, null, 'all is delivered')
+})
+
+t.test('a loud log in danger does not hold up the quiet ones', async (t) => {
+  const world = new World(t, { sinks: [oneByOne()] })
+  world.loki.latencyMs = 500
+  for (let i = 0; i < 60; i++) world.write('loud', texts('x'.repeat(4000), 250))
+  world.start()
+  await world.clock.advance(1000)
+  // Its name is gone, and only our descriptor holds it: nothing is closer to a loss.
+  rmSync(world.podPath('loud'))
+  await world.clock.advance(1000)
+  world.write('quiet', ['hello'])
+  await world.clock.advance(6000)
+  t.strictSame(world.loki.lines({ pod: 'quiet' }), ['hello'])
+  t.ok(world.loki.lines({ pod: 'loud' }).length < 14_000, 'the loud one is not through yet')
+  await world.drain()
+  t.equal(world.loki.lines({ pod: 'loud' }).length, 15_000)
 })
 
 t.test('gigabytes that are passed over leave a turn to others', async (t) => {

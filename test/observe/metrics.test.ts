@@ -148,6 +148,8 @@ t.test('lag is shown as the worst ten of each sink', async (t) => {
   const lag = (sink: string, rank: number) => series.get(`lineage_lag_bytes{sink="${sink}",rank="${rank}"}`)
   t.same([lag('loki', 1), lag('loki', 10), lag('loki', 11)], [20_000, 19_100, undefined])
   t.equal(series.get('lineage_lag_seconds{sink="out",rank="1"}'), 199)
+  const loss = (rank: number) => series.get(`lineage_loss_seconds{sink="loki",rank="${rank}"}`)
+  t.same([loss(1), loss(2), loss(10), loss(11)], [100, 300, 1900, undefined], 'the closest first, of those in danger')
 
   agent.status = { ...sampleStatus(0), lineages: [sampleLineage(4, ['loki'])] }
   const few = await scrape()
@@ -160,7 +162,7 @@ t.test('lag is shown as the worst ten of each sink', async (t) => {
 t.test('the number of series does not grow with the node, and no label names a pod or a path', async (t) => {
   const status = sampleStatus(1000)
   const series = await setUp(t, status).scrape()
-  const small = await setUp(t, sampleStatus(10)).scrape()
+  const small = await setUp(t, sampleStatus(20)).scrape()
   t.equal(series.size, small.size)
   const text = [...series.keys()].join('\n')
   for (const word of ['checkout', '/var/log', '0d9f6c1e']) t.notOk(text.includes(word), word)

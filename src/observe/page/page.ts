@@ -53,6 +53,7 @@ ${column('files', 'Files', 'class="number minor"')}
 ${column('sizeBytes', 'Size', 'class="number minor"')}
 ${column('lagBytes', 'Lag', 'class="number" aria-sort="descending"')}
 ${column('lagSeconds', 'Waiting', 'class="number"')}
+${column('lossSeconds', 'Lost in', 'class="number"')}
 </tr></thead>
 <tbody id="rows"></tbody>
 </table>

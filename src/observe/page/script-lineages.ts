@@ -12,9 +12,9 @@ function makeRow(key) {
   const name = make('span')
   const rest = make('span', { class: 'rest' })
   const opener = make('button', { type: 'button', class: 'opener', 'aria-expanded': 'false' }, name, ' ', rest)
-  const cells = ['minor', 'number minor', 'number minor', 'number', 'number'].map((name) => make('td', { class: name }))
+  const cells = ['minor', 'number minor', 'number minor', 'number', 'number', 'number'].map((name) => make('td', { class: name }))
   const row = make('tr', { class: 'row' }, make('td', {}, opener), ...cells)
-  const box = make('td', { colspan: '6' })
+  const box = make('td', { colspan: '7' })
   const detail = make('tr', { class: 'detail' }, box)
   opener.addEventListener('click', () => {
     if (!opened.delete(key)) opened.add(key)
@@ -43,13 +43,13 @@ function showLineages() {
     else list.insertBefore(node, next)
   }
   for (const key of keys) {
-    const { lineage, lagBytes, lagSeconds, sizeBytes } = byKey.get(key)
+    const { lineage, lagBytes, lagSeconds, lossSeconds, sizeBytes } = byKey.get(key)
     let entry = rows.get(key)
     if (entry === undefined) rows.set(key, (entry = makeRow(key)))
     const [name, ...rest] = lineage.lineage.split(' ')
     say(entry.name, name)
     say(entry.rest, rest.join(' '))
-    const texts = [lineage.source, formatCount(lineage.files.length), formatBytes(sizeBytes), formatBytes(lagBytes), formatSeconds(lagSeconds)]
+    const texts = [lineage.source, formatCount(lineage.files.length), formatBytes(sizeBytes), formatBytes(lagBytes), formatSeconds(lagSeconds), lossSeconds === null ? '' : formatSeconds(lossSeconds)]
     texts.forEach((text, i) => say(entry.cells[i], text))
     place(entry.row)
     const open = opened.has(key)
@@ -84,10 +84,11 @@ function showDetail(entry, lineage) {
   const fileName = (path) => path.slice(path.lastIndexOf('/') + 1)
   const offsets = lineage.sinks.map((sink) => make('tr', {}, make('td', {}, sink.sink),
     path(fileName(sink.path ?? 'not begun') + (sink.ackedPath === null || sink.ackedPath === sink.path ? '' : ', acked in ' + fileName(sink.ackedPath))),
-    number(formatCount(sink.readOffset)), number(formatCount(sink.ackedOffset)), number(formatBytes(sink.lagBytes)), number(formatSeconds(sink.lagSeconds))))
+    number(formatCount(sink.readOffset)), number(formatCount(sink.ackedOffset)), number(formatBytes(sink.lagBytes)), number(formatSeconds(sink.lagSeconds)),
+    number(sink.lossSeconds === null ? '' : formatSeconds(sink.lossSeconds))))
   entry.box.replaceChildren(
     table('Files', ['Path', '#Size', 'Stored', 'Name', '#Device:inode'], files),
-    table('Offsets', ['Sink', 'Reads', '#Read to', '#Acked to', '#Lag', '#Waiting'], offsets))
+    table('Offsets', ['Sink', 'Reads', '#Read to', '#Acked to', '#Lag', '#Waiting', '#Lost in'], offsets))
 }
 
 byId('search').addEventListener('input', (event) => {

@@ -103,6 +103,8 @@ export interface LineageRow {
   /** Over its sinks, the worst. */
   lagBytes: number
   lagSeconds: number
+  /** null: nothing is in danger. */
+  lossSeconds: number | null
   sizeBytes: number
 }
 
@@ -124,11 +126,17 @@ export function lineageRows(
       lineage,
       lagBytes: Math.max(0, ...lineage.sinks.map((sink) => sink.lagBytes)),
       lagSeconds: Math.max(0, ...lineage.sinks.map((sink) => sink.lagSeconds)),
+      lossSeconds: lineage.sinks.reduce<number | null>(
+        (least, { lossSeconds: each }) => (each === null || (least !== null && least < each) ? least : each),
+        null,
+      ),
       sizeBytes: lineage.files.reduce((sum, file) => sum + file.sizeBytes, 0),
     }))
   const value = (row: LineageRow): number => {
     if (view.sortBy === 'lagBytes') return row.lagBytes
     if (view.sortBy === 'lagSeconds') return row.lagSeconds
+    // Descending shows first what is closest to it.
+    if (view.sortBy === 'lossSeconds') return row.lossSeconds === null ? -1 : 1 / (1 + row.lossSeconds)
     if (view.sortBy === 'sizeBytes') return row.sizeBytes
     return row.lineage.files.length
   }

@@ -112,13 +112,24 @@ t.test('rows of lineages', async (t) => {
   for (const sortBy of ['lagSeconds', 'sizeBytes'])
     t.same(names({ sortBy, descending: false }).slice(0, 2), [0, 1], sortBy)
   t.same(names({ sortBy: 'files' }).slice(0, 3), [0, 1, 10], 'ties by name')
+  t.same(names({ sortBy: 'lossSeconds' }).slice(0, 3), [1, 3, 5], 'the closest to a loss first')
+  t.same(names({ sortBy: 'lossSeconds' }).slice(6, 8), [0, 10], 'then those in no danger')
   t.same(names({ sortBy: 'lineage', descending: true }).slice(0, 2), [9, 8])
   lineages[7]!.source = 'audit'
   t.equal(names({ sortBy: 'source', descending: false })[0], 7)
   t.same(names({ search: ' Checkout-11/' }), [11])
   t.equal(names({ search: '031500.gz' }).length, 12, 'the paths of files are searched')
   t.match(lineageRows(lineages, { ...view, rowsMax: 5 }), { matching: 12, rows: { length: 5 } })
+  const [one] = lineages[1]!.sinks
+  for (const [losses, least] of [
+    [[null, 30, 20], 20],
+    [[0, 5], 0],
+    [[null], null],
+  ] as const) {
+    const sinks = losses.map((lossSeconds) => ({ ...one!, lossSeconds }))
+    t.equal(lineageRows([{ ...lineages[1]!, sinks }], view).rows[0]!.lossSeconds, least)
+  }
   t.match(lineageRows([{ ...lineages[0]!, sinks: [], files: [] }], view).rows, [
-    { lagBytes: 0, lagSeconds: 0, sizeBytes: 0 },
+    { lagBytes: 0, lagSeconds: 0, lossSeconds: null, sizeBytes: 0 },
   ])
 })
