@@ -148,6 +148,8 @@ export class Lines {
     const secondsMax = this.#futureSeconds
     let at = from
     let lines = 0
+    let rowSeconds = 0
+    let rowNanos = 0
     entry.file = file
     entry.buffer = block
     entry.marks = 0
@@ -167,12 +169,16 @@ export class Lines {
       entry.nanos = timeline.nanos
       entry.offset = base + at
       entry.sourceBytes = newline + 1 - at
+      rowSeconds = seconds
+      rowNanos = row.nanos
       out.write(entry)
-      timeline.row(seconds, row.nanos)
       at = newline + 1
       lines++
     }
-    if (lines > 0) this.#account.take(at - from, lines)
+    if (lines > 0) {
+      timeline.row(rowSeconds, rowNanos)
+      this.#account.take(at - from, lines)
+    }
     return at
   }
 

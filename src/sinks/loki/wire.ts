@@ -37,9 +37,9 @@ export function closeStream(buffer: Buffer, start: number, end: number): void {
   writePadded(buffer, start + 1, end - start - STREAM_PREFIX_BYTES, STREAM_PREFIX_BYTES - 1)
 }
 
-/** Structured metadata as it stands in an entry: bytes in little-endian words, the last one filled up with zeros. */
+/** Structured metadata as it stands in an entry: bytes in little-endian words of 64 bits, the last one filled up with zeros. */
 export interface Metadata {
-  words: Int32Array
+  words: BigUint64Array
   /** In bytes. */
   length: number
 }
@@ -64,8 +64,8 @@ export function encodeMetadata(pairs: Labels): Metadata {
     parts.push(pair)
   }
   const bytes = Buffer.concat(parts)
-  const words = new Int32Array(Math.ceil(bytes.length / 4))
-  for (const [i, byte] of bytes.entries()) words[i >> 2] = words[i >> 2]! | (byte << (8 * (i & 3)))
+  const words = new BigUint64Array(Math.ceil(bytes.length / 8))
+  bytes.copy(new Uint8Array(words.buffer))
   return { words, length: bytes.length }
 }
 
@@ -101,7 +101,7 @@ export function writeEntry(
     at += 3
     // A call of copy costs more than these few words.
     const { words } = metadata
-    for (let i = 0; i < words.length; i++) view.setInt32(at + 4 * i, words[i] as number, true)
+    for (let i = 0; i < words.length; i++) view.setBigUint64(at + 8 * i, words[i] as bigint, true)
     at += metadata.length
     view.setInt32(at, 0x08_00_0a | (TIMESTAMP_BYTES << 8) | (septet(seconds, 0) << 24), true)
     view.setInt32(
@@ -114,8 +114,35 @@ export function writeEntry(
     part.buffer[at + 16] = lineBytes >>> 7
     at += PREFIX_BYTES
   }
-  source.copy(part.buffer, at, start, end)
+  if (lineBytes > WORDS_BYTES_MAX || end + WORD_BYTES > source.length) source.copy(part.buffer, at, start, end)
+  else copyWords(source, start, part.view, at, lineBytes)
   part.end = at + lineBytes
+}
+
+const WORD_BYTES = 8
+/** Up to so many bytes words are faster than a call of copy (25 ns instead of 50 for 190 bytes). */
+const WORDS_BYTES_MAX = 1024
+let viewed: Buffer | null = null
+let sourceView: DataView = new DataView(new ArrayBuffer(0))
+
+/** Copies in words, and so up to seven bytes more than asked for; both sides must have as many. */
+function copyWords(source: Buffer, start: number, target: DataView, targetStart: number, bytes: number): void {
+  if (source !== viewed) {
+    viewed = source
+    sourceView = new DataView(source.buffer, source.byteOffset, source.length)
+  }
+  const view = sourceView
+  const offset = targetStart - start
+  const end = start + bytes
+  let at = start
+  for (; at + 4 * WORD_BYTES <= end; at += 4 * WORD_BYTES) {
+    const to = at + offset
+    target.setBigUint64(to, view.getBigUint64(at, true), true)
+    target.setBigUint64(to + 8, view.getBigUint64(at + 8, true), true)
+    target.setBigUint64(to + 16, view.getBigUint64(at + 16, true), true)
+    target.setBigUint64(to + 24, view.getBigUint64(at + 24, true), true)
+  }
+  for (; at < end; at += WORD_BYTES) target.setBigUint64(at + offset, view.getBigUint64(at, true), true)
 }
 
 /** Seven bits of a value from `shift` on, with the bit that says that more follow. */
@@ -134,7 +161,7 @@ function writeLongPrefix(part: Part, seconds: number, nanos: number, lineBytes: 
   let at = part.end
   b[at++] = 0x12
   at = writePadded(b, at, 2 + TIMESTAMP_BYTES + 5 + lineBytes + metadata.length, 4)
-  for (let i = 0; i < metadata.words.length; i++) part.view.setInt32(at + 4 * i, metadata.words[i] as number, true)
+  for (let i = 0; i < metadata.words.length; i++) part.view.setBigUint64(at + 8 * i, metadata.words[i] as bigint, true)
   at += metadata.length
   b[at++] = 0x0a
   b[at++] = TIMESTAMP_BYTES
