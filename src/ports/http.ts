@@ -10,13 +10,25 @@ export interface HttpRequest {
   timeoutMs: number
   /** How much of the answer's body is kept; 64 KiB unless given. */
   answerBytesMax?: number
+  /** The body of a 2xx is handed on as it comes. `timeoutMs` then holds until the status is there, and no longer. */
+  stream?: AnswerStream
+}
+
+/** Who takes the body of an answer that may never end. */
+export interface AnswerStream {
+  /** The chunk is valid during the call only. What is thrown ends the request; a TaffrailError keeps its code. */
+  onChunk(chunk: Buffer): void
+  /** A silence of so long ends the request with HTTP_TIMEOUT. */
+  idleMs: number
+  /** Ends the request with HTTP_FAILED. */
+  signal: AbortSignal
 }
 
 export interface HttpResponse {
   status: number
   /** Names in lower case; a repeated header is joined with ", ". */
   headers: Record<string, string>
-  /** At most `answerBytesMax` of the body; the rest is read and thrown away. */
+  /** At most `answerBytesMax` of the body; the rest is read and thrown away. Empty where it was streamed. */
   body: Buffer
 }
 
@@ -34,6 +46,10 @@ export interface TlsFiles {
   caFile?: string
   certFile?: string
   keyFile?: string
+  /** The same as PEM text, where there is no file. */
+  ca?: string
+  cert?: string
+  key?: string
   serverName?: string
   insecureSkipVerify?: boolean
 }

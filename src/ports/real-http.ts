@@ -177,7 +177,9 @@ class Exchange implements Dispatcher.DispatchHandler {
   private readonly owner: RealHttpClient
   private readonly resolve: (response: HttpResponse) => void
   private readonly reject: (error: TaffrailError) => void
-  private readonly timer: NodeJS.Timeout
+  private timer: NodeJS.Timeout
+  /** The body goes to request.stream. */
+  private streaming = false
   private done = false
   private status = 0
   private headers: Record<string, string> = {}
@@ -195,7 +197,11 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.resolve = resolve
     this.reject = reject
     this.timer = setTimeout(expire, request.timeoutMs, this)
+    request.stream?.signal.addEventListener('abort', this.abort, { once: true })
+    if (request.stream?.signal.aborted) setImmediate(this.abort)
   }
+
+  private readonly abort = (): void => this.fail(new TaffrailError('HTTP_FAILED', 'the request was given up'))
 
   /** Ends the exchange with the error, unless it has ended. */
   fail(error: unknown): void {
@@ -203,15 +209,22 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   expire(): void {
-    this.end(timeoutFailure(this.progress(), this.request.timeoutMs))
+    const { timeoutMs, stream } = this.request
+    if (this.streaming) this.fail(silence(stream!.idleMs))
+    else this.end(timeoutFailure(this.progress(), timeoutMs))
   }
 
   private end(error: TaffrailError): void {
     if (this.done) return
-    this.done = true
-    clearTimeout(this.timer)
+    this.over()
     this.reject(error)
     this.owner.settled(this, false)
+  }
+
+  private over(): void {
+    this.done = true
+    clearTimeout(this.timer)
+    this.request.stream?.signal.removeEventListener('abort', this.abort)
   }
 
   onRequestStart(): void {}
@@ -223,9 +236,18 @@ class Exchange implements Dispatcher.DispatchHandler {
     }
     this.status = status
     this.headers = headers as Record<string, string>
+    const { stream } = this.request
+    if (stream === undefined || status < 200 || status > 299 || this.done) return
+    this.streaming = true
+    clearTimeout(this.timer)
+    this.timer = setTimeout(expire, stream.idleMs, this)
   }
 
   onResponseData(_controller: unknown, chunk: Buffer): void {
+    if (this.streaming) {
+      this.pass(chunk)
+      return
+    }
     const bytesMax = this.request.answerBytesMax ?? bodyBytesKept
     if (this.bodyBytes >= bytesMax) return
     const kept = chunk.subarray(0, bytesMax - this.bodyBytes)
@@ -234,10 +256,19 @@ class Exchange implements Dispatcher.DispatchHandler {
     else this.chunks.push(kept)
   }
 
+  private pass(chunk: Buffer): void {
+    if (this.done) return
+    this.timer.refresh()
+    try {
+      this.request.stream!.onChunk(chunk)
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
   onResponseEnd(): void {
     if (this.done) return
-    this.done = true
-    clearTimeout(this.timer)
+    this.over()
     const connection = this.connection!
     connection.proven = true
     // The copy lets go of the socket's read buffer, which is far larger than the usual answer.
@@ -266,6 +297,10 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (!this.connection.connected) return 'connecting'
     return this.status === 0 ? 'waiting' : 'answering'
   }
+}
+
+function silence(idleMs: number): TaffrailError {
+  return new TaffrailError('HTTP_TIMEOUT', `the answer fell silent for ${idleMs} ms`)
 }
 
 function expire(exchange: Exchange): void {

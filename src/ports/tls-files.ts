@@ -50,6 +50,9 @@ function make(files: TlsFiles): SecureContext | TaffrailError {
   try {
     const options: SecureContextOptions = {}
     if (files.caFile !== undefined) options.ca = authorities(files.caFile)
+    if (files.ca !== undefined) options.ca = files.ca
+    if (files.cert !== undefined) options.cert = files.cert
+    if (files.key !== undefined) options.key = files.key
     if (files.certFile !== undefined || files.keyFile !== undefined) {
       if (files.certFile === undefined) throw new Error(`keyFile ${files.keyFile} needs a certFile beside it`)
       if (files.keyFile === undefined) throw new Error(`certFile ${files.certFile} needs a keyFile beside it`)
