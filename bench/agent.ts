@@ -44,7 +44,7 @@ export function agentCommand(
     clusterName: 'bench',
     nodeName: 'node-1',
     stateDir,
-    kubernetes: { metadata: 'off' },
+    kubernetes: { metadata: 'off', metadataWait: 5000, podLabels: [], podAnnotations: [], namespaceLabels: [] },
     sources: [{ name: 'containers', type: 'containers', paths: [join(options.links, '*.log')] }],
     sinks: [{ name: 'loki', type: 'loki', url: options.url }],
     limits: { memory: '96Mi' },

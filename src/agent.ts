@@ -7,12 +7,14 @@ import type { Config, SinkConfig, SourceConfig } from './config/config.ts'
 import { ByteBudget } from './core/budget.ts'
 import { CpuAllowance } from './core/cpu-allowance.ts'
 import type { Events } from './core/events.ts'
-import { pathMetadata } from './core/metadata.ts'
+import { type Metadata, pathMetadata } from './core/metadata.ts'
 import type { AgentStatus } from './core/status.ts'
 import type { DeadLetters } from './deliver/dead-letter.ts'
 import { Directories } from './discover/directory.ts'
 import { type Discovered, Discovery } from './discover/discover.ts'
 import { infoFromKey, type LineageInfo } from './discover/lineage-info.ts'
+import type { ApiAccess } from './enrich/api-server.ts'
+import { Enrichment } from './enrich/enrichment.ts'
 import { agentStatus } from './observe/snapshot.ts'
 import type { Clock } from './ports/clock.ts'
 import type { CpuTime } from './ports/cpu.ts'
@@ -46,6 +48,8 @@ export interface AgentPorts {
   events: Events
   checkpoints: CheckpointStore
   deadLetters: DeadLetters
+  /** How the API server is reached; null: not at all. Left out: the same. Throws a TaffrailError for what cannot be used. */
+  apiAccess?: (kubernetes: Config['kubernetes']) => ApiAccess | null
 }
 
 export interface AgentOptions {
@@ -110,6 +114,11 @@ export class Agent {
   /** By source. */
   readonly #habits = new Map<string, RotationHabit>()
   readonly #forgotten = new Map<string, number>()
+  readonly #enrichment: Enrichment | null
+  /** Readers whose lines wait until their pod is known, and since when (monotonic ms). */
+  readonly #undecided = new Map<Reader, { tailed: Tailed; consumer: Consumer; since: number }>()
+  /** Pods (their UIDs in paths) whose metadata changed since the last round; null among them: any may have. */
+  readonly #changedPods = new Set<string | null>()
   #hints: Hints | null = null
   #scanAt = Number.NEGATIVE_INFINITY
   #directoriesAt = Number.NEGATIVE_INFINITY
@@ -143,7 +152,10 @@ export class Agent {
     const { cpuTime } = ports
     this.#allowance =
       cpu === null || cpuTime === undefined ? null : new CpuAllowance(cpu, () => clock.monotonic(), cpuTime)
-    const shared = { clock, events, budget: this.budget, allowance: this.#allowance, checkpoints, block }
+    const access = config.kubernetes.metadata === 'off' ? null : (ports.apiAccess?.(config.kubernetes) ?? null)
+    this.#enrichment = access === null ? null : new Enrichment(config, access, ports)
+    const metadataFor = (reader: Reader, before: Metadata) => this.#metadataFor(reader, before)
+    const shared = { clock, events, budget: this.budget, allowance: this.#allowance, checkpoints, block, metadataFor }
     this.consumers = sinks.map((sink) => new Consumer(sink, shared))
     for (const consumer of this.consumers) consumer.hurry = options.once
     this.broken = Promise.race(this.consumers.map((consumer) => consumer.broken))
@@ -160,6 +172,10 @@ export class Agent {
     const { sources, sinks, nodeName } = this.config
     this.#ports.events.emit('agent.started', { version, node: nodeName, sources: sources.length, sinks: sinks.length })
     if (!this.options.once) this.#watch()
+    this.#enrichment?.start((podUid) => {
+      this.#changedPods.add(podUid)
+      if (this.#changedPods.size === 1) this.#schedule(LOOK_MS_MIN)
+    })
     this.#tick()
   }
 
@@ -177,7 +193,7 @@ export class Agent {
       this.#round = null
       this.#tick()
       await promise
-      const idle = this.consumers.every((consumer) => consumer.idle) && this.#inLastFiles()
+      const idle = !this.#hasUndecidedLines && this.consumers.every((consumer) => consumer.idle) && this.#inLastFiles()
       quiet = idle ? quiet + 1 : 0
       if (!idle) await this.#ports.clock.sleep(20, signal)
     }
@@ -204,9 +220,11 @@ export class Agent {
     await Promise.race([settled, gaveUp])
     await Promise.all(this.consumers.map((consumer) => consumer.sink.close()))
     await this.#hints?.close()
+    await this.#enrichment?.stop()
     for (const { lineage } of this.tailed.values()) lineage.look()
     for (const consumer of this.consumers) consumer.noteUnread(true)
-    const drained = this.scanned && this.consumers.every((consumer) => consumer.lagBytes === 0)
+    const drained =
+      this.scanned && !this.#hasUndecidedLines && this.consumers.every((consumer) => consumer.lagBytes === 0)
     for (const tailed of this.tailed.values()) {
       this.#unwatch(tailed)
       tailed.lineage.close()
@@ -269,12 +287,13 @@ export class Agent {
       this.#schedule(Math.max(BREATH_MS, Math.min(BREATH_MS_MAX, this.#allowance?.take() ?? 0)))
       return
     }
+    const due = Math.min(next, this.#decide(now))
     if (now >= this.#sweepAt) {
       this.#sweepAt = now + SWEEP_MS
       this.#sweep(now)
     }
     for (const consumer of this.consumers) consumer.pump()
-    this.#schedule(Math.max(LOOK_MS_MIN, next - now))
+    this.#schedule(Math.max(LOOK_MS_MIN, due - now))
     const onTick = this.#onTick
     this.#onTick = null
     onTick?.()
@@ -383,7 +402,7 @@ export class Agent {
     const { fs, clock, gunzip, events, checkpoints } = this.#ports
     const { key } = lineage.info
     const readers = new Map<string, Reader>()
-    const metadata = pathMetadata(lineage.info, this.config.nodeName)
+    const tailed: Tailed = { source, lineage, readers, lookAt: Number.NEGATIVE_INFINITY, unwatch: null }
     for (const consumer of this.consumers) {
       const config = this.config.sinks.find((sink) => sink.name === consumer.sink.name) as SinkConfig
       if (config.sources !== null && !config.sources.includes(source.name)) continue
@@ -395,6 +414,8 @@ export class Agent {
         lineBytesMax: config.lineBytesMax,
         ledger: consumer.ledger,
         once: this.options.once,
+        endsAtRestart: this.#enrichment?.needs.containers ?? false,
+        decidedBefore: this.#enrichment !== null && checkpoints.metadata(config.name, key) !== undefined,
         wake: () => consumer.pump(),
       }
       const reader = new Reader(lineage, checkpoints.get(config.name, key), options, {
@@ -404,9 +425,95 @@ export class Agent {
         events,
       })
       readers.set(config.name, reader)
-      consumer.add(reader, metadata)
+      this.#introduce(tailed, consumer, reader)
     }
-    this.tailed.set(key, { source, lineage, readers, lookAt: Number.NEGATIVE_INFINITY, unwatch: null })
+    this.tailed.set(key, tailed)
+  }
+
+  /** Hands a reader to its consumer, with the metadata that was decided; else it waits for the decision. */
+  #introduce(tailed: Tailed, consumer: Consumer, reader: Reader): void {
+    const { info } = tailed.lineage
+    if (this.#enrichment === null || info.podUid === '') {
+      consumer.add(reader, pathMetadata(info, this.config.nodeName))
+      return
+    }
+    const saved = this.#ports.checkpoints.metadata(consumer.sink.name, info.key)
+    const isOfThisLife = saved !== undefined && (saved.restartCount < 0 || saved.restartCount === reader.restart)
+    if (isOfThisLife) {
+      consumer.add(reader, saved)
+      this.#changedPods.add(info.podUid) // it may be out of date
+    } else this.#undecided.set(reader, { tailed, consumer, since: this.#ports.clock.monotonic() })
+  }
+
+  /**
+   * Decides with which metadata lines go out, where that is open or something changed, and makes it durable in one
+   * commit. Returns when (monotonic ms) the wait of the next one ends.
+   */
+  #decide(now: number): number {
+    const enrichment = this.#enrichment
+    let next = Number.POSITIVE_INFINITY
+    if (enrichment === null) return next
+    const { metadataWait } = this.config.kubernetes
+    for (const [reader, { tailed, consumer, since }] of this.#undecided) {
+      const { info, files } = tailed.lineage
+      // A container that has not said a word costs no decision.
+      if (files.length > 0 && reader.lagBytes === 0) continue
+      const isOver = now - since >= metadataWait
+      let metadata = enrichment.metadata(info, reader.restart, isOver)
+      if (metadata === null && !isOver) {
+        next = Math.min(next, since + metadataWait)
+        continue
+      }
+      if (metadata === null) {
+        metadata = pathMetadata(info, this.config.nodeName, 'path')
+        const { source, key: lineage } = info
+        this.#ports.events.emit('metadata.missing', { source, lineage, waitedMs: now - since })
+      }
+      this.#undecided.delete(reader)
+      consumer.add(reader, metadata, false)
+    }
+    this.#refresh()
+    for (const consumer of this.consumers) void consumer.saveDecisions()
+    return next
+  }
+
+  /** What a reader's next lines should go out with; null: as before. */
+  #metadataFor(reader: Reader, before: Metadata): Metadata | null {
+    const { restart } = reader
+    const known = this.#enrichment?.metadata(reader.lineage.info, restart, true) ?? null
+    // Of a pod that nobody remembers the next instance is another one all the same.
+    const isOther = known === null && before.restartCount >= 0 && before.restartCount !== restart
+    return isOther ? { ...before, restartCount: restart, containerId: '' } : known
+  }
+
+  #refresh(): void {
+    const changed = this.#changedPods
+    if (changed.size === 0) return
+    for (const { lineage, readers } of this.tailed.values()) {
+      const { podUid } = lineage.info
+      if (podUid === '' || !(changed.has(null) || changed.has(podUid))) continue
+      for (const consumer of this.consumers) {
+        const reader = readers.get(consumer.sink.name)
+        if (reader !== undefined) consumer.refresh(reader)
+      }
+    }
+    changed.clear()
+  }
+
+  get #hasUndecidedLines(): boolean {
+    return [...this.#undecided.keys()].some((reader) => reader.lagBytes > 0)
+  }
+
+  /** What is known from the API server; null when it is not asked. */
+  get kubernetes(): AgentStatus['kubernetes'] {
+    if (this.#enrichment === null) return null
+    const isUnknown = ({ readers }: Tailed) =>
+      this.consumers.some((consumer) => {
+        const reader = readers.get(consumer.sink.name)
+        return reader !== undefined && consumer.metadataOf(reader)?.mark === 'path'
+      })
+    const waiting = new Set([...this.#undecided.values()].map(({ tailed }) => tailed)).size
+    return { ...this.#enrichment.status(), waiting, unknown: [...this.tailed.values()].filter(isUnknown).length }
   }
 
   /** Lets go of lineages that are gone and read, and of files that are held for too long. */
@@ -420,12 +527,15 @@ export class Agent {
         return reader === undefined || consumer.remove(reader)
       })
       if (!removed) continue
+      for (const reader of readers.values()) this.#undecided.delete(reader)
       lineage.close()
       this.#unwatch(tailed)
       this.tailed.delete(key)
       this.#forgotten.set(key, now)
       this.#ports.events.emit('lineage.gone', { source: lineage.info.source, lineage: key })
     }
+    const used = new Set([...this.tailed.values()].map(({ lineage }) => lineage.info.podUid))
+    this.#enrichment?.sweep((podUid) => used.has(podUid))
     const all = now >= this.#unreadAt
     if (all) this.#unreadAt = now + UNREAD_MS
     for (const consumer of this.consumers) consumer.noteUnread(all)

@@ -43,6 +43,8 @@ async function start(t: Test) {
       open: none,
       get: () => undefined,
       set() {},
+      metadata: () => undefined,
+      setMetadata() {},
       delete() {},
       entries: () => [].values(),
       flush: none,

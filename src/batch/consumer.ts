@@ -8,9 +8,9 @@ import type { CpuAllowance } from '../core/cpu-allowance.ts'
 import { MARK_NAMES } from '../core/entry.ts'
 import type { Events } from '../core/events.ts'
 import { Ledger } from '../core/ledger.ts'
-import type { Metadata } from '../core/metadata.ts'
+import { isSameMetadata, type Metadata } from '../core/metadata.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { Refused, SegmentResult, Sink } from '../sinks/sink.ts'
+import type { Refused, SegmentResult, Sink, Target } from '../sinks/sink.ts'
 import type { Reader } from '../tail/reader.ts'
 import { HeldLines } from './held.ts'
 import { Lane } from './lane.ts'
@@ -37,6 +37,8 @@ export interface ConsumerDeps {
   checkpoints: CheckpointStore
   /** Used only within one synchronous fill; shared by all consumers. */
   block: Buffer
+  /** What the reader's next lines should go out with; null: as before. Asked after each acknowledgement. */
+  metadataFor?: (reader: Reader, before: Metadata) => Metadata | null
 }
 
 /** Budget that a shipment of the sink takes: both parts, or one line that is larger, and what goes out of them. */
@@ -60,6 +62,10 @@ export class Consumer {
   readonly #laneOf = new Map<Reader, Lane>()
   readonly #budget: BudgetShare
   readonly #held = new HeldLines()
+  /** What each reader's lines go out with. */
+  readonly #metadata = new Map<Reader, Metadata>()
+  /** Readers whose metadata was decided and is not known to be durable. */
+  readonly #undurable = new Set<Reader>()
   #active = 0
   /** Shipments begun. */
   #turns = 0
@@ -80,9 +86,43 @@ export class Consumer {
     this.broken.catch(() => {}) // observed by the agent; without one, a broken consumer must not be an unhandled rejection
   }
 
-  /** Takes a reader up; its lines are encoded with `metadata`. */
-  add(reader: Reader, metadata: Metadata): void {
-    const target = this.sink.target(reader.lineage.info, metadata)
+  /** Takes a reader up; its lines go out with `metadata`. `isSaved`: that is on disk already, or a function of the path. */
+  add(reader: Reader, metadata: Metadata, isSaved = true): void {
+    this.#assign(reader, metadata, this.sink.target(reader.lineage.info, metadata))
+    if (!isSaved) this.#decide(reader, metadata)
+  }
+
+  /** What the reader's lines go out with now; undefined for a reader that was not added yet. */
+  metadataOf(reader: Reader): Metadata | undefined {
+    return this.#metadata.get(reader)
+  }
+
+  /** Looks whether the reader's lines should go out otherwise, and lets them if it can be now; else after an acknowledgement. */
+  refresh(reader: Reader): void {
+    const lane = this.#laneOf.get(reader)
+    const before = this.#metadata.get(reader)
+    if (lane === undefined || before === undefined) return
+    const wanted = this.#deps.metadataFor?.(reader, before) ?? null
+    if (wanted === null || before === wanted) return
+    if (isSameMetadata(before, wanted)) {
+      this.#metadata.set(reader, wanted) // one object for all
+      return
+    }
+    if (lane.busy || !reader.isAtFreshLine) return
+    const target = this.sink.target(reader.lineage.info, wanted)
+    if (target.key !== lane.key) this.#leave(reader, lane)
+    this.#assign(reader, wanted, target)
+    // The place from which on it holds was saved before, with the last acknowledgement.
+    this.#decide(reader, wanted)
+  }
+
+  #assign(reader: Reader, metadata: Metadata, target: Target): void {
+    this.#metadata.set(reader, metadata)
+    const present = this.#laneOf.get(reader)?.members.find((member) => member.reader === reader)
+    if (present !== undefined) {
+      present.target = target
+      return
+    }
     let lane = this.lanes.get(target.key)
     if (lane === undefined) {
       lane = new Lane(target.key)
@@ -90,6 +130,35 @@ export class Consumer {
     }
     lane.members.push({ reader, target })
     this.#laneOf.set(reader, lane)
+  }
+
+  #leave(reader: Reader, lane: Lane): void {
+    const { members } = lane
+    members.splice(
+      members.findIndex((member) => member.reader === reader),
+      1,
+    )
+    this.#laneOf.delete(reader)
+    this.#held.forget(reader)
+    if (members.length > 0) return
+    this.lanes.delete(lane.key)
+    this.sink.forget(lane.key)
+  }
+
+  #decide(reader: Reader, metadata: Metadata): void {
+    this.#deps.checkpoints.setMetadata(this.sink.name, reader.lineage.info.key, metadata)
+    this.#undurable.add(reader)
+  }
+
+  /** Makes all that was decided durable, in one commit. Called once whenever some readers were added or refreshed. */
+  async saveDecisions(): Promise<void> {
+    if (this.#undurable.size === 0) return
+    const decided = [...this.#undurable].map((reader) => ({ reader, metadata: this.#metadata.get(reader) }))
+    // A disk that takes nothing does not stop delivery; the store says so.
+    await this.#deps.checkpoints.flush().catch(() => {})
+    for (const { reader, metadata } of decided) {
+      if (this.#metadata.get(reader) === metadata) this.#undurable.delete(reader)
+    }
   }
 
   /** Seconds since something of the reader's lane is unacknowledged; 0 when all is. */
@@ -103,17 +172,10 @@ export class Consumer {
     const lane = this.#laneOf.get(reader)
     if (lane === undefined) return true
     if (lane.busy) return false
-    lane.members.splice(
-      lane.members.findIndex((member) => member.reader === reader),
-      1,
-    )
-    this.#laneOf.delete(reader)
-    this.#held.forget(reader)
+    this.#leave(reader, lane)
+    this.#metadata.delete(reader)
+    this.#undurable.delete(reader)
     reader.close()
-    if (lane.members.length === 0) {
-      this.lanes.delete(lane.key)
-      this.sink.forget(lane.key)
-    }
     return true
   }
 
@@ -305,17 +367,19 @@ export class Consumer {
   }
 
   /**
-   * Makes durable what must be so before these are sent: times of arrival and gaps, which are decided once, and the checkpoint, where
-   * the sink would not know a repeat of what lies behind it.
+   * Makes durable what must be so before these are sent: times of arrival, gaps and metadata, which are decided once, and
+   * the checkpoint, where the sink would not know a repeat of what lies behind it.
    */
   async #makeDurable(segments: readonly Segment[]): Promise<void> {
     const { checkpoints } = this.#deps
     const readers = segments.flatMap((segment) => segment.shares.map((share) => share.reader))
     const fresh = readers.filter((reader) => reader.hasFreshDecisions)
     const outruns = segments.some((segment) => this.sink.outrunsCheckpoint(segment))
-    if (fresh.length === 0 && !outruns) return
+    const isDecided = !readers.some((reader) => this.#undurable.has(reader))
+    if (fresh.length === 0 && !outruns && isDecided) return
     for (const reader of fresh) if (this.#savePosition(reader)) reader.decisionsSaved()
     this.sink.checkpointing()
+    if (!isDecided) return this.saveDecisions()
     // A disk that takes nothing does not stop delivery; the store says so, and repeats may then be entries of their own.
     await checkpoints.flush().catch(() => {})
   }
@@ -354,6 +418,7 @@ export class Consumer {
       if (result.recordsMax !== undefined) lane.recordsMax = result.recordsMax
     }
     lane.busy = false
+    if (result.kind === 'acked') for (const { reader } of segment.shares) this.refresh(reader)
   }
 
   /** Settles one source stream of a segment: everything but what was refused is acknowledged. */

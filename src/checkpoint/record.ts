@@ -1,7 +1,8 @@
 // The bytes of the checkpoint log: lines of `crc json`, where crc is the CRC-32 (8 hex digits) of the JSON's bytes. The
-// first line names the format; each other one says where one sink is with one lineage (position null: forgotten), and
-// the last line of a key holds. Pure. Invariant: what is read of a damaged log is a prefix of what was written.
+// first line names the format; each other one says where one sink is with one lineage (position null: forgotten), or with
+// which metadata its lines go out from there on; the last line of a key and kind holds. Pure. Invariant: what is read of a damaged log is a prefix of what was written.
 import { crc32 } from 'node:zlib'
+import type { Metadata } from '../core/metadata.ts'
 import type { Position } from './position.ts'
 
 const FORMAT = 'taffrail-checkpoints'
@@ -11,12 +12,18 @@ const NEWLINE = 10
 /** Characters joined into one buffer. */
 const CHUNK_LENGTH = 64 * 1024
 
-export interface CheckpointRecord {
-  sink: string
-  lineage: string
-  /** Null: the lineage is forgotten. */
-  position: Position | null
-}
+export type CheckpointRecord = { sink: string; lineage: string } & (
+  | {
+      /** Null: the lineage is forgotten. */
+      position: Position | null
+      metadata?: never
+    }
+  | {
+      /** Null: it is forgotten. */
+      metadata: Metadata | null
+      position?: never
+    }
+)
 
 export interface Damage {
   kind: 'torn' | 'damaged' | 'version'
@@ -105,8 +112,14 @@ function headerProblem(value: unknown): Pick<Damage, 'kind' | 'detail'> | null {
 
 function isRecord(value: unknown): value is CheckpointRecord {
   if (typeof value !== 'object' || value === null) return false
-  const { sink, lineage, position } = value as Record<string, unknown>
-  return typeof sink === 'string' && typeof lineage === 'string' && typeof position === 'object'
+  const { sink, lineage, position, metadata } = value as Record<string, unknown>
+  const isOne = (position === undefined) !== (metadata === undefined)
+  return (
+    isOne &&
+    typeof sink === 'string' &&
+    typeof lineage === 'string' &&
+    typeof (position ?? metadata ?? null) === 'object'
+  )
 }
 
 function torn(atByte: number, bytes: number): Damage {

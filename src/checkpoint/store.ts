@@ -4,6 +4,7 @@
 // `#changed`; nothing that fails takes it out of there. Bound: one record in memory per key, and one per changed key.
 import { errorMessage, TaffrailError } from '../core/errors.ts'
 import type { Events } from '../core/events.ts'
+import type { Metadata } from '../core/metadata.ts'
 import type { Cancel, Clock } from '../ports/clock.ts'
 import type { WriteFileSystem } from '../ports/fs.ts'
 import type { CheckpointStore } from './checkpoints.ts'
@@ -88,24 +89,34 @@ class DiskCheckpoints implements CheckpointStore {
   }
 
   get(sink: string, lineage: string): Position | undefined {
-    return this.#live.get(keyOf(sink, lineage))?.position ?? undefined
+    return this.#live.get(keyOf({ sink, lineage, position: null }))?.position ?? undefined
   }
 
   set(sink: string, lineage: string, position: Position): void {
-    const record = { sink, lineage, position }
-    const key = keyOf(sink, lineage)
-    this.#live.set(key, record)
-    this.#change(key, record)
+    this.#put({ sink, lineage, position })
+  }
+
+  metadata(sink: string, lineage: string): Metadata | undefined {
+    return this.#live.get(keyOf({ sink, lineage, metadata: null }))?.metadata ?? undefined
+  }
+
+  setMetadata(sink: string, lineage: string, metadata: Metadata): void {
+    this.#put({ sink, lineage, metadata })
   }
 
   delete(sink: string, lineage: string): void {
-    const key = keyOf(sink, lineage)
-    if (this.#live.delete(key)) this.#change(key, { sink, lineage, position: null })
+    for (const record of [
+      { sink, lineage, position: null },
+      { sink, lineage, metadata: null },
+    ]) {
+      const key = keyOf(record)
+      if (this.#live.delete(key)) this.#change(key, record)
+    }
   }
 
   *entries(): IterableIterator<{ sink: string; lineage: string; position: Position }> {
     for (const { sink, lineage, position } of this.#live.values()) {
-      if (position !== null) yield { sink, lineage, position }
+      if (position) yield { sink, lineage, position }
     }
   }
 
@@ -143,8 +154,8 @@ class DiskCheckpoints implements CheckpointStore {
 
   async #load(data: Buffer): Promise<void> {
     const { records, damage } = decodeLog(data, (record) => {
-      const key = keyOf(record.sink, record.lineage)
-      if (record.position === null) this.#live.delete(key)
+      const key = keyOf(record)
+      if (!(record.position ?? record.metadata)) this.#live.delete(key)
       else this.#live.set(key, record)
     })
     if (damage === null) return
@@ -161,8 +172,16 @@ class DiskCheckpoints implements CheckpointStore {
     this.#events.emit('checkpoint.damaged', { path, recordsKept: records, atByte, detail, movedTo })
   }
 
+  #put(record: CheckpointRecord): void {
+    const key = keyOf(record)
+    this.#live.set(key, record)
+    this.#change(key, record)
+  }
+
   #change(key: string, record: CheckpointRecord): void {
     if (this.#state === 'new') throw new Error('checkpoint store: changed before open()')
+    // To the end: what is left of a torn log must hold no metadata without the position from which on it was decided.
+    this.#changed.delete(key)
     this.#changed.set(key, record)
     this.#changeCount++
     this.#changedSince ??= this.#clock.monotonic()
@@ -238,6 +257,6 @@ class DiskCheckpoints implements CheckpointStore {
   }
 }
 
-function keyOf(sink: string, lineage: string): string {
-  return `${sink}\0${lineage}`
+function keyOf({ sink, lineage, metadata }: CheckpointRecord): string {
+  return `${metadata === undefined ? 'position' : 'metadata'}\0${sink}\0${lineage}`
 }

@@ -5,6 +5,7 @@ import { acquireStateLock } from '../checkpoint/lock.ts'
 import { createCheckpointStore } from '../checkpoint/store.ts'
 import type { Events } from '../core/events.ts'
 import { createDeadLetters } from '../deliver/dead-letters.ts'
+import { accessFor } from '../enrich/access.ts'
 import { realClock } from '../ports/clock.ts'
 import { realCpuTime } from '../ports/cpu.ts'
 import { realGunzip } from '../ports/gunzip.ts'
@@ -45,6 +46,7 @@ export async function openRealPorts(stateDir: string, events: Events): Promise<R
       events,
       checkpoints,
       deadLetters,
+      apiAccess: (kubernetes) => accessFor(kubernetes, process.env),
     }
     const close = async () => {
       await deadLetters.close()

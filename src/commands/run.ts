@@ -158,6 +158,11 @@ class Service {
     const loaded = loadConfigFile(this.#path, this.#io.env)
     if ('errors' in loaded) return this.#reject(loaded.errors.map(formatConfigError))
     const errors = this.#unchangeable(loaded.config)
+    try {
+      ports.apiAccess?.(loaded.config.kubernetes)
+    } catch (error) {
+      errors.push(`${this.#path}: kubernetes.metadata: ${errorMessage(error)}`)
+    }
     if (errors.length === 0) errors.push(...(await this.#moveServer(loaded.config)))
     if (errors.length > 0) return this.#reject(errors)
     this.#config = loaded.config

@@ -1,12 +1,13 @@
 // The resolved configuration: what `load` makes of a file and what the agent is built from. Key names are those of the
 // YAML file; quantities are bytes, durations are milliseconds, and every default is filled in.
+import type { FieldReference } from '../core/fields.ts'
 
 export interface Config {
   clusterName: string
   nodeName: string
   /** Absolute path of the directory for checkpoints and dead letters. */
   stateDir: string
-  kubernetes: { metadata: 'off' }
+  kubernetes: KubernetesConfig
   sources: SourceConfig[]
   sinks: SinkConfig[]
   limits: {
@@ -17,6 +18,17 @@ export interface Config {
   }
   /** null: no server. */
   server: { listen: string } | null
+}
+
+export interface KubernetesConfig {
+  /** `auto`: with the pod's own service account, and off where there is none. */
+  metadata: 'off' | 'auto' | { kubeconfig: string }
+  /** How long a new container's lines wait for what the API server knows of their pod. Milliseconds. */
+  metadataWait: number
+  /** Names, with `*` for anything, of what sinks that store documents get. */
+  podLabels: string[]
+  podAnnotations: string[]
+  namespaceLabels: string[]
 }
 
 interface SourceCommon {
@@ -61,7 +73,11 @@ export interface LokiSinkConfig extends SinkCommon {
   auth: AuthConfig | null
   tls: TlsConfig | null
   /** Which structured metadata an entry gets. */
-  structuredMetadata: 'pod_uid'[]
+  structuredMetadata: FieldReference[]
+  /** `lowCardinality`: the pod's name is structured metadata and no label. */
+  profile: 'default' | 'lowCardinality'
+  /** Further labels, by name, from what is known of the pod. */
+  labelsFrom: Record<string, FieldReference>
   /** Bytes of a push before compression at which it is sent; at most 3.5 MiB. */
   batchBytesMax: number
   /** Age of the oldest unsent line at which a push is sent. Milliseconds. */

@@ -39,6 +39,7 @@ function plain(shape: AnyShape, value: unknown): unknown {
       return plain(variantOf(shape, (value as { type: string }).type)!, value)
     case 'record': {
       if (value === null) return 'off'
+      if (typeof value === 'string') return value
       const given = Object.entries(shape.keys)
         .map(([name, key]) => ({ name, key, item: (value as Record<string, unknown>)[name] }))
         // A key whose default is no value is left out when it has none.

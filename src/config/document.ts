@@ -140,7 +140,7 @@ function typeText(shape: AnyShape): string {
     case 'map':
       return `mapping of ${shape.noun}`
     case 'record':
-      return shape.orOff ? 'mapping, or off' : 'mapping'
+      return ['mapping', ...(shape.words ?? []), ...(shape.orOff ? ['off'] : [])].join(', or ')
     case 'variants':
       return 'mapping'
   }

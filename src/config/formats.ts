@@ -1,5 +1,7 @@
 // The particular kinds of scalar: names, paths, URLs, addresses, labels, secrets. Each says why a value will not do, so
 // that it is refused here and not by a sink at night.
+import { FIELD_PREFIXES, FIELDS, type FieldReference } from '../core/fields.ts'
+import { nearest } from './nearest.ts'
 import { mismatch, quoted, scalar, text } from './scalars.ts'
 import type { Parsed, Scalar } from './shapes.ts'
 
@@ -18,6 +20,8 @@ export const OWN_LABELS: readonly string[] = [
 ]
 
 const ABSOLUTE_PATH = /^\/[^\0]*$/
+/** Kubernetes' own rule for the keys of labels and annotations. */
+const LABEL_KEY = /^(?:[a-z0-9]([a-z0-9.-]*[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/
 const PUSH_PATH = '/loki/api/v1/push'
 
 export function name(): Scalar<string> {
@@ -63,6 +67,25 @@ export function labelValue(): Scalar<string> {
   const parse = (value: string): Parsed<string> =>
     value === '' ? { problem: 'is empty; Loki has no empty labels, so leave it out' } : { value }
   return scalar({ expected: 'a string, number or boolean', accepts: ['string', 'number', 'boolean'], parse })
+}
+
+/** A field of a pod's metadata; without those of `except`. */
+export function field(except: readonly string[] = []): Scalar<FieldReference> {
+  const names = FIELDS.filter((each) => !except.includes(each))
+  const expected = `one of ${names.join(', ')}, ${FIELD_PREFIXES.map((prefix) => `${prefix}NAME`).join(', ')}`
+  const parse = (value: string): Parsed<FieldReference> => {
+    const prefix = FIELD_PREFIXES.find((each) => value.startsWith(each))
+    if (prefix !== undefined) return LABEL_KEY.test(value.slice(prefix.length)) ? { value } : null
+    if ((names as readonly string[]).includes(value)) return { value }
+    const suggestion = nearest(value, names)
+    return suggestion === null ? null : { problem: mismatch(expected, quoted(value)), suggestion }
+  }
+  return scalar({ expected, parse })
+}
+
+/** The name of a label or annotation, with `*` for anything. */
+export function labelGlob(): Scalar<string> {
+  return text('the name of a label, * standing for anything', /^[A-Za-z0-9._/*-]{1,317}$/)
 }
 
 /** What is wrong with the name of a label, or null. */

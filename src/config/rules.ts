@@ -5,9 +5,19 @@ import { formatDuration } from './duration.ts'
 import { nearest } from './nearest.ts'
 import type { Report } from './shapes.ts'
 
+/** Loki takes 15 labels; nine of them can be ours. */
+const LABELS_MAX = 6
+
 /** Checks one Loki sink. */
 export function checkLoki(draft: Partial<Omit<LokiSinkConfig, 'type'>>, report: Report): void {
-  const { url, tls, retryDelayMin, retryDelayMax } = draft
+  const { url, tls, retryDelayMin, retryDelayMax, labels, labelsFrom } = draft
+  const count = Object.keys(labels ?? {}).length + Object.keys(labelsFrom ?? {}).length
+  if (labelsFrom && Object.keys(labelsFrom).length > 0 && count > LABELS_MAX) {
+    report('labelsFrom', `${count} labels with those of \`labels\`; beside taffrail's own, Loki takes ${LABELS_MAX}`)
+  }
+  for (const name of Object.keys(labels ?? {})) {
+    if (labelsFrom && Object.hasOwn(labelsFrom, name)) report(`labelsFrom.${name}`, 'is a constant of `labels` already')
+  }
   if (url?.startsWith('http:') && tls) report('tls', 'the url is http://, for which there is no TLS')
   if (retryDelayMin !== undefined && retryDelayMax !== undefined && retryDelayMin > retryDelayMax) {
     report(

@@ -1,6 +1,8 @@
 // The configuration file as data: every key with its kind, its default and what it does. load.ts reads files by it,
 // describe.ts and docs/configuration.md are made from it. The order of the keys is that of the page.
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are references to the environment, not templates.
+
+import { FIELDS } from '../core/fields.ts'
 import type { AuthConfig, Config, LokiSinkConfig, SinkConfig, SourceConfig, TlsConfig } from './config.ts'
 import * as format from './formats.ts'
 import { formatCores, formatQuantity } from './quantity.ts'
@@ -137,9 +139,24 @@ const loki = record<Omit<LokiSinkConfig, 'type'>>(
     tls: key<TlsConfig | null>(tls, none('none'), 'Only with an `https://` URL.'),
     ...sinkKeys,
     structuredMetadata: key(
-      list(choice(['pod_uid']), 'pod_uid', 0),
+      list(format.field(), 'fields of a pod', 0),
       yaml('[pod_uid]'),
-      'What each entry carries as structured metadata; it can be queried like a label and makes no streams.',
+      `What each entry carries as structured metadata; it can be queried like a label and makes no streams, but is stored with every line: ${FIELDS.map((each) => `\`${each}\``).join(', ')}, \`pod.labels.NAME\`, \`pod.annotations.NAME\`, \`namespace.labels.NAME\`. Its name is the field's, with \`_\` for all but letters and digits.`,
+    ),
+    profile: key<'default' | 'lowCardinality'>(
+      choice(['default', 'lowCardinality']),
+      yaml('default'),
+      '`lowCardinality`: `pod` is no label but structured metadata, so that the pods of an application on a node share a stream.',
+    ),
+    labelsFrom: key<Record<string, string>>(
+      {
+        kind: 'map',
+        noun: 'labels (name: field of the pod)',
+        checkKey: format.labelNameProblem,
+        of: format.field(['pod_uid', 'container_id', 'restart_count']),
+      },
+      yaml('{}'),
+      'Further labels from what is known of the pod, such as `{team: namespace.labels.team, version: pod.labels.app.kubernetes.io/version}`. Each value makes a stream of its own, and Loki takes 15 labels at most.',
     ),
     lineBytesMax: lineBytesMax('256Ki'),
     batchBytesMax: key(quantity('4Ki', '3.5Mi'), yaml('1Mi'), 'A push is sent at this size, before compression.'),
@@ -181,12 +198,32 @@ const sinks = variants<SinkConfig>(
   },
 )
 
+const allowList = (what: string, fallback: string) =>
+  key<string[]>(
+    list(format.labelGlob(), 'names', 0),
+    yaml(fallback),
+    `${what} that sinks which store documents get; \`*\` stands for anything. Loki gets what it names.`,
+  )
+
 const kubernetes = record<Config['kubernetes']>({
-  metadata: key(
-    choice(['off'], { auto: 'auto is not supported yet; the only choice is off' }),
-    yaml('off'),
-    '`off`: what is known of a pod is what its file name says (namespace, pod, container). Nothing else is supported yet.',
+  metadata: key<Config['kubernetes']['metadata']>(
+    {
+      ...record({
+        kubeconfig: key(format.file(), REQUIRED, 'Asks the API server of the current context of this kubeconfig.'),
+      }),
+      words: ['auto', 'off'],
+    },
+    yaml('auto'),
+    "`auto`: pods are watched with the service account of the agent's own pod; where there is none, as on a laptop, it is `off`. `off`: what is known of a pod is what its file name says (namespace, pod, container).",
   ),
+  metadataWait: key(
+    duration('0ms', '5m'),
+    yaml('5s'),
+    "How long a new container's lines wait in their file until their pod is known. Then they go out with what the path tells, marked `metadata=path`.",
+  ),
+  podLabels: allowList('Labels of the pod', '["*"]'),
+  podAnnotations: allowList('Annotations of the pod', '[]'),
+  namespaceLabels: allowList('Labels of the namespace', '[]'),
 })
 
 const limits = record<Config['limits']>({

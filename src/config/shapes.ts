@@ -43,6 +43,8 @@ export interface RecordShape {
   readonly keys: Readonly<Record<string, AnyKey>>
   /** `off` may stand instead, and gives null. */
   readonly orOff: boolean
+  /** Words that may stand instead, and give themselves. */
+  readonly words?: readonly string[]
   /** Nothing that is written below it, right or wrong, appears in a message. */
   readonly secret: boolean
   /** Of each group exactly one key is given. */

@@ -146,7 +146,15 @@ function readRecord(walk: Walk, shape: RecordShape, node: Node | null, at: Place
     if (given?.text === 'off' || given?.text === 'false') return null
     if (given !== null && given.problems.length > 0) return problems(walk, place.path, given.problems)
   }
-  if (!isMap(node)) return unexpected(walk, shape.orOff ? 'a mapping, or off' : 'a mapping', node, place)
+  if (shape.words !== undefined) {
+    const given = textOf(node, walk.options.env)
+    if (given !== null && given.problems.length > 0) return problems(walk, place.path, given.problems)
+    // YAML of the older kind reads `off` as false.
+    const word = given?.text === 'false' ? 'off' : given?.text
+    if (word !== undefined && shape.words.includes(word)) return word
+  }
+  const instead = [...(shape.words ?? []), ...(shape.orOff ? ['off'] : [])].join(' or ')
+  if (!isMap(node)) return unexpected(walk, `a mapping${instead === '' ? '' : `, or ${instead}`}`, node, place)
   const pairs = pairsOf(walk, node, place)
   if (!othersAllowed) checkKnown(walk, shape, pairs, place)
   const values: Record<string, unknown> = {}

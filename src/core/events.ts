@@ -59,6 +59,15 @@ export interface AgentEvents {
   /** A checkpoint log was damaged; `recordsKept` of it were sound. */
   'checkpoint.damaged': { path: string; recordsKept: number; atByte: number; detail: string; movedTo: string | null }
   'deadLetters.failed': { path: string; error: unknown }
+  /** A request to the API server failed and is made again. `status` 0 when there was no answer. */
+  'kubernetes.failed': { resource: string; status: number; error: unknown; delayMs: number }
+  /** The API server does not let us; `rule` is what a ClusterRole lacks. */
+  'kubernetes.forbidden': { resource: string; message: string; rule: string; delayMs: number }
+  'kubernetes.recovered': { resource: string }
+  /** All objects are asked for again: the watch was too old to go on (`expired`), or not to be believed (`untrusted`). */
+  'kubernetes.relisted': { resource: string; reason: 'expired' | 'untrusted' }
+  /** A container's lines go out with what its path tells: its pod was not known in time. */
+  'metadata.missing': { source: string; lineage: string; waitedMs: number }
   'config.reloaded': { path: string }
   'config.rejected': { path: string; errors: string[] }
   'agent.started': { version: string; node: string; sources: number; sinks: number }

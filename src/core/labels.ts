@@ -1,5 +1,6 @@
 // Labels of a lineage: a small default set.
 import type { LineageInfo } from '../discover/lineage-info.ts'
+import { type FieldReference, fieldOf } from './fields.ts'
 import type { Metadata } from './metadata.ts'
 
 export type Labels = Record<string, string>
@@ -8,7 +9,14 @@ export interface LabelContext {
   clusterName: string
   /** The sink's constants. */
   labels: Labels
+  /** Further ones, by name, from fields of the metadata. */
+  labelsFrom?: Readonly<Record<string, FieldReference>>
+  /** Labels that are left out. */
+  without?: readonly string[]
 }
+
+/** Loki takes 2,048 bytes; only an annotation can be longer. */
+const VALUE_CHARS_MAX = 512
 
 /**
  * The labels of a lineage without `stream`, which depends on the line. For containers: cluster, namespace, pod,
@@ -20,6 +28,10 @@ export function labelsOf(info: LineageInfo, metadata: Metadata, context: LabelCo
   if (info.sourceType === 'containers' && metadata.pod !== '') {
     const { namespace, pod, container, app } = metadata
     Object.assign(labels, { namespace, pod, container, app, job: `${namespace}/${container}` })
+    for (const [name, field] of Object.entries(context.labelsFrom ?? {})) {
+      labels[name] = fieldOf(metadata, field).slice(0, VALUE_CHARS_MAX)
+    }
+    for (const name of context.without ?? []) delete labels[name]
   } else {
     labels.job = info.source
     labels.filename = info.path

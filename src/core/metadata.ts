@@ -52,6 +52,19 @@ export function pathMetadata(info: LineageInfo, nodeName: string, mark: Metadata
   }
 }
 
+/** Whether records go out alike with both. Objects are compared by their content, however they were made. */
+export function isSameMetadata(a: Metadata, b: Metadata): boolean {
+  if (a === b) return true
+  const names = Object.keys(a) as (keyof Metadata)[]
+  return names.every((name) => a[name] === b[name] || isSameMap(a[name], b[name]))
+}
+
+function isSameMap(a: Metadata[keyof Metadata], b: Metadata[keyof Metadata]): boolean {
+  if (typeof a !== 'object' || typeof b !== 'object') return false
+  const names = Object.keys(a)
+  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name])
+}
+
 // Kubernetes makes random names of letters and digits that spell no words (apimachinery/pkg/util/rand).
 const SAFE = 'bcdfghjklmnpqrstvwxz2456789'
 const OF_DEPLOYMENT = new RegExp(`^(.+)-[${SAFE}]{6,10}-[${SAFE}]{5}$`)

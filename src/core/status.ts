@@ -74,6 +74,33 @@ export interface LineageStatus {
   sinks: LineageSinkStatus[]
 }
 
+/** One list+watch at the API server. */
+export interface KubernetesWatchStatus {
+  resource: string
+  /** `starting` before the first list is whole; `refused`: an operator must grant something. */
+  state: 'starting' | 'ok' | 'retrying' | 'refused'
+  lastError: string | null
+  /** Totals since start: requests for (a page of) a list and for a watch, events, failed requests. */
+  lists: number
+  watches: number
+  events: number
+  failures: number
+}
+
+/** What is known from the API server; null in AgentStatus when it is not asked. */
+export interface KubernetesStatus {
+  /** Where the credentials were found. */
+  from: string
+  watches: KubernetesWatchStatus[]
+  pods: number
+  /** Pods that are deleted and still known, because their files may still be read. */
+  tombstones: number
+  namespaces: number
+  /** Containers whose lines wait for their pod's metadata, and those that went out without. */
+  waiting: number
+  unknown: number
+}
+
 export interface AgentStatus {
   version: string
   /** Milliseconds since the epoch. */
@@ -90,6 +117,7 @@ export interface AgentStatus {
   reasons: string[]
   sinks: SinkStatus[]
   lineages: LineageStatus[]
+  kubernetes: KubernetesStatus | null
   memory: { budgetBytes: number; usedBytes: number }
   checkpoints: {
     /** Seconds since the oldest acknowledged but not yet durable watermark was acknowledged; 0 when all are durable. */

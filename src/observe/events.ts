@@ -135,6 +135,34 @@ const table: { [Name in EventName]: Entry<AgentEvents[Name]> } = {
     subject: (d) => d.path,
     message: (d) => `dead letters cannot be written to ${d.path}: ${errorMessage(d.error)}; their lanes wait`,
   },
+  'kubernetes.failed': {
+    level: 'warn',
+    subject: (d) => `${d.resource} ${d.status}`,
+    message: (d) =>
+      `the API server was asked for ${d.resource} in vain and is asked again in ${seconds(d.delayMs)}: ${errorMessage(d.error)}`,
+  },
+  'kubernetes.forbidden': {
+    level: 'error',
+    subject: (d) => d.resource,
+    message: (d) => `the API server refuses ${d.resource}: ${d.message}; grant the agent's ClusterRole ${d.rule}`,
+  },
+  'kubernetes.recovered': {
+    level: 'info',
+    subject: (d) => d.resource,
+    message: (d) => `the API server tells of ${d.resource} again`,
+  },
+  'kubernetes.relisted': {
+    level: 'info',
+    subject: (d) => d.resource,
+    message: (d) =>
+      `all ${d.resource} are listed again: ${d.reason === 'expired' ? 'the watch was too old to go on' : 'the watch said nothing'}`,
+  },
+  'metadata.missing': {
+    level: 'warn',
+    subject: (d) => d.source,
+    message: (d) =>
+      `${d.lineage} goes out with what its path tells, marked metadata=path: its pod was not known after ${seconds(d.waitedMs)}`,
+  },
   'config.reloaded': {
     level: 'info',
     subject: null,

@@ -24,6 +24,7 @@ export interface Observed {
   readonly tailed: ReadonlyMap<string, { lineage: Lineage; readers: ReadonlyMap<string, Reader> }>
   readonly budget: ByteBudget
   readonly counters: AgentStatus['counters']
+  readonly kubernetes: AgentStatus['kubernetes']
 }
 
 export function agentStatus(agent: Observed): AgentStatus {
@@ -70,6 +71,7 @@ export function agentStatus(agent: Observed): AgentStatus {
         })),
       }
     }),
+    kubernetes: agent.kubernetes,
     memory: { budgetBytes: agent.budget.totalBytes, usedBytes: agent.budget.usedBytes },
     checkpoints: store,
     counters: { ...agent.counters },

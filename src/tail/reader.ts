@@ -2,11 +2,12 @@
 // begin again. Three places matter: `offset` (read so far), the committed snapshot (acknowledged: where a rewind or a
 // restart begins) and, between them, what was acknowledged already for one source stream. The block is the caller's and
 // is used only during `fill`; nothing but open partial lines is held between two calls.
+import { basename } from 'node:path'
 import type { Position, SeenFile } from '../checkpoint/position.ts'
 import { MARK_PARTIAL_OPEN, STDOUT } from '../core/entry.ts'
 import type { Events } from '../core/events.ts'
 import type { Amount, Ledger } from '../core/ledger.ts'
-import { compareOrder, isUnique, LIVE } from '../discover/names.ts'
+import { compareOrder, isUnique, kubeletSibling, LIVE } from '../discover/names.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
@@ -57,6 +58,10 @@ export interface ReaderOptions {
   ledger: Ledger
   /** Read to the end, then take every file as finished. */
   once: boolean
+  /** Lines of a container's restarts do not go out together: `fill` ends where another one's begin. */
+  endsAtRestart?: boolean
+  /** It was decided by the process before how lines go out: it may have handed some out. */
+  decidedBefore?: boolean
   /** Called when a `wait` is over. */
   wake: () => void
 }
@@ -106,6 +111,9 @@ export class Reader implements FileUser {
   lossAt = Number.POSITIVE_INFINITY
   readonly #ackedRate: Rate
   #ackedSeen = 0
+  /** How far lines were ever handed out, in this process (logical) and perhaps by the one before it (what there was then). */
+  #handedOut = 0
+  #handedOutBefore: { file: TailedFile; offset: number } | null = null
 
   constructor(lineage: Lineage, saved: Position | undefined, options: ReaderOptions, deps: ReaderDeps) {
     this.lineage = lineage
@@ -117,6 +125,30 @@ export class Reader implements FileUser {
     this.#lines = new Lines(this.#place, this.#account, options)
     this.#ackedRate = new Rate(deps.clock.monotonic())
     lineage.users.push(this)
+  }
+
+  /** Which life of its container the next line is of. */
+  get restart(): number {
+    const { file } = this.#place
+    if (file !== null) return file.order.restart
+    const saved = this.#saved === undefined ? null : kubeletSibling(basename(this.#saved.path))
+    return (saved ?? this.lineage.files[0])?.order.restart ?? 0
+  }
+
+  /**
+   * Nothing that was ever handed out is to be handed out again, and no line is open: what follows goes out for the first
+   * time. Only here may it be decided anew how lines go out.
+   */
+  get isAtFreshLine(): boolean {
+    const at = this.#committed
+    if (this.#place.file === null) return !this.options.decidedBefore
+    if (at === null || at.logical < this.#handedOut || this.#lines.openSince !== null) return false
+    const before = this.#handedOutBefore
+    if (before === null) return true
+    const isPast =
+      at.file.sequence > before.file.sequence || (at.file === before.file && (at.ended || at.offset >= before.offset))
+    if (isPast) this.#handedOutBefore = null
+    return isPast
   }
 
   get oldestNeeded(): TailedFile | null {
@@ -236,6 +268,7 @@ export class Reader implements FileUser {
       begin,
     )
     const file = this.#place.file as TailedFile
+    if (options.decidedBefore) this.#handedOutBefore = this.#reach(file)
     const { source, key } = lineage.info
     const resumed = this.#saved !== undefined
     events.emit('file.opened', {
@@ -266,6 +299,14 @@ export class Reader implements FileUser {
     if (lost !== null) this.#noteHole(lost, file)
   }
 
+  /** How far the process before, killed, may have handed out lines from `file` on as was decided for them: all there was. */
+  #reach(file: TailedFile): { file: TailedFile; offset: number } {
+    const { files } = this.lineage
+    const isSame = (each: TailedFile) => !this.options.endsAtRestart || each.order.restart === file.order.restart
+    const last = files.findLast(isSame) ?? file
+    return { file: last, offset: last.compressed ? Number.POSITIVE_INFINITY : last.sizeSeen }
+  }
+
   /** The last line that has begun, and what comes after it. */
   #beginAtEnd(): void {
     const { files } = this.lineage
@@ -291,6 +332,12 @@ export class Reader implements FileUser {
 
   /** Reads and writes entries until there is no room, nothing more to read, or `bytesMax` were consumed. */
   fill(out: EntryWriter, block: Buffer, bytesMax: number): FillEnd {
+    const end = this.#fill(out, block, bytesMax)
+    this.#handedOut = Math.max(this.#handedOut, this.#place.logical)
+    return end
+  }
+
+  #fill(out: EntryWriter, block: Buffer, bytesMax: number): FillEnd {
     this.#lines.nowMs = this.#deps.clock.now()
     if (this.#place.file === null && !this.#begin()) return 'dry'
     this.#retryAt = Number.NEGATIVE_INFINITY
@@ -738,7 +785,7 @@ export class Reader implements FileUser {
     }
     if (next === null) return 'dry'
     this.#goTo(next, next.begin)
-    return null
+    return this.options.endsAtRestart && next.order.restart !== file.order.restart ? 'full' : null
   }
 
   /** A compressed file that ends too early may be one that is being written. */

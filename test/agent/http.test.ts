@@ -32,7 +32,7 @@ async function rig(t: Test, over: Partial<LokiSinkConfig> = {}, fault: FaultHook
       clusterName: 'test',
       nodeName: 'node',
       stateDir: '/nowhere',
-      kubernetes: { metadata: 'off' },
+      kubernetes: { metadata: 'off', metadataWait: 5000, podLabels: [], podAnnotations: [], namespaceLabels: [] },
       sources: [
         {
           type: 'containers',

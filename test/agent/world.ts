@@ -10,6 +10,7 @@ import type { Position } from '../../src/checkpoint/position.ts'
 import type {
   ContainersSourceConfig,
   FilesSourceConfig,
+  KubernetesConfig,
   LokiSinkConfig,
   SinkConfig,
   SourceConfig,
@@ -17,6 +18,7 @@ import type {
 } from '../../src/config/config.ts'
 import type { AgentEvents, EventName } from '../../src/core/events.ts'
 import { type Ledger, total } from '../../src/core/ledger.ts'
+import type { Metadata } from '../../src/core/metadata.ts'
 import type { DeadLetter, DeadLetters } from '../../src/deliver/dead-letter.ts'
 import type { LokiLimits } from '../../src/demo/loki-checks.ts'
 import type { Clock } from '../../src/ports/clock.ts'
@@ -24,10 +26,12 @@ import type { FileSystem } from '../../src/ports/fs.ts'
 import { realGunzip } from '../../src/ports/gunzip.ts'
 import type { HttpClientFactory } from '../../src/ports/http.ts'
 import { realFileSystem } from '../../src/ports/real-fs.ts'
+import type { FakeApiServer } from '../support/fake-api-server.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { MemoryLoki } from './memory-loki.ts'
 
 export const MIB = 1024 * 1024
+const API_ORIGIN = 'https://api.test:6443'
 
 export function lokiConfig(over: Partial<LokiSinkConfig> = {}): LokiSinkConfig {
   return {
@@ -41,6 +45,8 @@ export function lokiConfig(over: Partial<LokiSinkConfig> = {}): LokiSinkConfig {
     auth: null,
     tls: null,
     structuredMetadata: ['pod_uid'],
+    profile: 'default',
+    labelsFrom: {},
     batchBytesMax: MIB,
     batchAgeMax: 1000,
     concurrency: 4,
@@ -73,6 +79,8 @@ export class MemoryCheckpoints implements CheckpointStore {
   readonly held = new Map<string, Position>()
   /** What a new process finds after a kill: all that was set (the kindest disk), or what was flushed (the slowest). */
   durable = new Map<string, Position>()
+  readonly heldMetadata = new Map<string, Metadata>()
+  durableMetadata = new Map<string, Metadata>()
   /** Called before a value is taken. */
   onSet: ((sink: string, lineage: string, position: Position) => void) | null = null
   onFlush: (() => void) | null = null
@@ -80,9 +88,11 @@ export class MemoryCheckpoints implements CheckpointStore {
   failure: Error | null = null
   readonly #eager: boolean
 
-  constructor(eager = true, from = new Map<string, Position>()) {
+  constructor(eager = true, from = new Map<string, Position>(), metadata = new Map<string, Metadata>()) {
     this.#eager = eager
     for (const [key, position] of from) this.held.set(key, position)
+    for (const [key, each] of metadata) this.heldMetadata.set(key, each)
+    this.durableMetadata = new Map(metadata)
     this.durable = new Map(this.held)
   }
 
@@ -100,9 +110,20 @@ export class MemoryCheckpoints implements CheckpointStore {
     if (this.#eager) this.durable.set(`${sink} ${lineage}`, copy)
   }
 
+  metadata(sink: string, lineage: string): Metadata | undefined {
+    return this.heldMetadata.get(`${sink} ${lineage}`)
+  }
+
+  setMetadata(sink: string, lineage: string, metadata: Metadata): void {
+    const copy = structuredClone(metadata)
+    this.heldMetadata.set(`${sink} ${lineage}`, copy)
+    if (this.#eager) this.durableMetadata.set(`${sink} ${lineage}`, copy)
+  }
+
   delete(sink: string, lineage: string): void {
-    this.held.delete(`${sink} ${lineage}`)
-    this.durable.delete(`${sink} ${lineage}`)
+    for (const held of [this.held, this.durable, this.heldMetadata, this.durableMetadata]) {
+      held.delete(`${sink} ${lineage}`)
+    }
   }
 
   *entries(): IterableIterator<{ sink: string; lineage: string; position: Position }> {
@@ -116,6 +137,7 @@ export class MemoryCheckpoints implements CheckpointStore {
     this.onFlush?.()
     if (this.failure !== null) throw this.failure
     this.durable = new Map(this.held)
+    this.durableMetadata = new Map(this.heldMetadata)
   }
 
   async close(): Promise<void> {}
@@ -174,6 +196,9 @@ export interface WorldOptions {
   clock?: FakeClock
   once?: boolean
   fs?: FileSystem
+  /** The API server to ask; none: `metadata: off`. */
+  api?: FakeApiServer
+  kubernetes?: Partial<KubernetesConfig>
 }
 
 /** Cuts an agent off from its ports. */
@@ -308,7 +333,10 @@ export class World {
       clock: life.clock(this.clock),
       random: () => 0.5,
       gunzip: realGunzip,
-      createHttpClient: life.http(this.loki.createHttpClient),
+      createHttpClient: life.http((origin, more) => {
+        const factory = origin === API_ORIGIN ? options.api?.client(this.clock) : undefined
+        return (factory ?? this.loki.createHttpClient)(origin, more)
+      }),
       watchDirectories: () => ({ close: async () => {} }),
       output: {
         write: async (data) => {
@@ -326,12 +354,20 @@ export class World {
         close: () => this.letters.close(),
       },
       ...(options.cpu && { cpuTime: options.cpu.usedMs }),
+      apiAccess: () => ({ origin: API_ORIGIN, prefix: '', tls: {}, authorization: () => 'Bearer t', from: 'the test' }),
     }
     const config = {
       clusterName: 'test',
       nodeName: 'node',
       stateDir: '/nowhere',
-      kubernetes: { metadata: 'off' as const },
+      kubernetes: {
+        metadata: options.api === undefined ? ('off' as const) : ('auto' as const),
+        metadataWait: 5000,
+        podLabels: [],
+        podAnnotations: [],
+        namespaceLabels: [],
+        ...options.kubernetes,
+      },
       sources: options.sources ?? [this.podSource()],
       sinks: options.sinks ?? [lokiConfig()],
       limits: { memory: options.memoryBytes ?? 96 * MIB, cpu: options.cpu?.millicores ?? null },
@@ -352,7 +388,8 @@ export class World {
   /** From now on the agent reaches nothing any more. What was durable stays. */
   kill(): void {
     this.#life.dead = true
-    this.checkpoints = new MemoryCheckpoints(this.options.eagerCheckpoints ?? true, this.checkpoints.durable)
+    const { durable, durableMetadata } = this.checkpoints
+    this.checkpoints = new MemoryCheckpoints(this.options.eagerCheckpoints ?? true, durable, durableMetadata)
   }
 
   /** Lets time pass until everything is delivered. */
@@ -435,6 +472,8 @@ function mortal(life: Life, store: MemoryCheckpoints): CheckpointStore {
     get: (sink, lineage) => store.get(sink, lineage),
     set: (sink, lineage, position) => life.dead || store.set(sink, lineage, position),
     delete: (sink, lineage) => life.dead || store.delete(sink, lineage),
+    metadata: (sink, lineage) => store.metadata(sink, lineage),
+    setMetadata: (sink, lineage, metadata) => life.dead || store.setMetadata(sink, lineage, metadata),
     entries: () => store.entries(),
     flush: async () => {
       if (!life.dead) await store.flush()

@@ -28,7 +28,12 @@ server: off
 nodeName: host-1
 stateDir: /var/lib/taffrail
 kubernetes:
-  metadata: off
+  metadata: auto
+  metadataWait: 5s
+  podLabels:
+    - "*"
+  podAnnotations: []
+  namespaceLabels: []
 sources:
   - name: c
     type: containers
@@ -57,6 +62,8 @@ sinks:
       version: "1.10"
     structuredMetadata:
       - pod_uid
+    profile: default
+    labelsFrom: {}
     lineBytesMax: 256Ki
     batchBytesMax: 1Mi
     batchAgeMax: 1s
@@ -166,7 +173,9 @@ const lokiSink: fc.Arbitrary<SinkConfig> = fc
     tls: nullable(tls),
     sources: fc.constant(null),
     labels,
-    structuredMetadata: fc.subarray(['pod_uid' as const]),
+    structuredMetadata: fc.subarray(['pod_uid', 'image', 'pod.labels.a/b']),
+    profile: fc.constantFrom('default' as const, 'lowCardinality' as const),
+    labelsFrom: fc.constantFrom<Record<string, string>>({}, { t_e_a_m: 'namespace.labels.team' }),
     lineBytesMax: bytes(1024, 2 ** 22),
     batchBytesMax: bytes(4096, 3_670_016),
     batchAgeMax: delay,
@@ -175,7 +184,11 @@ const lokiSink: fc.Arbitrary<SinkConfig> = fc
     retryDelayMin: delay,
     retryDelayMax: delay,
   })
-  .map((sink) => ({ ...sink, retryDelayMax: Math.max(sink.retryDelayMin, sink.retryDelayMax) }))
+  .map((sink) => ({
+    ...sink,
+    retryDelayMax: Math.max(sink.retryDelayMin, sink.retryDelayMax),
+    labelsFrom: Object.keys(sink.labels).length > 5 ? {} : sink.labelsFrom,
+  }))
 const stdoutSink: fc.Arbitrary<SinkConfig> = fc.record({
   name,
   type: fc.constant('stdout' as const),
@@ -189,7 +202,13 @@ const config: fc.Arbitrary<Config> = fc.record({
   clusterName: text,
   nodeName: text,
   stateDir: path,
-  kubernetes: fc.constant({ metadata: 'off' as const }),
+  kubernetes: fc.record({
+    metadata: fc.constantFrom('off' as const, 'auto' as const, { kubeconfig: '/etc/kubeconfig' }),
+    metadataWait: fc.integer({ min: 0, max: 300_000 }),
+    podLabels: fc.subarray(['*', 'app.kubernetes.io/*', 'team']),
+    podAnnotations: fc.subarray(['*', 'note']),
+    namespaceLabels: fc.subarray(['env', 'team']),
+  }),
   sources: fc.uniqueArray(source, { minLength: 1, maxLength: 3, selector: (item) => item.name }),
   sinks: fc
     .tuple(lokiSink, stdoutSink)

@@ -43,6 +43,9 @@ const loki = (entry: string) => `${SOURCES}sinks:\n  - {name: l, type: loki, url
 /** The URL of a Loki sink. */
 const url = (value: string) => `${SOURCES}sinks:\n  - {name: l, type: loki, url: ${value}}\n`
 
+const FIELDS =
+  'one of pod_uid, pod, container_id, restart_count, image, owner_kind, owner_name, pod.labels.NAME, pod.annotations.NAME, namespace.labels.NAME'
+
 t.test('syntax', async (t) => {
   refuses(t, [
     ['', '1:1: the file is empty; it needs at least sources and sinks'],
@@ -141,9 +144,12 @@ t.test('types', async (t) => {
 
 t.test('values', async (t) => {
   refuses(t, [
-    [top('kubernetes: {metadata: ▸auto}'), 'kubernetes.metadata: auto is not supported yet; the only choice is off'],
-    [top('kubernetes: {metadata: ▸on}'), 'kubernetes.metadata: expected off, found "on"'],
-    [top('kubernetes: {metadata: ▸{kubeconfig: /x}}'), 'kubernetes.metadata: expected off, found a mapping'],
+    [top('kubernetes: {metadata: ▸on}'), 'kubernetes.metadata: expected a mapping, or auto or off, found "on"'],
+    [top('kubernetes: {metadata: ▸{}}'), 'kubernetes.metadata.kubeconfig: required key is missing'],
+    [
+      top('kubernetes: {podLabels: [▸"a b"]}'),
+      'kubernetes.podLabels[0]: expected the name of a label, * standing for anything, found "a b"',
+    ],
     [top('stateDir: ▸state'), 'stateDir: expected an absolute path, found "state"'],
     [top('limits: {memory: ▸96MB}'), 'limits.memory: expected a quantity of at least 48Mi, found "96MB"'],
     [top('limits: {memory: ▸500m}'), 'limits.memory: expected a quantity of at least 48Mi, found "500m"'],
@@ -213,7 +219,19 @@ t.test('values of sinks', async (t) => {
     [loki('retryDelayMin: 2m'), '3:5: sinks[0].retryDelayMax: 1m is less than retryDelayMin, 2m'],
     [
       loki('structuredMetadata: [▸pod_id]'),
-      'sinks[0].structuredMetadata[0]: expected pod_uid, found "pod_id"; did you mean pod_uid?',
+      `sinks[0].structuredMetadata[0]: expected ${FIELDS}, found "pod_id"; did you mean pod_uid?`,
+    ],
+    [
+      loki('labelsFrom: {uid: ▸pod_uid}'),
+      `sinks[0].labelsFrom.uid: expected ${FIELDS.replace('pod_uid, ', '').replace('container_id, restart_count, ', '')}, found "pod_uid"`,
+    ],
+    [
+      loki('labelsFrom: ▸{a: image, b: image, c: image, d: image, e: image, f: image, g: image}'),
+      "sinks[0].labelsFrom: 7 labels with those of `labels`; beside taffrail's own, Loki takes 6",
+    ],
+    [
+      loki('labels: {team: a}, labelsFrom: {team: ▸image}'),
+      'sinks[0].labelsFrom.team: is a constant of `labels` already',
     ],
     [loki('structuredMetadata: [pod_uid, ▸pod_uid]'), 'sinks[0].structuredMetadata[1]: is listed twice'],
     [loki('labels: {▸9a: b}'), 'sinks[0].labels["9a"]: not a label name (letters, digits and _, no digit first)'],

@@ -38,7 +38,7 @@ sinks:
     clusterName: 'kubernetes',
     nodeName: 'host-1',
     stateDir: '/var/lib/taffrail',
-    kubernetes: { metadata: 'off' },
+    kubernetes: { metadata: 'auto', metadataWait: 5000, podLabels: ['*'], podAnnotations: [], namespaceLabels: [] },
     sources: [
       {
         name: 'containers',
@@ -70,6 +70,8 @@ sinks:
         sources: null,
         labels: {},
         structuredMetadata: ['pod_uid'],
+        profile: 'default',
+        labelsFrom: {},
         lineBytesMax: 262_144,
         batchBytesMax: 1_048_576,
         batchAgeMax: 1000,
@@ -109,6 +111,8 @@ sinks:
     tls: {caFile: /ca, certFile: /crt, keyFile: /key, serverName: loki.local, insecureSkipVerify: false}
     labels: {env: prod, version: 1.10, canary: true, build: 0x1F, text: "007"}
     structuredMetadata: []
+    profile: lowCardinality
+    labelsFrom: {team: namespace.labels.team}
     lineBytesMax: 4Mi
     batchBytesMax: 3.5Mi
     batchAgeMax: 250ms
@@ -123,7 +127,7 @@ server: {listen: "[::1]:9095"}
     clusterName: 'prod-1',
     nodeName: 'n1',
     stateDir: '/state',
-    kubernetes: { metadata: 'off' },
+    kubernetes: { metadata: 'off', metadataWait: 5000, podLabels: ['*'], podAnnotations: [], namespaceLabels: [] },
     sources: [
       {
         name: 'app',
@@ -153,6 +157,8 @@ server: {listen: "[::1]:9095"}
         // As they are written, not as YAML counts.
         labels: { env: 'prod', version: '1.10', canary: 'true', build: '0x1F', text: '007' },
         structuredMetadata: [],
+        profile: 'lowCardinality',
+        labelsFrom: { team: 'namespace.labels.team' },
         lineBytesMax: 4_194_304,
         batchBytesMax: 3_670_016,
         batchAgeMax: 250,

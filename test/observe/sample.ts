@@ -18,6 +18,18 @@ export function sampleStatus(lineages = 3): AgentStatus {
     reasons: [],
     sinks: [sampleSink('loki', 'loki'), sampleSink('out', 'stdout')],
     lineages: Array.from({ length: lineages }, (_, i) => sampleLineage(i, ['loki', 'out'])),
+    kubernetes: {
+      from: 'the service account in /var/run/secrets/kubernetes.io/serviceaccount',
+      watches: [
+        { resource: 'pods', state: 'ok', lastError: null, lists: 2, watches: 3, events: 40, failures: 1 },
+        { resource: 'namespaces', state: 'refused', lastError: 'no', lists: 1, watches: 0, events: 0, failures: 5 },
+      ],
+      pods: 12,
+      tombstones: 2,
+      namespaces: 4,
+      waiting: 1,
+      unknown: 3,
+    },
     memory: { budgetBytes: 24 * MiB, usedBytes: 3 * MiB },
     checkpoints: { ageSeconds: 0.12, pending: 2, failing: null },
     counters: { rotations: 41, truncations: 2, filesRefused: 1, fileErrors: 0 },

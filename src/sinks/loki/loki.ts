@@ -5,6 +5,7 @@ import type { Segment, Shipment } from '../../batch/shipment.ts'
 import type { LokiSinkConfig } from '../../config/config.ts'
 import { backoffDelayMs } from '../../core/backoff.ts'
 import type { Events } from '../../core/events.ts'
+import { fieldName, fieldOf } from '../../core/fields.ts'
 import { type LabelContext, type Labels, labelsOf } from '../../core/labels.ts'
 import type { Metadata } from '../../core/metadata.ts'
 import type { DeadLetters } from '../../deliver/dead-letter.ts'
@@ -77,7 +78,9 @@ export class LokiSink implements Sink {
   }
 
   target(info: LineageInfo, metadata: Metadata): Target {
-    const labels = labelsOf(info, metadata, { ...this.#deps.context, labels: this.#config.labels })
+    const { labels: constants, labelsFrom, profile } = this.#config
+    const without = profile === 'lowCardinality' ? ['pod'] : []
+    const labels = labelsOf(info, metadata, { ...this.#deps.context, labels: constants, labelsFrom, without })
     const key = labelSet(labels)
     let lane = this.#lanes.get(key)
     if (lane === undefined) {
@@ -290,12 +293,16 @@ export class LokiSink implements Sink {
     return delayMs
   }
 
-  #structured({ podUid, mark }: Metadata): Labels {
+  #structured(metadata: Metadata): Labels {
+    const { structuredMetadata, profile } = this.#config
+    // What no label says any more must be said elsewhere.
+    const fields = profile === 'lowCardinality' ? new Set(['pod', ...structuredMetadata]) : structuredMetadata
     const pairs: Labels = {}
-    for (const name of this.#config.structuredMetadata) {
-      if (name === 'pod_uid' && podUid !== '') pairs.pod_uid = podUid
+    for (const field of fields) {
+      const value = fieldOf(metadata, field)
+      if (value !== '') pairs[fieldName(field)] = value
     }
-    if (mark !== '') pairs.metadata = mark
+    if (metadata.mark !== '') pairs.metadata = metadata.mark
     return pairs
   }
 

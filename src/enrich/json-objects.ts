@@ -1,0 +1,119 @@
+// Finds whole JSON objects in a stream of bytes without parsing what is around them: the events of a watch, one after the
+// other, or the items of a list. So a list of any length takes the memory of one object. Bound: `OBJECT_BYTES_MAX`.
+// It follows quotes and brackets only (RFC 8259); whether an object is good JSON shows when it is parsed.
+import { TaffrailError } from '../core/errors.ts'
+
+/** Larger than any object that etcd takes (1.5 MiB), and than what the API server adds. */
+const OBJECT_BYTES_MAX = 4 * 1024 * 1024
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const OPEN_BRACE = 0x7b
+const CLOSE_BRACE = 0x7d
+const OPEN_BRACKET = 0x5b
+const CLOSE_BRACKET = 0x5d
+
+export class JsonObjects {
+  readonly #depth: number
+  readonly #onObject: (text: string) => void
+  #level = 0
+  #inString = false
+  #escaped = false
+  /** Bytes of the object under way that came in earlier chunks; null outside of one. */
+  #pieces: Buffer[] | null = null
+  #piecesBytes = 0
+  /** What is outside of all objects: the frame of a list. */
+  #frame: Buffer[] = []
+  #frameBytes = 0
+
+  /**
+   * `depth` 0: the objects are the values of the stream themselves. 2: they are the elements of an array in the one object
+   * that the stream is (of a list, `items` is the only such).
+   */
+  constructor(depth: 0 | 2, onObject: (text: string) => void) {
+    this.#depth = depth
+    this.#onObject = onObject
+  }
+
+  /** Whether an object or the frame is open: a stream that ends now was cut. */
+  get isOpen(): boolean {
+    return this.#level > 0
+  }
+
+  /** What stood around the objects, as JSON with empty arrays. */
+  get frame(): string {
+    return Buffer.concat(this.#frame)
+      .toString()
+      .replace(/\[[\s,]*\]/, '[]')
+  }
+
+  /** Takes the next bytes; the chunk is not kept. Throws `JSON_TOO_LARGE`, and whatever `onObject` throws. */
+  push(chunk: Buffer): void {
+    let from = 0
+    let at = 0
+    while (at < chunk.length) {
+      if (this.#inString) {
+        at = this.#skipString(chunk, at)
+        continue
+      }
+      const byte = chunk[at++]
+      if (byte === QUOTE) this.#inString = true
+      else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+        if (byte === OPEN_BRACE && this.#level === this.#depth && this.#pieces === null) {
+          this.#keepFrame(chunk, from, at - 1)
+          from = at - 1
+          this.#pieces = []
+        }
+        this.#level++
+      } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
+        this.#level--
+        if (this.#pieces !== null && this.#level === this.#depth) {
+          this.#end(chunk, from, at)
+          from = at
+        }
+      }
+    }
+    if (this.#pieces === null) this.#keepFrame(chunk, from, chunk.length)
+    else {
+      this.#pieces.push(Buffer.from(chunk.subarray(from)))
+      this.#piecesBytes += chunk.length - from
+      this.#check(this.#piecesBytes)
+    }
+  }
+
+  /** Goes on within a string; returns where it ends, or the end of the chunk. */
+  #skipString(chunk: Buffer, start: number): number {
+    let at = start
+    while (at < chunk.length) {
+      const byte = chunk[at++]
+      if (this.#escaped) this.#escaped = false
+      else if (byte === BACKSLASH) this.#escaped = true
+      else if (byte === QUOTE) {
+        this.#inString = false
+        return at
+      }
+    }
+    return at
+  }
+
+  #end(chunk: Buffer, from: number, to: number): void {
+    const last = chunk.subarray(from, to)
+    const pieces = this.#pieces as Buffer[]
+    const text = pieces.length === 0 ? last.toString() : Buffer.concat([...pieces, last]).toString()
+    this.#pieces = null
+    this.#piecesBytes = 0
+    this.#onObject(text)
+  }
+
+  #keepFrame(chunk: Buffer, from: number, to: number): void {
+    if (this.#depth === 0 || from === to) return
+    this.#frame.push(Buffer.from(chunk.subarray(from, to)))
+    this.#frameBytes += to - from
+    this.#check(this.#frameBytes)
+  }
+
+  #check(bytes: number): void {
+    if (bytes <= OBJECT_BYTES_MAX) return
+    throw new TaffrailError('JSON_TOO_LARGE', `an object of the API server's answer is over ${OBJECT_BYTES_MAX} bytes`)
+  }
+}
