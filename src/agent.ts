@@ -139,7 +139,7 @@ export class Agent {
     this.options = options
     this.startedAt = ports.clock.now()
     const { fs, clock, events } = ports
-    const sinks = config.sinks.map((sink) => this.#sink(sink))
+    const sinks = config.sinks.map((sink) => createSink(sink, config.clusterName, ports))
     // Bytes between read and ack: a quarter of the memory limit, the rest is the runtime's; enough for each sink to go on.
     const budgetBytesMin = sinks.reduce((sum, sink) => sum + reservationBytes(sink), 0)
     this.budget = new ByteBudget(Math.max(config.limits.memory / 4, budgetBytesMin))
@@ -158,6 +158,9 @@ export class Agent {
     const shared = { clock, events, budget: this.budget, allowance: this.#allowance, checkpoints, block, metadataFor }
     this.consumers = sinks.map((sink) => new Consumer(sink, shared))
     for (const consumer of this.consumers) consumer.hurry = options.once
+    ports.deadLetters.onEvicted = ({ sink, reason, bytes, rows }) => {
+      this.consumers.find((each) => each.sink.name === sink)?.ledger.evict(reason, bytes, rows)
+    }
     this.broken = Promise.race(this.consumers.map((consumer) => consumer.broken))
     this.broken.catch(() => {}) // for whoever does not wait for it
   }
@@ -571,13 +574,18 @@ export class Agent {
       this.#read(source, lineage)
     } else for (const { sink } of this.consumers) checkpoints.delete(sink.name, key)
   }
+}
 
-  #sink(config: SinkConfig): Sink {
-    const { clock, random, events, deadLetters, createHttpClient, output } = this.#ports
-    const context = { clusterName: this.config.clusterName }
-    if (config.type === 'stdout') return new StdoutSink(config, { output, clock, events, context })
-    return new LokiSink(config, { clock, random, events, deadLetters, createHttpClient, context })
-  }
+/** The sink that a configuration speaks of. */
+export function createSink(
+  config: SinkConfig,
+  clusterName: string,
+  ports: Pick<AgentPorts, 'clock' | 'random' | 'events' | 'deadLetters' | 'createHttpClient' | 'output'>,
+): Sink {
+  const { clock, random, events, deadLetters, createHttpClient, output } = ports
+  const context = { clusterName }
+  if (config.type === 'stdout') return new StdoutSink(config, { output, clock, events, context })
+  return new LokiSink(config, { clock, random, events, deadLetters, createHttpClient, context })
 }
 
 /** For a lineage of which nothing is left. */

@@ -7,6 +7,7 @@ const USAGE = `Usage: taffrail COMMAND [OPTIONS]
 
   run --config FILE [--once]   tail, enrich and deliver
   check --config FILE          print the configuration as it is understood, or its errors
+  replay DIR --config FILE     send dead letters again
   demo [--seconds N]           a small node on this machine, tailed and verified
 
   taffrail COMMAND --help      more on each
@@ -30,6 +31,11 @@ async function main(argv: string[]): Promise<number> {
     case 'check': {
       const { check } = await import('./commands/check.ts')
       return check(args, io)
+    }
+    case 'replay': {
+      await restartUnderConfig(args)
+      const { replay } = await import('./commands/replay.ts')
+      return replay(args, io)
     }
     case 'demo': {
       const { demo } = await import('./commands/demo.ts')

@@ -394,8 +394,9 @@ export class Consumer {
       if (hasRecords) this.lastAckAt = clock.now()
       lane.attempts = 0
       lane.retryAt = Number.NEGATIVE_INFINITY
+      for (const { reader } of segment.shares) reader.commit()
+      this.#noteDropped(segment, result.refused)
       for (const { reader } of segment.shares) {
-        reader.commit()
         this.#savePosition(reader)
         this.#held.note(reader, lane, clock.monotonic())
       }
@@ -410,6 +411,7 @@ export class Consumer {
         reader.rewind()
         this.#held.forget(reader)
       }
+      this.#noteDropped(segment, result.refused)
       lane.backlog = true
       // Without a delay it is no failure: it only has to go another way.
       if (result.delayMs > 0) lane.attempts++
@@ -437,6 +439,15 @@ export class Consumer {
       this.ledger.settle(each.kind, each.reason, each.bytes, each.lines)
     }
     this.ledger.ack(bytes, lines)
+  }
+
+  /** A gap goes in the place of records that were dropped, from the reader that had read them. */
+  #noteDropped(segment: Segment, refused: readonly Refused[]): void {
+    for (const { hole } of refused) {
+      if (hole === undefined) continue
+      const share = segment.shares.find(({ files }) => files.some(({ path }) => path === hole.path))
+      ;(share ?? segment.shares[0])?.reader.noteDropped(hole)
+    }
   }
 
   #savePosition(reader: Reader): boolean {

@@ -68,6 +68,10 @@ export interface AgentEvents {
   'kubernetes.relisted': { resource: string; reason: 'expired' | 'untrusted' }
   /** A container's lines go out with what its path tells: its pod was not known in time. */
   'metadata.missing': { source: string; lineage: string; waitedMs: number }
+  /** The oldest file of a sink's dead letters was thrown away to make room. `bytes` are of the records' source files. */
+  'deadLetters.evicted': { sink: string; path: string; records: number; bytes: number }
+  /** Refused records were given up because their dead letters could not be written. A gap says so in their place. */
+  'records.dropped': { sink: string; lane: string; reason: string; records: number; bytes: number; message: string }
   'config.reloaded': { path: string }
   'config.rejected': { path: string; errors: string[] }
   'agent.started': { version: string; node: string; sources: number; sinks: number }

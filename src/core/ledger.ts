@@ -3,6 +3,8 @@
 // Lost bytes were never read and stand beside the sum. Bytes are bytes of the source file (decompressed), newlines and
 // CRI prefixes included; a line is a row of the file, so a message in four parts counts as four.
 
+const EVICTED = 'deadLetterEvicted'
+
 /** Bytes and lines of one kind. */
 export interface Amount {
   bytes: number
@@ -16,6 +18,8 @@ export class Ledger {
   readonly skipped = new Map<string, Amount>()
   readonly dropped = new Map<string, Amount>()
   readonly deadLettered = new Map<string, Amount>()
+  /** By reason: of what this process dead-lettered, what was thrown away later. It is among the dropped. */
+  readonly evicted = new Map<string, Amount>()
   /** By cause. Bytes that vanished unread; `lines` is not known and stays 0. */
   readonly lost = new Map<string, Amount>()
 
@@ -43,6 +47,21 @@ export class Ledger {
     add(this[kind], reason, bytes, lines)
     this.inFlight.bytes -= bytes
     this.inFlight.lines -= lines
+  }
+
+  /**
+   * Dead letters were thrown away: what was dead-lettered for `reason` is dropped now. Letters of an earlier process were
+   * never in this account; they come into it as read and dropped.
+   */
+  evict(reason: string, bytes: number, lines: number): void {
+    const held = this.deadLettered.get(reason) ?? { bytes: 0, lines: 0 }
+    const own = { bytes: Math.min(held.bytes, bytes), lines: Math.min(held.lines, lines) }
+    held.bytes -= own.bytes
+    held.lines -= own.lines
+    add(this.evicted, reason, own.bytes, own.lines)
+    this.read.bytes += bytes - own.bytes
+    this.read.lines += lines - own.lines
+    add(this.dropped, EVICTED, bytes, lines)
   }
 
   lose(cause: string, bytes: number): void {

@@ -15,6 +15,8 @@ export interface SinkStatus {
   skipped: Record<string, Amount>
   dropped: Record<string, Amount>
   deadLettered: Record<string, Amount>
+  /** Of what this process dead-lettered, what was thrown away to make room, by reason. It is among the dropped. */
+  evicted: Record<string, Amount>
   lost: Record<string, Amount>
   lanes: number
   /** Lanes that wait before a repeat. */

@@ -1,23 +1,29 @@
-// Dead letters on disk: NDJSON files `dead-letters/SINK.NUMBER.ndjson`, of 8 MiB each at most unless one write alone is
-// larger. Invariant: a letter whose write resolved is durable, on a line of its own. Bound: `bytesMax` for each sink,
-// counted over its files. When they are full nothing is thrown away to make room, for these files are the only account
-// of their records: writes are refused, and the lane stands until somebody has taken files away or sent them again.
+// Dead letters on disk: NDJSON files in `dead-letters` (letter-file.ts), of 8 MiB each at most unless one write alone is
+// larger. Invariant: a letter whose write resolved is durable, on a line of its own, in a file that was not taken away
+// before. Bound: `bytesMax` for each sink and quota, counted over their files. When they are full the oldest file of logs
+// is thrown away, and said to be; of what was audited nothing is: writes are refused, and the lane stands until somebody
+// has taken files away or sent them again.
 import { errorMessage, TaffrailError } from '../core/errors.ts'
 import type { Events } from '../core/events.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { FileSystem, WriteHandle } from '../ports/fs.ts'
-import type { DeadLetter, DeadLetters } from './dead-letter.ts'
+import { type DeadLetter, type DeadLetters, type Evicted, type LetterQuota, UNWRITABLE } from './dead-letter.ts'
+import { encodeLetters, letterFileName, parseLetterFile, readLetters } from './letter-file.ts'
 
 const NEWLINE = Buffer.from('\n')
 const BYTES_MAX = 128 * 1024 * 1024
 const FILE_BYTES_MAX = 8 * 1024 * 1024
+/** A file that was taken away while it was written to is left for another one so often. */
+const MOVES_MAX = 8
+/** Records of logs are given up when their letters could not be written for so long. */
+const UNWRITABLE_MS = 60_000
 /** A disk that does not answer does not hold up the end of the process for longer. */
 const CLOSE_MS_MAX = 5_000
 
 export interface DeadLettersOptions {
   /** The state directory; the files are in `dead-letters` below it. */
   directory: string
-  /** For each sink; 128 MiB unless given. */
+  /** For each sink and quota; 128 MiB unless given. */
   bytesMax?: number
   fs: FileSystem
   clock: Clock
@@ -25,29 +31,34 @@ export interface DeadLettersOptions {
 }
 
 /**
- * The dead letters of dead-letter.ts. `write` rejects with `DEAD_LETTERS_FULL` when a sink's files have reached their
- * bound, and with `DEAD_LETTERS_FAILED` (the system's error as its cause) when the disk does not take them. In both
- * cases the caller holds the lane and writes the same letters again later; room that was made meanwhile is noticed.
+ * The dead letters of dead-letter.ts. `write` rejects with `DEAD_LETTERS_FAILED` (the system's error as its cause) when the
+ * disk does not take them, and with `DEAD_LETTERS_FULL` when a sink's files of audited records have reached their bound. In
+ * both cases the caller holds the lane and writes the same letters again later; room that was made meanwhile is noticed.
+ * When the disk has taken no letters of logs for a minute, their write rejects with `DEAD_LETTERS_UNWRITABLE`.
  * After a failure that leaves it open, a letter may be in the files twice. Lines may be empty, or torn by a crash: a
  * reader passes over what is no JSON. A file that is the latest of its sink may be growing; others never change.
  */
 export function createDeadLetters(options: DeadLettersOptions): DeadLetters {
-  const sinks = new Map<string, SinkLetters>()
+  const all = new Map<string, SinkLetters>()
   let closed = false
-  const ofSink = (sink: string) => {
-    let letters = sinks.get(sink)
-    if (letters === undefined) sinks.set(sink, (letters = new SinkLetters(sink, options)))
+  const lettersOf = (sink: string, quota: LetterQuota) => {
+    const key = `${quota} ${sink}`
+    let letters = all.get(key)
+    if (letters === undefined) {
+      all.set(key, (letters = new SinkLetters(sink, quota, options, (evicted) => deadLetters.onEvicted?.(evicted))))
+    }
     return letters
   }
-  return {
+  const deadLetters: DeadLetters = {
+    onEvicted: null,
     async write(letters) {
       if (closed) throw new Error('dead letters: write() after close()')
-      const bySink = Map.groupBy(letters, (letter) => letter.sink)
-      await Promise.all(Array.from(bySink, ([sink, own]) => ofSink(sink).write(own)))
+      const groups = Map.groupBy(letters, ({ sink, quota }) => lettersOf(sink, quota ?? 'logs'))
+      await Promise.all(Array.from(groups, ([group, own]) => group.write(own)))
     },
     async close() {
       closed = true
-      const ends = Array.from(sinks.values(), (letters) => letters.close())
+      const ends = Array.from(all.values(), (letters) => letters.close())
       await new Promise<void>((resolve) => {
         const cancel = options.clock.after(CLOSE_MS_MAX, resolve)
         const end = () => {
@@ -59,6 +70,7 @@ export function createDeadLetters(options: DeadLettersOptions): DeadLetters {
       })
     },
   }
+  return deadLetters
 }
 
 interface Waiting {
@@ -77,9 +89,12 @@ interface OpenFile {
   isInherited: boolean
 }
 
-/** The files of one sink. Writes that come while another one is being made durable are made durable together. */
+/** The files of one sink and quota. Writes that come while another one is being made durable are made durable together. */
 class SinkLetters {
   readonly #sink: string
+  readonly #quota: LetterQuota
+  readonly #onEvicted: (evicted: Evicted) => void
+  readonly #clock: Clock
   readonly #directory: string
   readonly #bytesMax: number
   readonly #fs: FileSystem
@@ -90,12 +105,22 @@ class SinkLetters {
   #lastNumber = 0
   #waiting: Waiting[] = []
   #running: Promise<void> | null = null
-  #isFailing = false
+  /** Monotonic ms of the first failure since the last success; null when there is none. */
+  #failingSince: number | null = null
+  #isTold = false
   /** Until the first file is open: the latest one may be used on. After a failure it may not: its place on the disk may be bad. */
   #mayInherit = true
 
-  constructor(sink: string, { directory, bytesMax = BYTES_MAX, fs, events }: DeadLettersOptions) {
+  constructor(
+    sink: string,
+    quota: LetterQuota,
+    { directory, bytesMax = BYTES_MAX, fs, clock, events }: DeadLettersOptions,
+    onEvicted: (evicted: Evicted) => void,
+  ) {
     this.#sink = sink
+    this.#quota = quota
+    this.#onEvicted = onEvicted
+    this.#clock = clock
     this.#directory = `${directory}/dead-letters`
     this.#bytesMax = bytesMax
     this.#fs = fs
@@ -103,7 +128,7 @@ class SinkLetters {
   }
 
   write(letters: readonly DeadLetter[]): Promise<void> {
-    const data = Buffer.from(letters.map((letter) => `${JSON.stringify(letter)}\n`).join(''))
+    const data = encodeLetters(letters)
     return new Promise((resolve, reject) => {
       this.#waiting.push({ data, resolve, reject })
       this.#running ??= this.#run()
@@ -120,7 +145,8 @@ class SinkLetters {
       const group = this.#takeGroup()
       try {
         await this.#append(Buffer.concat(group.map(({ data }) => data)))
-        this.#isFailing = false
+        this.#failingSince = null
+        this.#isTold = false
         for (const { resolve } of group) resolve()
       } catch (error) {
         const refusal = await this.#refused(error)
@@ -141,19 +167,28 @@ class SinkLetters {
 
   async #append(data: Buffer): Promise<void> {
     await this.#makeRoom(data.length + 1)
-    const file = await this.#fileFor(data.length + 1)
-    // An empty line is harmless; a letter glued to a torn line, or to a hole that a power cut tore later, is lost.
-    const bytes = file.isInherited ? Buffer.concat([NEWLINE, data]) : data
-    await file.handle.append(bytes)
-    await file.handle.sync()
-    file.isInherited = false
-    file.bytes += bytes.length
-    this.#totalBytes! += bytes.length
+    for (let moves = 0; moves < MOVES_MAX; moves++) {
+      const file = await this.#fileFor(data.length + 1)
+      // An empty line is harmless; a letter glued to a torn line, or to a hole that a power cut tore later, is lost.
+      const bytes = file.isInherited ? Buffer.concat([NEWLINE, data]) : data
+      await file.handle.append(bytes)
+      await file.handle.sync()
+      file.isInherited = false
+      file.bytes += bytes.length
+      this.#totalBytes! += bytes.length
+      // Whoever takes a file reads it then: what was written after that, nobody has seen.
+      if (this.#isInPlace(file)) return
+    }
+    throw new Error(`the files are taken away all the time`)
   }
 
   async #makeRoom(bytes: number): Promise<void> {
     const isFull = () => this.#totalBytes! + bytes > this.#bytesMax
     if (this.#totalBytes === null || isFull()) await this.#count()
+    if (this.#quota === 'logs') {
+      while (isFull() && (await this.#evictOldest())) await this.#count()
+      return
+    }
     if (!isFull()) return
     const advice = 'take files away, or send them again with `taffrail replay`'
     const message = `the dead letters of sink ${this.#sink} in ${this.#directory} fill their ${this.#bytesMax} bytes: ${advice}`
@@ -162,24 +197,60 @@ class SinkLetters {
 
   async #count(): Promise<void> {
     this.#totalBytes = 0
-    for (const name of await this.#fs.writes.list(this.#directory)) {
-      if (!name.startsWith(`${this.#sink}.`)) continue
-      const number = /^(\d+)\.ndjson$/.exec(name.slice(this.#sink.length + 1))?.[1]
-      if (number === undefined) continue
-      this.#lastNumber = Math.max(this.#lastNumber, Number(number))
-      this.#totalBytes += this.#fs.reads.stat(`${this.#directory}/${name}`)?.size ?? 0
+    for (const [number, path] of await this.#files()) {
+      this.#lastNumber = Math.max(this.#lastNumber, number)
+      this.#totalBytes += this.#fs.reads.stat(path)?.size ?? 0
     }
+  }
+
+  /** Numbers and paths, oldest first. What a replay has taken counts for nothing but its number. */
+  async #files(): Promise<[number: number, path: string][]> {
+    const files: [number, string][] = []
+    for (const name of await this.#fs.writes.list(this.#directory)) {
+      const parsed = parseLetterFile(name)
+      if (parsed === null || parsed.sink !== this.#sink || parsed.quota !== this.#quota) continue
+      this.#lastNumber = Math.max(this.#lastNumber, parsed.number)
+      if (!parsed.taken) files.push([parsed.number, `${this.#directory}/${name}`])
+    }
+    return files.sort(([a], [b]) => a - b)
+  }
+
+  /** Throws the oldest file away and says what was in it; false when there is none. */
+  async #evictOldest(): Promise<boolean> {
+    const [oldest] = await this.#files()
+    if (oldest === undefined) return false
+    const [, path] = oldest
+    if (this.#file?.path === path) await this.#leaveFile()
+    const { letters, unreadable } = readLetters(await this.#fs.writes.readFile(path))
+    await this.#fs.writes.unlink(path)
+    await this.#fs.writes.syncDirectory(this.#directory)
+    let bytes = 0
+    for (const [reason, group] of Map.groupBy(letters, (letter) => letter.reason)) {
+      const evicted = { sink: this.#sink, reason, records: group.length, bytes: 0, rows: 0 }
+      for (const letter of group) {
+        evicted.bytes += letter.bytes
+        evicted.rows += letter.rows ?? 1
+      }
+      bytes += evicted.bytes
+      this.#onEvicted(evicted)
+    }
+    const records = letters.length + unreadable.length
+    this.#events.emit('deadLetters.evicted', { sink: this.#sink, path, records, bytes })
+    return true
   }
 
   /** The file to append to: the open one, or the next. */
   async #fileFor(bytes: number): Promise<OpenFile> {
     const file = this.#file
     if (file !== null) {
-      const isStillThere = this.#fs.reads.stat(file.path)?.ino === file.ino
-      if (isStillThere && (file.bytes === 0 || file.bytes + bytes <= FILE_BYTES_MAX)) return file
+      if (this.#isInPlace(file) && (file.bytes === 0 || file.bytes + bytes <= FILE_BYTES_MAX)) return file
       await this.#leaveFile()
     }
     return this.#openFile(bytes)
+  }
+
+  #isInPlace({ path, ino }: OpenFile): boolean {
+    return this.#fs.reads.stat(path)?.ino === ino
   }
 
   async #openFile(bytesNeeded: number): Promise<OpenFile> {
@@ -199,7 +270,8 @@ class SinkLetters {
   }
 
   #pathOf(number: number): string {
-    return `${this.#directory}/${this.#sink}.${number}.ndjson`
+    const name = { sink: this.#sink, number, quota: this.#quota, returned: false, taken: false }
+    return `${this.#directory}/${letterFileName(name)}`
   }
 
   async #leaveFile(): Promise<void> {
@@ -210,11 +282,15 @@ class SinkLetters {
 
   async #refused(error: unknown): Promise<TaffrailError> {
     const path = this.#file?.path ?? this.#directory
-    if (!this.#isFailing) this.#events.emit('deadLetters.failed', { path, error })
-    this.#isFailing = true
+    if (!this.#isTold) this.#events.emit('deadLetters.failed', { path, error })
+    this.#isTold = true
     if (error instanceof TaffrailError) return error
     await this.#abandonFile()
-    return new TaffrailError('DEAD_LETTERS_FAILED', `${path} could not be written: ${errorMessage(error)}`, error)
+    const now = this.#clock.monotonic()
+    this.#failingSince ??= now
+    const isHopeless = this.#quota === 'logs' && now - this.#failingSince >= UNWRITABLE_MS
+    const code = isHopeless ? UNWRITABLE : 'DEAD_LETTERS_FAILED'
+    return new TaffrailError(code, `${path} could not be written: ${errorMessage(error)}`, error)
   }
 
   /** Leaves a file that cannot be trusted any more as it was before, if it can; the next write begins another one. */

@@ -163,6 +163,18 @@ const table: { [Name in EventName]: Entry<AgentEvents[Name]> } = {
     message: (d) =>
       `${d.lineage} goes out with what its path tells, marked metadata=path: its pod was not known after ${seconds(d.waitedMs)}`,
   },
+  'deadLetters.evicted': {
+    level: 'error',
+    subject: (d) => d.sink,
+    message: (d) =>
+      `the dead letters of sink ${d.sink} are full: the oldest ${d.records}, in ${d.path}, were thrown away and are dropped now`,
+  },
+  'records.dropped': {
+    level: 'error',
+    subject: (d) => `${d.sink} ${d.reason}`,
+    message: (d) =>
+      `sink ${d.sink} refused ${d.records} records (${d.bytes} bytes) of lane ${d.lane}, and no dead letters can be written: they are dropped: ${d.reason}: ${d.message}`,
+  },
   'config.reloaded': {
     level: 'info',
     subject: null,

@@ -38,7 +38,8 @@ export const definitions: Definition[] = [
     'dead_lettered',
     'reason',
     'refused by the sink and written to the dead letters',
-    (sink) => sink.deadLettered,
+    // What was thrown away since counts as dropped, too: a counter does not go back.
+    (sink) => sums(sink.deadLettered, sink.evicted),
   ),
   counter('lost_bytes_total', 'Bytes that vanished before they were read.', ['sink', 'cause'], ({ status }) =>
     perKey(status, 'cause', (sink) => sink.lost, 'bytes'),
@@ -299,4 +300,12 @@ function unlinked(status: AgentStatus) {
 
 function title(word: string): string {
   return word[0]!.toUpperCase() + word.slice(1)
+}
+
+function sums(a: Record<string, Amount>, b: Record<string, Amount>): Record<string, Amount> {
+  const sum = { ...a }
+  for (const [key, { bytes, lines }] of Object.entries(b)) {
+    sum[key] = { bytes: (a[key]?.bytes ?? 0) + bytes, lines: (a[key]?.lines ?? 0) + lines }
+  }
+  return sum
 }

@@ -100,6 +100,7 @@ function sinkStatus(consumer: Consumer, now: number): SinkStatus {
     skipped: byReason(ledger.skipped),
     dropped: byReason(ledger.dropped),
     deadLettered: byReason(ledger.deadLettered),
+    evicted: byReason(ledger.evicted),
     lost: byReason(ledger.lost),
     lanes: lanes.size,
     lanesRetrying,

@@ -4,6 +4,8 @@ import type { Part } from '../batch/part.ts'
 import type { Segment, Shipment } from '../batch/shipment.ts'
 import type { Entry } from '../core/entry.ts'
 import type { Metadata } from '../core/metadata.ts'
+import type { DeadLetter } from '../deliver/dead-letter.ts'
+import type { Resent } from '../deliver/replay.ts'
 import type { LineageInfo } from '../discover/lineage-info.ts'
 
 /** What is constant for one lineage at one sink. */
@@ -46,6 +48,18 @@ export interface Refused {
   stream: number
   bytes: number
   lines: number
+  /** Of dropped records: where they were. A gap is written in their place. */
+  hole?: DroppedRange
+}
+
+/** Records of one file that were dropped. */
+export interface DroppedRange {
+  path: string
+  /** From the first byte of the first one to the last byte of the last one; others may lie between. */
+  from: number
+  to: number
+  records: number
+  cause: string
 }
 
 export interface Sink {
@@ -75,6 +89,11 @@ export interface Sink {
   outrunsCheckpoint(segment: Segment): boolean
   /** All that is acknowledged is being made durable. */
   checkpointing(): void
+  /**
+   * One attempt at dead letters with equal labels, oldest first, under the sink's own rules; refused ones make no new
+   * letters. Absent where a sink refuses nothing.
+   */
+  resend?(letters: readonly DeadLetter[]): Promise<Resent>
   /** A lane has no lineages any more. */
   forget(laneKey: string): void
   status(): SinkState

@@ -26,6 +26,8 @@ export interface Hole {
   /** null: the end is not known. */
   to: number | null
   cause: string
+  /** Of what was read and dropped: the number of records, others between them were delivered. */
+  records?: number
   /** When its last byte was written, ms since the epoch; null where that is not known. */
   writtenMs: number | null
 }
@@ -38,6 +40,7 @@ export interface Gap extends Time {
   from: number
   to: number | null
   cause: string
+  records?: number
   /** STDOUT or STDERR. */
   stream: number
   /** What was lost was written between these two, as far as they are known; RFC 3339. */
@@ -66,7 +69,8 @@ export function decideGap(hole: Hole, timeline: Timeline, first: Time | null, no
 }
 
 /** The line of a gap's record. */
-export function gapText({ path, from, to, cause, after, before }: Gap): string {
+export function gapText({ path, from, to, cause, after, before, records }: Gap): string {
+  if (records !== undefined) return `taffrail: dropped ${records} records in [${from}, ${to}) of ${path}: ${cause}`
   const range = to === null ? `from offset ${from}` : `${to - from} bytes [${from}, ${to})`
   const span = [after === null ? '' : ` after ${after}`, before === null ? '' : ` before ${before}`].join('')
   return `taffrail: lost ${range} of ${path}${span === '' ? '' : `, written${span}`}: ${cause}`

@@ -11,6 +11,7 @@ import { compareOrder, isUnique, kubeletSibling, LIVE } from '../discover/names.
 import type { Clock } from '../ports/clock.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
+import type { DroppedRange } from '../sinks/sink.ts'
 import { Account } from './account.ts'
 import {
   gzipContentBytes,
@@ -294,7 +295,7 @@ export class Reader implements FileUser {
     if (found && saved.ended) this.#ended = file
     if (this.#ended === file || file.gone !== null) this.#holed.add(file)
     this.#gaps = Array.isArray(saved.gaps) ? [...saved.gaps] : []
-    for (const gap of this.#gaps) this.#tellLoss(gap)
+    for (const gap of this.#gaps) if (gap.records === undefined) this.#tellLoss(gap)
     this.#missing = missing
     if (lost !== null) this.#noteHole(lost, file)
   }
@@ -583,6 +584,13 @@ export class Reader implements FileUser {
     this.#hasFreshGaps = false
   }
 
+  /** Writes a gap for records that were read and dropped, before anything else is written. */
+  noteDropped(range: DroppedRange): void {
+    const file = this.#place.file
+    const hole = { ...range, head: file?.head.hash ?? '', restart: file?.order.restart ?? 0, writtenMs: null }
+    this.#addGap(hole, null)
+  }
+
   /** Gives idle memory back. */
   release(): void {
     this.#lines.release()
@@ -861,6 +869,10 @@ export class Reader implements FileUser {
    * again lies between the committed place and here.
    */
   #noteHole(hole: Hole, next: TailedFile | null): void {
+    this.#tellLoss(this.#addGap(hole, next))
+  }
+
+  #addGap(hole: Hole, next: TailedFile | null): Gap {
     const { fs, clock, gunzip } = this.#deps
     const isArrival = this.options.format === 'plain'
     let first = null
@@ -874,7 +886,7 @@ export class Reader implements FileUser {
     const committed = this.#committed
     if (committed !== null) this.#committed = { ...committed, gaps: [...committed.gaps, gap] }
     this.#hasFreshGaps = true
-    this.#tellLoss(gap)
+    return gap
   }
 
   /** Counts a hole and says so: once in each process that has to do with it. */

@@ -2,7 +2,9 @@
 import { renameSync, rmSync, truncateSync, unlinkSync, utimesSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
+import { TaffrailError } from '../../src/core/errors.ts'
 import { total } from '../../src/core/ledger.ts'
+import { UNWRITABLE } from '../../src/deliver/dead-letter.ts'
 import { lokiConfig, stdoutConfig, texts, World } from './world.ts'
 
 const MINUTE_MS = 60_000
@@ -227,4 +229,62 @@ t.test('raw standard output has the hole as a line of its own', async (t) => {
   await world.clock.advance(5000)
   const shown = world.output.text.split('\n').map((line) => (isHole(line) ? 'hole' : line))
   t.strictSame(shown, [...texts('one', 3), 'taken', 'hole', 'next', ''])
+})
+
+t.test('refused records whose dead letters cannot be written are dropped, and a gap says which', async (t) => {
+  const world = new World(t, { limits: { lineBytesMax: 1000 } })
+  world.letters.failure = new TaffrailError(UNWRITABLE, 'no disk')
+  const long = (name: string) => `${name} ${'x'.repeat(2000)}`
+  write(world, 'a', ['first', long('one'), 'second', long('two'), 'third'])
+  world.start()
+  await world.clock.advance(10_000)
+  t.strictSame(
+    lines(world).filter((line) => !line.startsWith('taffrail: dropped')),
+    ['first', 'second', 'third'],
+  )
+  const said = world.loki.entries({ pod: 'a' }).filter(({ metadata }) => metadata.taffrail_mark === 'gap')
+  t.equal(said.length, 1)
+  t.match(
+    said[0]?.line.toString(),
+    /^taffrail: dropped 2 records in \[\d+, \d+\) of .*0\.log: loki refused them \(line_too_long\), and their dead letters could not be written$/,
+  )
+  const { dropped } = world.ledger()
+  t.equal(dropped.get('deadLetterUnwritable')?.lines, 2)
+  t.equal(world.events.of('records.dropped')[0]?.records, 2)
+  world.accounted()
+  world.kill()
+  world.start()
+  await world.clock.advance(10_000)
+  t.equal(world.loki.entries({ pod: 'a' }).filter(({ metadata }) => metadata.taffrail_mark === 'gap').length, 1)
+})
+
+t.test('a gap that is refused, and whose letter cannot be written, makes no other one', async (t) => {
+  const world = new World(t, { limits: { lineBytesMax: 20 } })
+  world.letters.failure = new TaffrailError(UNWRITABLE, 'no disk')
+  write(world, 'a', ['first', 'x'.repeat(50)])
+  world.start()
+  await world.clock.advance(60_000)
+  t.strictSame(world.loki.lines({ pod: 'a' }), ['first'])
+  t.ok(world.loki.seen.length < 10, `${world.loki.seen.length} pushes`)
+  world.accounted()
+})
+
+t.test('dead letters that were thrown away are dropped, and the account balances', async (t) => {
+  const world = new World(t, { limits: { lineBytesMax: 100 } })
+  write(world, 'a', ['first', 'x'.repeat(200)])
+  world.start()
+  await world.clock.advance(10_000)
+  const [letter] = world.letters.letters
+  const ledger = world.ledger()
+  const bytes = letter?.bytes ?? 0
+  t.strictSame(ledger.deadLettered.get('line_too_long'), { bytes, lines: 1 })
+  const evict = (reason: string, bytes: number, rows: number) =>
+    world.agent.ports.deadLetters.onEvicted?.({ sink: 'loki', reason, records: 1, bytes, rows })
+  evict('line_too_long', bytes, 1)
+  t.strictSame(ledger.deadLettered.get('line_too_long'), { bytes: 0, lines: 0 })
+  t.strictSame(ledger.dropped.get('deadLetterEvicted'), { bytes, lines: 1 })
+  world.accounted()
+  evict('of an earlier process', 50, 2)
+  t.strictSame(ledger.dropped.get('deadLetterEvicted'), { bytes: bytes + 50, lines: 3 })
+  world.settled()
 })

@@ -1,8 +1,12 @@
 // Dead letters: once a write resolved, its letters are on the disk, each on a line of its own, come what may.
+import { statSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
 import type { DeadLetter } from '../../src/deliver/dead-letter.ts'
+import { bury, type Evicted, letterLine, lineOf } from '../../src/deliver/dead-letter.ts'
 import { createDeadLetters } from '../../src/deliver/dead-letters.ts'
+import { encodeLetters, readLetters } from '../../src/deliver/letter-file.ts'
+import { realFileSystem } from '../../src/ports/real-fs.ts'
 import { RecordedEvents } from '../checkpoint/rig.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { FaultyFileSystem, type Operation } from '../support/faulty-fs.ts'
@@ -14,7 +18,10 @@ function open(fs: FaultyFileSystem, bytesMax?: number) {
   const events = new RecordedEvents()
   const clock = new FakeClock()
   const options = { directory: '/state', fs, clock, events, ...(bytesMax === undefined ? {} : { bytesMax }) }
-  return { letters: createDeadLetters(options), events, clock }
+  const letters = createDeadLetters(options)
+  const evicted: Evicted[] = []
+  letters.onEvicted = (each) => evicted.push(each)
+  return { fs, letters, events, clock, evicted }
 }
 
 function letter(offset: number, more: Partial<DeadLetter> = {}): DeadLetter {
@@ -115,38 +122,118 @@ t.test('a file is left when it would grow over 8 MiB', async (t) => {
   for (const name of await names(fs)) t.ok(fs.peek(`${DIRECTORY}/${name}`)!.length <= 9 * MIB, 'at the same time, too')
 })
 
-t.test('full is full: nothing makes room but people', async (t) => {
+t.test('full of logs: the oldest go, and are counted', async (t) => {
+  const fs = new FaultyFileSystem()
+  const { letters, events, evicted } = open(fs, 20 * MIB)
+  await letters.write([letter(100, { bytes: 7, rows: 3, reason: 'other' })])
+  for (let index = 0; index < 9; index++) await letters.write([large(index, 3 * MIB)])
+  t.strictSame(await offsetsIn(fs), [4, 5, 6, 7, 8])
+  t.strictSame(evicted, [
+    { sink: 'loki', reason: 'other', records: 1, bytes: 7, rows: 3 },
+    { sink: 'loki', reason: 'too_old', records: 2, bytes: 20, rows: 2 },
+    { sink: 'loki', reason: 'too_old', records: 2, bytes: 20, rows: 2 },
+  ])
+  t.strictSame(events.names, ['deadLetters.evicted', 'deadLetters.evicted'])
+  await letters.write([letter(9, { sink: 'es' })])
+  t.strictSame(await offsetsIn(fs), [4, 5, 6, 7, 8], 'a sink has room of its own')
+
+  const next = open(fs.kill(), 2 * MIB)
+  await next.letters.write([letter(9)])
+  t.strictSame(await offsetsIn(next.fs), [9], 'also after a restart')
+  await next.letters.write([large(10, 5 * MIB)])
+  t.strictSame(await offsetsIn(next.fs), [10], 'one that is larger than all the room is there')
+  t.equal(next.fs.openHandles, 1)
+})
+
+t.test('full of what was audited: nothing makes room but people', async (t) => {
   const fs = new FaultyFileSystem()
   const { letters, events } = open(fs, 20 * MIB)
-  for (let index = 0; index < 6; index++) await letters.write([large(index, 3 * MIB)])
+  const audited = (offset: number, bytes: number) => ({ ...large(offset, bytes), quota: 'audit' as const })
+  for (let index = 0; index < 6; index++) await letters.write([audited(index, 3 * MIB)])
   const full = {
     code: 'DEAD_LETTERS_FULL',
     message: /sink loki in \/state\/dead-letters fill their 20971520 bytes: .*replay/,
   }
-  await t.rejects(letters.write([large(6, 3 * MIB)]), full)
-  await t.rejects(letters.write([large(6, 3 * MIB)]), full)
-  await letters.write([letter(7)])
-  await letters.write([letter(8, { sink: 'es' })])
-  t.strictSame(await offsetsIn(fs), [0, 1, 2, 3, 4, 5, 7])
+  await t.rejects(letters.write([audited(6, 3 * MIB)]), full)
+  await t.rejects(letters.write([audited(6, 3 * MIB)]), full)
+  await letters.write([{ ...letter(7), quota: 'audit' }])
   t.strictSame(events.names, ['deadLetters.failed'], 'told once')
+  for (let index = 10; index < 30; index++) await letters.write([large(index, 3 * MIB)])
+  const offsets = await offsetsIn(fs)
+  t.strictSame(
+    offsets.filter((offset) => offset < 10),
+    [0, 1, 2, 3, 4, 5, 7],
+    'no flood of logs pushes it out',
+  )
+  t.strictSame((await names(fs)).filter((name) => name.includes('audit')).length, 3)
 
   const next = open(fs.kill(), 20 * MIB)
-  await t.rejects(next.letters.write([large(9, 3 * MIB)]), { code: 'DEAD_LETTERS_FULL' }, 'also after a restart')
+  await t.rejects(next.letters.write([audited(9, 3 * MIB)]), { code: 'DEAD_LETTERS_FULL' }, 'also after a restart')
+  for (const name of await names(next.fs)) {
+    if (name.includes('audit')) await next.fs.writes.rename(`${DIRECTORY}/${name}`, `/state/${name}`)
+  }
+  await next.letters.write([audited(9, 3 * MIB)])
 })
 
-t.test('room that people made is found, even where they took the file in use', async (t) => {
+t.test('a file that is taken away is written to no more, whenever that happens', async (t) => {
+  for (const operation of ['append', 'sync'] as const) {
+    const fs = new FaultyFileSystem()
+    const { letters } = open(fs)
+    await letters.write([letter(1)])
+    let taken = false
+    fs.delay = async (asked) => {
+      if (asked !== operation || taken) return
+      taken = true
+      await fs.writes.rename(`${DIRECTORY}/loki.1.ndjson`, `${DIRECTORY}/loki.1.ndjson.replay`)
+      fs.peek(`${DIRECTORY}/loki.1.ndjson.replay`)
+    }
+    await letters.write([letter(2)])
+    const [now] = (await names(fs)).filter((name) => !name.endsWith('.replay'))
+    t.equal(now, 'loki.2.ndjson')
+    t.strictSame(readLetters(fs.peek(`${DIRECTORY}/${now}`)!).letters, [letter(2)], 'where the next reader finds it')
+    const next = open(fs.kill())
+    await next.fs.writes.unlink(`${DIRECTORY}/loki.2.ndjson`)
+    await next.letters.write([letter(3)])
+    t.ok(next.fs.peek(`${DIRECTORY}/loki.2.ndjson`), 'the number of the taken one is not used')
+  }
+})
+
+t.test('a disk that takes nothing for a minute: logs may be given up, what was audited may not', async (t) => {
   const fs = new FaultyFileSystem()
-  const { letters } = open(fs, 8 * MIB)
-  await letters.write([large(1, 4 * MIB)])
-  await letters.write([large(2, 3 * MIB)])
-  await t.rejects(letters.write([large(3, 3 * MIB)]), { code: 'DEAD_LETTERS_FULL' })
-  await fs.writes.rename(`${DIRECTORY}/loki.1.ndjson`, '/state/taken')
-  await letters.write([large(3, 3 * MIB)])
-  t.strictSame(await offsetsIn(fs), [3])
-  await fs.writes.unlink(`${DIRECTORY}/loki.2.ndjson`)
-  await letters.write([letter(4)])
-  t.strictSame(await offsetsIn(fs), [4])
-  t.equal(fs.openHandles, 1)
+  const { letters, clock, events } = open(fs)
+  fs.fault = (asked) => (asked === 'append' ? 'ENOSPC' : null)
+  const audited = { ...letter(2), quota: 'audit' as const }
+  t.equal(await bury(letters, [letter(1)]), 'held')
+  await clock.advance(59_000)
+  t.equal(await bury(letters, [letter(1)]), 'held')
+  t.equal(await bury(letters, [audited]), 'held')
+  await clock.advance(1000)
+  t.equal(await bury(letters, [letter(1)]), 'dropped')
+  await clock.advance(3_600_000)
+  t.equal(await bury(letters, [audited]), 'held')
+  fs.fault = () => null
+  t.equal(await bury(letters, [letter(1)]), 'buried')
+  t.equal(await bury(letters, [audited]), 'buried')
+  fs.fault = (asked) => (asked === 'append' ? 'ENOSPC' : null)
+  t.equal(await bury(letters, [letter(1)]), 'held', 'the minute begins again')
+  t.equal(events.names.filter((name) => name === 'deadLetters.failed').length, 3)
+})
+
+t.test('bytes that are no UTF-8 come back as they were', async (t) => {
+  for (const bytes of [Buffer.from('héllo'), Buffer.from([0, 255, 10, 128]), Buffer.alloc(0)]) {
+    const { line: _, ...bare } = letter(1)
+    const [read] = readLetters(encodeLetters([{ ...bare, ...letterLine(bytes) }])).letters
+    t.ok(lineOf(read!).equals(bytes))
+  }
+  t.ok('lineBase64' in letterLine(Buffer.from([255])))
+})
+
+t.test('what is no letter is told from what is', async (t) => {
+  const sound = JSON.stringify(letter(1))
+  const broken = ['{', 'null', '3', '"x"', '{}', '\0\0', sound.slice(0, -3), sound.replace('"1795', '"x1795'), '[]']
+  const { letters, unreadable } = readLetters(Buffer.from(`\n${broken.join('\n')}\n\n${sound}`))
+  t.strictSame(letters, [letter(1)])
+  t.strictSame(unreadable.map(String), broken)
 })
 
 t.test('names of other sinks and other files count for nothing', async (t) => {
@@ -274,4 +361,20 @@ t.test('through faults, kills and power cuts every letter whose write resolved i
     }),
     { numRuns: 500 },
   )
+})
+
+t.test('on the machine itself they are for no one else to read', async (t) => {
+  const directory = t.testdir({})
+  const letters = createDeadLetters({
+    directory,
+    fs: realFileSystem,
+    clock: new FakeClock(),
+    events: new RecordedEvents(),
+  })
+  await letters.write([letter(1), letter(2, { quota: 'audit' })])
+  await letters.close()
+  const modeOf = (path: string) => statSync(`${directory}/${path}`).mode & 0o777
+  t.equal(modeOf('dead-letters'), 0o700)
+  t.equal(modeOf('dead-letters/loki.1.ndjson'), 0o600)
+  t.equal(modeOf('dead-letters/loki.1.audit.ndjson'), 0o600)
 })

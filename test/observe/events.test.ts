@@ -79,6 +79,18 @@ const samples: { [Name in EventName]: [detail: AgentEvents[Name], level: string,
     '5',
     '/state/damaged',
   ],
+  'deadLetters.evicted': [
+    { sink: 'loki', path: '/state/dead-letters/loki.1.ndjson', records: 3, bytes: 300 },
+    'error',
+    'loki',
+    'the oldest 3',
+  ],
+  'records.dropped': [
+    { sink: 'loki', lane: 'shop', reason: 'too_old', records: 2, bytes: 200, message: 'too old' },
+    'error',
+    'loki',
+    'too_old',
+  ],
   'deadLetters.failed': [{ path: '/state/dead', error }, 'error', '/state/dead', 'permission denied'],
   'kubernetes.failed': [
     { resource: 'pods', status: 503, error, delayMs: 1500 },

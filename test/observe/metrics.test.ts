@@ -45,7 +45,7 @@ t.test('the account of a sink, as the status has it', async (t) => {
     'in_flight_lines{sink="loki"}': 5,
     'skipped_bytes_total{sink="loki",rule="startAgeMax"}': 5000,
     'dropped_lines_total{sink="loki",reason="queue_full"}': 3,
-    'dead_lettered_bytes_total{sink="loki",reason="too_old"}': 2000,
+    'dead_lettered_bytes_total{sink="loki",reason="too_old"}': 2050,
     'dead_lettered_lines_total{sink="loki",reason="invalid_labels"}': 1,
     'lost_bytes_total{sink="loki",cause="deleted_while_behind"}': 4096,
     'lag_bytes{sink="loki"}': 12_345,

@@ -52,6 +52,7 @@ export function sampleSink(name: string, type: string): SinkStatus {
     skipped,
     dropped,
     deadLettered,
+    evicted: { too_old: amount(50, 1) },
     lost: { deleted_while_behind: amount(4_096, 0) },
     lanes: 12,
     lanesRetrying: 0,

@@ -3,18 +3,19 @@
 import type { Part } from '../../batch/part.ts'
 import { pathOf, type Segment } from '../../batch/shipment.ts'
 import type { Events } from '../../core/events.ts'
-import type { DeadLetter, DeadLetters } from '../../deliver/dead-letter.ts'
+import { bury, type DeadLetter, type DeadLetters, letterLine, quotaOf } from '../../deliver/dead-letter.ts'
 import type { Clock } from '../../ports/clock.ts'
-import type { Refused } from '../sink.ts'
+import type { DroppedRange, Refused } from '../sink.ts'
 import type { LokiStream } from './stream.ts'
 import type { Stretch } from './stretch.ts'
 import { readMetadata } from './wire.ts'
 
 const MESSAGE_CHARS_MAX = 1024
+const UNWRITABLE_REASON = 'deadLetterUnwritable'
 
 export interface BurialDeps {
   sink: string
-  deadLetters: DeadLetters
+  deadLetters: Pick<DeadLetters, 'write'>
   events: Events
   clock: Clock
 }
@@ -46,28 +47,59 @@ export class Burial {
   /** Writes the letters of these entries and takes the entries out; false when the disk does not take them. */
   async bury(indexes: readonly number[], verdict: Verdict): Promise<boolean> {
     if (indexes.length === 0) return true
-    const { deadLetters, events, sink } = this.#deps
     const letters = indexes.map((index) => this.#letter(index, verdict))
     const fresh = letters.filter((letter) => !this.#stream.buried.has(keyOf(letter)))
-    try {
-      if (fresh.length > 0) await deadLetters.write(fresh)
-    } catch {
-      return false // the dead letters have told of it
+    const done = await bury(this.#deps.deadLetters, fresh)
+    if (done === 'held') return false
+    if (done === 'buried') this.#noteBuried(indexes, fresh, verdict)
+    else {
+      const dropped = new Set(fresh)
+      this.#noteBuried(
+        indexes.filter((_, i) => !dropped.has(letters[i] as DeadLetter)),
+        [],
+        verdict,
+      )
+      this.#noteDropped(
+        indexes.filter((_, i) => dropped.has(letters[i] as DeadLetter)),
+        fresh,
+        verdict,
+      )
     }
+    this.#stretch.remove(indexes)
+    return true
+  }
+
+  #noteBuried(indexes: readonly number[], fresh: readonly DeadLetter[], { reason, message }: Verdict): void {
+    const { events, sink } = this.#deps
     for (const letter of fresh) {
       const { path, offset } = letter
       this.#stream.buried.set(keyOf(letter), { path, offset })
     }
-    const { reason, message } = verdict
+    if (indexes.length === 0) return
     const amount = this.#amountOf(indexes)
     this.refused.push({ kind: 'deadLettered', reason, stream: this.#streamIndex, ...amount })
-    if (fresh.length > 0) {
-      const bytes = fresh.reduce((sum, letter) => sum + letter.bytes, 0)
-      const lane = this.#segment.lane.key
-      events.emit('records.deadLettered', { sink, lane, reason, records: fresh.length, bytes, message })
+    if (fresh.length === 0) return
+    const bytes = fresh.reduce((sum, letter) => sum + letter.bytes, 0)
+    const lane = this.#segment.lane.key
+    events.emit('records.deadLettered', { sink, lane, reason, records: fresh.length, bytes, message })
+  }
+
+  /** Given up: no letter can be written. One gap for each file, but none for a gap. */
+  #noteDropped(indexes: readonly number[], letters: readonly DeadLetter[], { reason, message }: Verdict): void {
+    const { events, sink } = this.#deps
+    const amount = this.#amountOf(indexes)
+    const dropped = { kind: 'dropped', reason: UNWRITABLE_REASON, stream: this.#streamIndex } as const
+    this.refused.push({ ...dropped, ...amount })
+    const lane = this.#segment.lane.key
+    events.emit('records.dropped', { sink, lane, reason, records: letters.length, bytes: amount.bytes, message })
+    const cause = `${sink} refused them (${reason}), and their dead letters could not be written`
+    const lines = letters.filter(({ bytes }) => bytes > 0)
+    for (const [path, own] of Map.groupBy(lines, (letter) => letter.path)) {
+      const from = own.reduce((least, { offset }) => Math.min(least, offset), Number.POSITIVE_INFINITY)
+      const to = own.reduce((most, { offset, bytes }) => Math.max(most, offset + bytes), 0)
+      const hole: DroppedRange = { path, from, to, records: own.length, cause }
+      this.refused.push({ ...dropped, bytes: 0, lines: 0, hole })
     }
-    this.#stretch.remove(indexes)
-    return true
   }
 
   #amountOf(indexes: readonly number[]): { bytes: number; lines: number } {
@@ -84,9 +116,12 @@ export class Burial {
     const { part, firstRecord } = this.#stretch
     const { buffer } = part
     const entry = this.#stretch.entry(index)
+    const [share] = this.#segment.shares
+    const isAudit = share !== undefined && quotaOf(share.reader.lineage.info.sourceType) === 'audit'
     return {
       at: new Date(this.#deps.clock.now()).toISOString(),
       sink: this.#deps.sink,
+      ...(isAudit && { quota: 'audit' as const }),
       lane: this.#segment.lane.key,
       reason,
       message: message.slice(0, MESSAGE_CHARS_MAX),
@@ -94,10 +129,11 @@ export class Burial {
       path: pathOf(this.#segment, this.#streamIndex, firstRecord + index),
       offset: part.offsetOf(firstRecord + index),
       bytes: part.bytesOf(firstRecord + index),
+      rows: part.linesOf(firstRecord + index),
       timestamp: (BigInt(entry.seconds) * 1_000_000_000n + BigInt(entry.nanos)).toString(),
       labels: this.#stream.labels,
       metadata: readMetadata(buffer, entry.metadataStart, entry.metadataEnd),
-      line: buffer.toString('utf8', entry.lineStart, entry.lineEnd),
+      ...letterLine(buffer.subarray(entry.lineStart, entry.lineEnd)),
     }
   }
 }

@@ -4,6 +4,7 @@ import type { Part } from '../../batch/part.ts'
 import { type Entry, MARK_INVALID_UTF8 } from '../../core/entry.ts'
 import type { Labels } from '../../core/labels.ts'
 import { withMarks } from '../../core/marks.ts'
+import { type DeadLetter, lineOf } from '../../deliver/dead-letter.ts'
 import type { EntryEncoder } from '../sink.ts'
 import type { LokiLane } from './stream.ts'
 import { ENTRY_OVERHEAD_BYTES, encodeMetadata, type Metadata, writeEntry } from './wire.ts'
@@ -35,5 +36,19 @@ export class LokiEntryEncoder implements EntryEncoder {
     if (entry.seconds > stream.pendingNewest) stream.pendingNewest = entry.seconds
     part.reserve(this.sizeMax(entry, entry.messageEnd - entry.messageStart))
     writeEntry(part, entry.seconds, entry.nanos, entry.buffer, entry.messageStart, entry.messageEnd, metadata)
+  }
+
+  /** Appends a dead letter as the entry that it was, with `index` as its offset. */
+  writeLetter(part: Part, letter: DeadLetter, index: number): void {
+    const stream = this.#lane.streams[0]
+    const line = lineOf(letter)
+    const metadata = encodeMetadata(letter.metadata)
+    const time = BigInt(letter.timestamp)
+    const seconds = Number(time / 1_000_000_000n)
+    stream.pendingOldest = Math.min(stream.pendingOldest, seconds)
+    stream.pendingNewest = Math.max(stream.pendingNewest, seconds)
+    part.reserve(line.length + metadata.length + ENTRY_OVERHEAD_BYTES)
+    writeEntry(part, seconds, Number(time % 1_000_000_000n), line, 0, line.length, metadata)
+    part.note(index, letter.bytes, letter.rows ?? 1)
   }
 }

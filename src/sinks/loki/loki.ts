@@ -1,6 +1,7 @@
 // The Loki sink: lanes by label set, entries as protobuf, pushes under Loki's own rules. Several calm lanes share a push;
 // a lane that may be refused goes alone, each of its two streams in a push of its own.
-import type { Part } from '../../batch/part.ts'
+import { Lane } from '../../batch/lane.ts'
+import { Part } from '../../batch/part.ts'
 import type { Segment, Shipment } from '../../batch/shipment.ts'
 import type { LokiSinkConfig } from '../../config/config.ts'
 import { backoffDelayMs } from '../../core/backoff.ts'
@@ -8,7 +9,8 @@ import type { Events } from '../../core/events.ts'
 import { fieldName, fieldOf } from '../../core/fields.ts'
 import { type LabelContext, type Labels, labelsOf } from '../../core/labels.ts'
 import type { Metadata } from '../../core/metadata.ts'
-import type { DeadLetters } from '../../deliver/dead-letter.ts'
+import type { DeadLetter, DeadLetters } from '../../deliver/dead-letter.ts'
+import type { Resent } from '../../deliver/replay.ts'
 import type { LineageInfo } from '../../discover/lineage-info.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { HttpClient, HttpClientFactory } from '../../ports/http.ts'
@@ -27,6 +29,9 @@ import { closeStream, labelSet } from './wire.ts'
 const FORCED_RECORDS_MAX = 3
 /** After so many failures in company a lane goes alone, so that a poisonous record elsewhere cannot hold it. */
 const SHARED_ATTEMPTS_MAX = 3
+
+/** What of a shipment is sent. */
+type Load = Pick<Shipment, 'parts' | 'segments'>
 
 export interface LokiSinkDeps {
   clock: Clock
@@ -53,6 +58,8 @@ export class LokiSink implements Sink {
   readonly #backoff: { delayMsMin: number; delayMsMax: number }
   #retrying = new Set<string>()
   #halted = false
+  /** While letters are sent again: those that were refused, their index as the offset. */
+  #refusedLetters: DeadLetter[] | null = null
 
   constructor(config: LokiSinkConfig, deps: LokiSinkDeps) {
     this.name = config.name
@@ -105,7 +112,7 @@ export class LokiSink implements Sink {
     closeStream(part.buffer, segment.starts[stream as 0 | 1], part.end)
   }
 
-  async ship(shipment: Shipment): Promise<SegmentResult[]> {
+  async ship(shipment: Load): Promise<SegmentResult[]> {
     const segments = shipment.segments.filter((segment) => streamsOf(segment).length > 0)
     const wide = new Map<Segment, SegmentResult>()
     for (const segment of segments) {
@@ -117,7 +124,7 @@ export class LokiSink implements Sink {
     return segments.map((segment) => wide.get(segment) ?? (results[ready.indexOf(segment)] as SegmentResult))
   }
 
-  async #shipReady(shipment: Shipment, segments: readonly Segment[]): Promise<SegmentResult[]> {
+  async #shipReady(shipment: Load, segments: readonly Segment[]): Promise<SegmentResult[]> {
     if (segments.length > 1) return this.#shipTogether(shipment, segments)
     return Promise.all(segments.map((segment) => this.#shipAlone(shipment, segment)))
   }
@@ -142,13 +149,37 @@ export class LokiSink implements Sink {
     return { state, lastError, requestsInFlight: inFlight, requests, retries, requestSeconds }
   }
 
+  /** Each letter is the entry that it was, in the stream of its labels. */
+  async resend(letters: readonly DeadLetter[]): Promise<Resent> {
+    const labels = letters[0]?.labels ?? {}
+    const key = `replay ${labelSet(labels)}`
+    let lane = this.#lanes.get(key)
+    if (lane === undefined) this.#lanes.set(key, (lane = new LokiLane(key, labels, false)))
+    // An earlier attempt is repeated as a whole.
+    lane.streams[0].buried.clear()
+    const part = new Part(this.batchBytesMax)
+    const segment = segmentOf(new Lane(key), letters.length)
+    this.beginSegment(part, key, 0)
+    const encoder = new LokiEntryEncoder(lane, {})
+    for (const [index, letter] of letters.entries()) encoder.writeLetter(part, letter, index)
+    segment.ends[0] = part.end
+    this.endSegment(part, segment, 0)
+    this.#refusedLetters = []
+    const [result] = await this.ship({ parts: [part, new Part(0)], segments: [segment] })
+    const refused = new Map(this.#refusedLetters.map((letter) => [letter.offset, letter]))
+    this.#refusedLetters = null
+    if (result === undefined || result.kind === 'acked') return { kind: 'done', refused }
+    const { delayMs, recordsMax } = result
+    return { kind: 'again', delayMs, halted: this.#halted, ...(recordsMax !== undefined && { recordsMax }) }
+  }
+
   /** Ends the connections; what is under way ends as a failure. */
   async close(): Promise<void> {
     await this.#http.close()
   }
 
   /** Each stream in a push of its own, one after the other. */
-  async #shipAlone(shipment: Shipment, segment: Segment): Promise<SegmentResult> {
+  async #shipAlone(shipment: Load, segment: Segment): Promise<SegmentResult> {
     const lane = this.#lane(segment.lane.key)
     const ackedStreams: number[] = []
     const refused: Refused[] = []
@@ -180,7 +211,12 @@ export class LokiSink implements Sink {
   }
 
   #conversation(lane: LokiLane, segment: Segment, stream: 0 | 1, part: Part): Conversation {
-    const { clock, events, deadLetters } = this.#deps
+    const { clock, events } = this.#deps
+    const collected = this.#refusedLetters
+    const deadLetters =
+      collected === null
+        ? this.#deps.deadLetters
+        : { write: async (letters: readonly DeadLetter[]) => void collected.push(...letters) }
     const first = segment.firstRecords[stream]
     const count = segment.endRecords[stream] - first
     const target = lane.streams[stream]
@@ -191,7 +227,7 @@ export class LokiSink implements Sink {
   }
 
   /** Calm lanes in one push: all delivered, or each on its own next time. */
-  async #shipTogether(shipment: Shipment, segments: readonly Segment[]): Promise<SegmentResult[]> {
+  async #shipTogether(shipment: Load, segments: readonly Segment[]): Promise<SegmentResult[]> {
     const now = this.#now
     const calm = segments.filter((segment) => {
       const { streams } = this.#lane(segment.lane.key)
@@ -241,7 +277,7 @@ export class LokiSink implements Sink {
    * A segment whose entries lie too far apart is to be read again, less of it; null when they do not. (Open lines that come
    * to their end together are let through as they are.)
    */
-  #tooWide(shipment: Shipment, segment: Segment): SegmentResult | null {
+  #tooWide(shipment: Load, segment: Segment): SegmentResult | null {
     const lane = this.#lane(segment.lane.key)
     if (lane.needsNeighbours) return null
     let recordsMax = Number.POSITIVE_INFINITY
@@ -313,6 +349,11 @@ export class LokiSink implements Sink {
   }
 }
 
+/** A segment of so many records in the first part, which nobody has read from a file. */
+function segmentOf(lane: Lane, records: number): Segment {
+  return { lane, starts: [0, 0], ends: [0, 0], firstRecords: [0, 0], endRecords: [records, 0], shares: [] }
+}
+
 /** The source streams of which a segment holds records. */
 function streamsOf(segment: Segment): (0 | 1)[] {
   const streams: (0 | 1)[] = []
@@ -327,7 +368,7 @@ function recordsIn(segment: Segment): number {
 }
 
 /** The push of several segments. A PushRequest is its streams one after the other, so the parts are joined as they are. */
-function bodyOf(shipment: Shipment, segments: readonly Segment[], all: boolean): Buffer {
+function bodyOf(shipment: Load, segments: readonly Segment[], all: boolean): Buffer {
   const [out, err] = shipment.parts
   if (all) {
     // Behind the first part's end, in its own buffer: a new one for every push would wait for a collection.
