@@ -27,7 +27,7 @@ export interface Collection {
   resource: 'pods' | 'namespaces'
   /** Without the leading `?`; empty: all. */
   selector: string
-  /** Objects without spec and status do: they are a third of the size, and change seldom. */
+  /** Objects without spec and status do: measured 47 % of the bytes with the plainest of pods, less with any other. */
   metadataOnly: boolean
 }
 
@@ -171,7 +171,7 @@ export class Watcher {
         throw error
       }
     }
-    const path = `/api/v1/${resource}?${selector === '' ? '' : `${selector}&`}${query}`
+    const path = `/api/v1/${resource}?${[selector, String(query)].filter((each) => each !== '').join('&')}`
     const answer = await this.#deps.api
       .get(path, {
         accept: metadataOnly ? partial : 'application/json',

@@ -2,7 +2,7 @@
 // Prometheus' conventions (unit and `_total` last). No label names a pod, a file or a path: what is per lineage is shown
 // as the worst ten and the sum, so that the number of series depends on the configuration and not on the node's load.
 import type { Amount } from '../core/ledger.ts'
-import type { AgentStatus, SinkStatus } from '../core/status.ts'
+import type { AgentStatus, KubernetesStatus, SinkStatus } from '../core/status.ts'
 import type { EventCounters } from './events.ts'
 import type { ProcessStatus } from './process.ts'
 
@@ -157,6 +157,35 @@ export const definitions: Definition[] = [
     totals(s.counters.markedLines, 'mark'),
   ),
 
+  // What is known from the API server; absent when it is not asked.
+  gauge('kubernetes_watch_state', '1 for the state that the watch is in.', ['resource', 'state'], ({ status }) =>
+    (status.kubernetes?.watches ?? []).flatMap(({ resource, state: current }) =>
+      ['starting', 'ok', 'retrying', 'refused'].map(
+        (state): Sample => [{ resource, state }, Number(state === current)],
+      ),
+    ),
+  ),
+  kubernetesTotal('lists', 'Lists, or pages of them, that were asked for.'),
+  kubernetesTotal('watches', 'Watches that were opened.'),
+  kubernetesTotal('events', 'Events of watches.'),
+  kubernetesTotal('failures', 'Requests to the API server that failed.'),
+  kubernetesGauge('kubernetes_pods', 'Pods of this node that are known.', (known) => known.pods),
+  kubernetesGauge(
+    'kubernetes_tombstones',
+    'Pods that are deleted and still known, because their files may be read.',
+    (known) => known.tombstones,
+  ),
+  kubernetesGauge(
+    'metadata_waiting',
+    'Containers whose lines wait until their pod is known.',
+    (known) => known.waiting,
+  ),
+  kubernetesGauge(
+    'metadata_missing',
+    'Containers whose lines go out marked metadata=path, because their pod is not known.',
+    (known) => known.unknown,
+  ),
+
   // The agent and its process.
   single('gauge', 'healthy', '1 while everything that waits also moves.', (s) => Number(s.status.healthy)),
   single('gauge', 'ready', '1 once the first discovery is done and every sink was asked.', (s) =>
@@ -217,6 +246,18 @@ function perSink(
 ): Definition {
   return (type === 'counter' ? counter : gauge)(name, help, ['sink'], ({ status }) =>
     status.sinks.map((sink) => [{ sink: sink.name }, value(sink)]),
+  )
+}
+
+/** Present while the API server is asked. */
+function kubernetesGauge(name: string, help: string, value: (known: KubernetesStatus) => number): Definition {
+  return single('gauge', name, help, ({ status }) => (status.kubernetes === null ? null : value(status.kubernetes)))
+}
+
+/** A total of each watch. */
+function kubernetesTotal(field: 'lists' | 'watches' | 'events' | 'failures', help: string): Definition {
+  return counter(`kubernetes_${field}_total`, help, ['resource'], ({ status }) =>
+    (status.kubernetes?.watches ?? []).map((watch): Sample => [{ resource: watch.resource }, watch[field]]),
   )
 }
 

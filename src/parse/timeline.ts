@@ -3,7 +3,6 @@
 // the last emitted time and not earlier than the last line's own time: then it is the last emitted time plus 1 ns.
 // A pure function of the lines read since the start of the file or since a saved state: a repeat makes the same entries.
 
-
 /** The last emitted and the last own time of one source stream. Plain fields: whole numbers stay whole in the machine. */
 class Last {
   emittedSeconds = -1
