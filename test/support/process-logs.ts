@@ -5,6 +5,7 @@ import {
   closeSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   symlinkSync,
@@ -68,6 +69,16 @@ export class Judge {
     this.#written.set(key, (this.#written.get(key) ?? 0) + 1)
   }
 
+  /** How often each equal line was written, for a judge elsewhere. */
+  get written(): [key: string, lines: number][] {
+    return [...this.#written]
+  }
+
+  /** What another judge was told. */
+  expectWritten(written: readonly [key: string, lines: number][]): void {
+    for (const [key, lines] of written) this.#written.set(key, lines)
+  }
+
   get complete(): boolean {
     for (const [key, written] of this.#written) if ((this.#stored.get(key)?.size ?? 0) < written) return false
     return this.verifier.report().missing === 0
@@ -91,6 +102,13 @@ export class Judge {
 export const NOTHING_WRONG = { missing: 0, duplicates: 0, corrupt: 0, outOfOrder: 0, unexpected: 0, examples: [] }
 
 const STREAMS = ['stdout', 'stderr'] as const
+/** Rotation by the clock, as a kubelet with a size limit does it to a busy container. */
+export interface RotationPlan {
+  everyMs: number
+  /** So many files are kept, the live one included; all when left out. */
+  filesMax?: number
+}
+
 /** A rotation is not begun before so many rows. */
 const ROTATE_ROWS_MIN = 60
 /** Times are in the past by this, so that the nanoseconds that are counted up never get ahead of the clock. */
@@ -120,12 +138,23 @@ export class WritingContainer {
   #reopenIn: number | null = null
   #rotated: string | null = null
 
-  /** `whole`: each write ends with the end of a line. */
-  constructor(root: string, pod: string, judge: Judge, random: Random, whole = false) {
+  readonly #plan: RotationPlan | null
+  #rotateAt = 0
+
+  /** `whole`: each write ends with the end of a line. With a `plan` it is rotated by that, and never restarted. */
+  constructor(
+    root: string,
+    pod: string,
+    judge: Judge,
+    random: Random,
+    whole = false,
+    plan: RotationPlan | null = null,
+  ) {
     this.#root = root
     this.#judge = judge
     this.#random = random
     this.#whole = whole
+    this.#plan = plan
     this.pod = pod
     this.directory = `${root}/pods/ns_${pod}_uid-${pod}/app`
     mkdirSync(this.directory, { recursive: true })
@@ -143,7 +172,8 @@ export class WritingContainer {
     const chance = this.#random()
     if (this.#reopenIn !== null) {
       if (this.#reopenIn-- === 0) this.reopen()
-    } else if (chance < 0.03 && this.#rows >= ROTATE_ROWS_MIN) this.rotate()
+    } else if (this.#plan !== null) this.#rotateByPlan(this.#plan)
+    else if (chance < 0.03 && this.#rows >= ROTATE_ROWS_MIN) this.rotate()
     else if (chance < 0.035) this.restart()
     this.write(between(this.#random, 1, 15))
   }
@@ -161,6 +191,19 @@ export class WritingContainer {
     this.#rotated = `${this.#live}.20261121-${String(100_000 + ++this.rotations)}`
     renameSync(this.#live, this.#rotated)
     this.#reopenIn = between(this.#random, 0, 4)
+  }
+
+  #rotateByPlan({ everyMs, filesMax }: RotationPlan): void {
+    const now = Date.now()
+    if (this.#rotateAt === 0) this.#rotateAt = now + everyMs
+    if (now < this.#rotateAt) return
+    this.#rotateAt = now + everyMs
+    this.rotate()
+    if (filesMax === undefined) return
+    const files = readdirSync(this.directory)
+    const rotated = files.filter((name) => /\d{6}(\.gz)?$/.test(name)).sort()
+    for (const name of rotated.slice(0, Math.max(0, rotated.length - filesMax + 1)))
+      unlinkSync(`${this.directory}/${name}`)
   }
 
   reopen(): void {

@@ -12,7 +12,8 @@ import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import type { AgentStatus } from '../../src/core/status.ts'
 
-export const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+/** The sources, or what was built of them and is named in the environment. */
+export const MAIN = process.env.TAFFRAIL_PROGRAM ?? fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 /** For whatever a child is waited for. It is generous: a test never waits this long unless it fails. */
 const DEADLINE_MS = 45_000
 const POLL_MS = 15

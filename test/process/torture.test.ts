@@ -1,0 +1,247 @@
+// What a node does to a log agent at its worst, in real processes on real files: each scenario is one row of a table, and
+// a good row has nothing missing, nothing malformed, nothing in the store twice, and refusals counted exactly. Among them
+// those that public agents were measured by: rotation every two seconds and every tenth of one, fifteen kills, a sink that
+// answers 503 for a minute while files are rotated and compressed. `npm run test:process` runs them all against what was
+// built, and prints the table; with -- --long in their long form.
+import { execFileSync } from 'node:child_process'
+import { appendFileSync, mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { errorCode, errorMessage } from '../../src/core/errors.ts'
+import { sampleLine } from '../../src/demo/sample-line.ts'
+import { eventually, type TaffrailProcess } from '../support/process.ts'
+import { between, seeded, seedOf } from '../support/process-logs.ts'
+import { isGood, type Row, TorturedNode } from '../support/torture.ts'
+
+const IS_LONG = process.env.TAFFRAIL_LONG === '1'
+t.jobs = IS_LONG ? 1 : 2
+if (IS_LONG) t.setTimeout(3_600_000)
+
+/** The short form's number, or the long form's. */
+const sized = (short: number, long: number) => (IS_LONG ? long : short)
+
+function scenario(name: string, run: (t: Test) => Promise<Row>): void {
+  t.test(name, { buffered: true, ...(IS_LONG && { timeout: 1_800_000 }) }, async (t) => {
+    const row = await run(t)
+    t.comment(`row ${JSON.stringify(row)}`)
+    t.ok(row.lines > 0)
+    t.ok(isGood(row), JSON.stringify(row))
+  })
+}
+
+/** From a rotation every 100 ms to one every 5 s. */
+const MIXED_MS = [100, 200, 500, 1000, 2000, 5000, 300, 700]
+const mixed = (i: number) => ({ everyMs: MIXED_MS[i % MIXED_MS.length] as number })
+
+scenario('kill -9 at random moments, rotations every 100 ms to 5 s, a sink that fails', async (t) => {
+  const kills = sized(8, 60)
+  const node = await TorturedNode.make(t, { containers: sized(4, 8), plan: mixed, seed: seedOf(21) })
+  const random = seeded(seedOf(121))
+  node.receiver.trouble('mixed')
+  node.startWriting()
+  for (let kill = 0; kill < kills; kill++) {
+    const taffrail = node.start()
+    await taffrail.logged('agent.started')
+    await sleep(between(random, 0, 1500))
+    await taffrail.end('SIGKILL')
+  }
+  node.stopWriting()
+  node.receiver.trouble('none')
+  node.start()
+  return node.row('kill -9', `${kills} kills`)
+})
+
+scenario('rotation every 100 ms, five files kept', async (t) => {
+  const node = await TorturedNode.make(t, {
+    containers: 4,
+    plan: () => ({ everyMs: 100, filesMax: 5 }),
+    seed: seedOf(22),
+  })
+  node.start()
+  await (node.taffrail as TaffrailProcess).logged('agent.started')
+  await (node.taffrail as TaffrailProcess).statusWhen('it follows them', ({ lineages }) => lineages.length === 4)
+  node.startWriting()
+  await sleep(sized(5000, 40_000))
+  node.stopWriting()
+  return node.row('rotation every 100 ms', 'five files kept')
+})
+
+scenario('a sink that answers 503 while files are rotated every two seconds and compressed', async (t) => {
+  const node = await TorturedNode.make(t, { containers: 8, plan: () => ({ everyMs: 2000 }), seed: seedOf(23) })
+  node.receiver.trouble('503')
+  node.start()
+  node.startWriting()
+  await sleep(sized(7000, 60_000))
+  node.receiver.trouble('none')
+  await sleep(sized(1000, 10_000))
+  node.stopWriting()
+  return node.row('503 for a while', `${sized(7, 60)} s of 503, rotation every 2 s`)
+})
+
+scenario('the sink is stopped and continued (SIGSTOP, SIGCONT)', async (t) => {
+  const rounds = sized(2, 8)
+  const node = await TorturedNode.make(t, {
+    containers: 4,
+    plan: mixed,
+    sink: { requestTimeout: '700ms' },
+    seed: seedOf(24),
+  })
+  node.start()
+  node.startWriting()
+  for (let round = 0; round < rounds; round++) {
+    await sleep(800)
+    node.receiver.child.kill('SIGSTOP')
+    await sleep(sized(1500, 4000))
+    node.receiver.child.kill('SIGCONT')
+  }
+  node.stopWriting()
+  return node.row('SIGSTOP of the sink', `${rounds} stops, each longer than a request may take`)
+})
+
+/** A file system of its own for the state, so small that little fills it; a sentence where there can be none. */
+function smallDisk(t: Test): { path: string; remount: (option: 'ro' | 'rw') => void } | string {
+  const path = mkdtempSync(`${tmpdir()}/taffrail-state-`)
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', path], { stdio: 'pipe' })
+  } catch (error) {
+    rmdirSync(path)
+    return `no file system can be mounted here: ${errorMessage(error).split('\n')[0]}`
+  }
+  t.teardown(() => {
+    execFileSync('umount', ['-l', path])
+    rmdirSync(path)
+  })
+  return { path, remount: (option) => void execFileSync('mount', ['-o', `remount,${option}`, path]) }
+}
+
+scenario('the disk of stateDir is read-only, then full for a while', async (t) => {
+  const disk = smallDisk(t)
+  const state = typeof disk === 'string' ? `${t.testdirName}/state` : `${disk.path}/state`
+  if (typeof disk === 'string') t.comment(`${disk}: the same lines without that trouble`)
+  const plan = () => ({ everyMs: 1500 })
+  const node = await TorturedNode.make(t, { containers: 4, plan, config: { stateDir: state }, seed: seedOf(29) })
+  node.startWriting()
+  if (typeof disk !== 'string') {
+    disk.remount('ro')
+    t.match(await node.start().result(), { code: 1 }, 'without its state it does not begin')
+    disk.remount('rw')
+  }
+  const taffrail = node.start()
+  await taffrail.logged('agent.started')
+  await sleep(1000)
+  if (typeof disk !== 'string') {
+    fill(`${disk.path}/filler`)
+    await taffrail.logged('checkpoint.failed')
+  }
+  await sleep(sized(1500, 15_000))
+  if (typeof disk !== 'string') {
+    rmSync(`${disk.path}/filler`)
+    await taffrail.logged('checkpoint.recovered')
+  }
+  await taffrail.end('SIGKILL')
+  node.start()
+  await sleep(500)
+  node.stopWriting()
+  return node.row('stateDir read-only, then full', 'and kill -9 after it')
+})
+
+/** Writes until nothing more fits. */
+function fill(path: string): void {
+  for (const bytes of [4096, 256, 1]) {
+    try {
+      for (;;) appendFileSync(path, Buffer.alloc(bytes))
+    } catch (error) {
+      if (errorCode(error) !== 'ENOSPC') throw error
+    }
+  }
+}
+
+scenario('10,000 files at once', async (t) => {
+  const files = sized(10_000, 10_000)
+  const node = await TorturedNode.make(t, {
+    containers: 0,
+    config: { limits: { memory: '256Mi' } },
+    seed: seedOf(26),
+  })
+  // Five files each of 2,000 containers: what a busy node has after a night without an agent.
+  const perContainer = 5
+  for (let i = 0; i < files / perContainer; i++) {
+    const directory = `${node.directory}/pods/ns_pod-${i}_uid-${i}/app`
+    mkdirSync(directory, { recursive: true })
+    const writer = `pod-${i}/stdout`
+    let sequence = 0
+    for (let n = 0; n < perContainer; n++) {
+      const name = n === perContainer - 1 ? '0.log' : `0.log.20261121-10000${n}`
+      const time = new Date(Date.now() - 60_000 + 1000 * n).toISOString()
+      const rows = [1, 2, 3].map((ms) => {
+        const line = sampleLine(writer, ++sequence, 80).toString('latin1')
+        return `${time.replace('Z', `00${ms}Z`)} stdout F ${line}\n`
+      })
+      writeFileSync(`${directory}/${name}`, rows.join(''))
+    }
+    node.extra.push([writer, sequence])
+    node.link(i)
+  }
+  const taffrail = node.start()
+  await taffrail.statusWhen('it follows all of them', ({ lineages }) => lineages.length === files / perContainer)
+  return node.row('10,000 files at once', `${files / perContainer} containers`)
+})
+
+scenario('one entry of a push is refused', async (t) => {
+  const node = await TorturedNode.make(t, {
+    containers: 1,
+    plan: () => ({ everyMs: 1000 }),
+    source: { startAgeMax: 'off' },
+    seed: seedOf(27),
+  })
+  // Among the lines of a container of its own some are too old for the store, each amid others of the same push.
+  const directory = `${node.directory}/pods/ns_old_uid-old/app`
+  mkdirSync(directory, { recursive: true })
+  node.link('old')
+  let sequence = 0
+  let refused = 0
+  const say = (rows: number) => {
+    let text = ''
+    for (let i = 0; i < rows; i++) {
+      const now = new Date(Date.now() - 1000).toISOString().replace('Z', `${String(i).padStart(6, '0')}Z`)
+      if (i % 17 === 5) {
+        refused++
+        text += `${new Date(Date.now() - 9 * 86_400_000).toISOString()} stdout F too old ${refused}\n`
+      } else text += `${now} stdout F ${sampleLine('old/stdout', ++sequence, 90).toString('latin1')}\n`
+    }
+    appendFileSync(`${directory}/0.log`, text)
+  }
+  say(0)
+  node.start()
+  await (node.taffrail as TaffrailProcess).logged('agent.started')
+  node.startWriting()
+  for (let round = 0; round < sized(10, 100); round++) {
+    say(100)
+    await sleep(150)
+  }
+  node.stopWriting()
+  node.extra.push(['old/stdout', sequence])
+  const row = await node.row('400 for one entry of a push', 'lines older than the store takes')
+  const { sinks } = await (node.taffrail as TaffrailProcess).status()
+  const counted = Object.values(sinks[0]!.deadLettered).reduce((sum, { lines }) => sum + lines, 0)
+  return { ...row, refused: [refused, counted] }
+})
+
+scenario('a slow sink all the time, and fifteen kills', async (t) => {
+  const kills = sized(3, 15)
+  const node = await TorturedNode.make(t, { containers: 8, plan: () => ({ everyMs: 2000 }), seed: seedOf(28) })
+  node.receiver.trouble('slow')
+  node.startWriting()
+  for (let kill = 0; kill < kills; kill++) {
+    const taffrail = node.start()
+    await eventually(
+      () => `pushes are under way\n${taffrail.story()}`,
+      async () => (await taffrail.status()).sinks[0]!.requestsInFlight > 0,
+    )
+    await taffrail.end('SIGKILL')
+  }
+  node.stopWriting()
+  node.start()
+  return node.row('kill -9 amid pushes', `${kills} kills, each answer 300 ms late`)
+})
