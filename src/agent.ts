@@ -24,6 +24,7 @@ import type { Hints, WatchDirectories, WatchFile } from './ports/hints.ts'
 import type { HttpClientFactory } from './ports/http.ts'
 import type { Output } from './ports/output.ts'
 import type { Random } from './ports/random.ts'
+import { ElasticsearchSink } from './sinks/elasticsearch/elasticsearch.ts'
 import { LokiSink } from './sinks/loki/loki.ts'
 import type { Sink } from './sinks/sink.ts'
 import { StdoutSink } from './sinks/stdout/stdout.ts'
@@ -585,6 +586,9 @@ export function createSink(
   const { clock, random, events, deadLetters, createHttpClient, output } = ports
   const context = { clusterName }
   if (config.type === 'stdout') return new StdoutSink(config, { output, clock, events, context })
+  if (config.type === 'elasticsearch') {
+    return new ElasticsearchSink(config, { clock, random, events, deadLetters, createHttpClient, context })
+  }
   return new LokiSink(config, { clock, random, events, deadLetters, createHttpClient, context })
 }
 

@@ -94,12 +94,42 @@ export interface StdoutSinkConfig extends SinkCommon {
   format: 'raw' | 'json'
 }
 
-export type SinkConfig = LokiSinkConfig | StdoutSinkConfig
+/** Elasticsearch and OpenSearch. */
+export interface ElasticsearchSinkConfig extends SinkCommon {
+  type: 'elasticsearch'
+  /** The hosts of one cluster, without a path of ours. */
+  urls: string[]
+  auth: ElasticsearchAuthConfig | null
+  tls: TlsConfig | null
+  /** The last part of the names of data stream and indices; null: made of the cluster's name. */
+  namespace: string | null
+  /** Whether each document has an `_id` that is a function of the record; without it repeats double. */
+  documentIds: boolean
+  /** Names of sources whose lines are put into the field `json`, too, where they are JSON objects. */
+  expandJson: string[]
+  /** 0: requests are not compressed. */
+  gzipLevel: number
+  /** Whether `taffrail run` puts templates and policies that are missing. */
+  setupAtStart: boolean
+  /** How long the server keeps what it got. Milliseconds; null: for ever. */
+  retention: { logs: number | null; audit: number | null }
+  /** Bytes of a bulk before compression at which it is sent. */
+  batchBytesMax: number
+  batchAgeMax: number
+  concurrency: number
+  requestTimeout: number
+  retryDelayMin: number
+  retryDelayMax: number
+}
+
+export type SinkConfig = LokiSinkConfig | ElasticsearchSinkConfig | StdoutSinkConfig
 
 /** Secrets are given as a value or as a file, which is read again when it changes; never both. */
 export type AuthConfig =
   | { basic: { username: string; password: string } | { username: string; passwordFile: string } }
   | { bearer: { token: string } | { tokenFile: string } }
+
+export type ElasticsearchAuthConfig = AuthConfig | { apiKey: { key: string } | { keyFile: string } }
 
 export interface TlsConfig {
   caFile?: string

@@ -97,6 +97,22 @@ export function labelNameProblem(label: string): string | null {
 
 /** The URL of a Loki, of a gateway before it (its prefix is kept), or of the push path itself; gives the latter. */
 export function pushUrl(): Scalar<string> {
+  return url((given) => {
+    const path = given.pathname.replace(/\/+$/, '')
+    given.pathname = path.endsWith(PUSH_PATH) ? path : path + PUSH_PATH
+    return { value: given.href }
+  })
+}
+
+/** The URL of a host of a cluster, or of a gateway before it; its path is kept. */
+export function hostUrl(): Scalar<string> {
+  return url((given) => {
+    if (given.search !== '') return { problem: mismatch('a URL without a ?query', quoted(given.href)) }
+    return { value: given.href.replace(/\/+$/, '') }
+  })
+}
+
+function url(finish: (url: URL) => Parsed<string>): Scalar<string> {
   const expected = 'an http:// or https:// URL'
   const parse = (given: string): Parsed<string> => {
     const url = /^https?:\/\//i.test(given) && URL.canParse(given) ? new URL(given) : null
@@ -104,11 +120,14 @@ export function pushUrl(): Scalar<string> {
     if (url === null) return given.includes('@') ? { problem: `expected ${expected}` } : null
     if (url.username !== '' || url.password !== '') return { problem: 'holds credentials; put them under auth' }
     if (url.hash !== '') return { problem: mismatch(`${expected} without a #fragment`, quoted(given)) }
-    const path = url.pathname.replace(/\/+$/, '')
-    url.pathname = path.endsWith(PUSH_PATH) ? path : path + PUSH_PATH
-    return { value: url.href }
+    return finish(url)
   }
   return scalar({ expected, parse })
+}
+
+/** What may stand last in the name of a data stream: no dash, which separates, and none of the letters that index names forbid. */
+export function indexNamespace(): Scalar<string> {
+  return text('a name of a-z, 0-9, _ and . (at most 100, not _ or . first)', /^[a-z0-9][a-z0-9_.]{0,99}$/)
 }
 
 /** `host:port`; without a host it is every IPv4 address. Gives the text that parseListen understands. */

@@ -1,6 +1,6 @@
 // What no single key can know: names that must differ or must exist, settings that exclude each other. Whatever was wrong
 // by itself is missing here, and nothing is concluded from what is missing.
-import type { Config, LokiSinkConfig } from './config.ts'
+import type { Config, ElasticsearchSinkConfig, LokiSinkConfig } from './config.ts'
 import { formatDuration } from './duration.ts'
 import { nearest } from './nearest.ts'
 import type { Report } from './shapes.ts'
@@ -10,7 +10,7 @@ const LABELS_MAX = 6
 
 /** Checks one Loki sink. */
 export function checkLoki(draft: Partial<Omit<LokiSinkConfig, 'type'>>, report: Report): void {
-  const { url, tls, retryDelayMin, retryDelayMax, labels, labelsFrom } = draft
+  const { url, tls, labels, labelsFrom } = draft
   const count = Object.keys(labels ?? {}).length + Object.keys(labelsFrom ?? {}).length
   if (labelsFrom && Object.keys(labelsFrom).length > 0 && count > LABELS_MAX) {
     report('labelsFrom', `${count} labels with those of \`labels\`; beside taffrail's own, Loki takes ${LABELS_MAX}`)
@@ -19,6 +19,20 @@ export function checkLoki(draft: Partial<Omit<LokiSinkConfig, 'type'>>, report: 
     if (labelsFrom && Object.hasOwn(labelsFrom, name)) report(`labelsFrom.${name}`, 'is a constant of `labels` already')
   }
   if (url?.startsWith('http:') && tls) report('tls', 'the url is http://, for which there is no TLS')
+  checkDelays(draft, report)
+}
+
+/** Checks one elasticsearch sink. */
+export function checkElasticsearch(draft: Partial<Omit<ElasticsearchSinkConfig, 'type'>>, report: Report): void {
+  const urls: readonly (string | undefined)[] = draft.urls ?? []
+  if (draft.tls && urls.length > 0 && urls.every((url) => url?.startsWith('http:'))) {
+    report('tls', 'the urls are http://, for which there is no TLS')
+  }
+  checkDelays(draft, report)
+}
+
+function checkDelays(draft: { retryDelayMin?: number; retryDelayMax?: number }, report: Report): void {
+  const { retryDelayMin, retryDelayMax } = draft
   if (retryDelayMin !== undefined && retryDelayMax !== undefined && retryDelayMin > retryDelayMax) {
     report(
       'retryDelayMax',
@@ -39,6 +53,7 @@ export function checkWhole(draft: Partial<Config>, report: Report): void {
   checkNamesDiffer('sinks', sinks, report)
   checkOneStdout(sinks, report)
   if (sources) checkRoutes(sources, sinks, report)
+  if (sources) checkExpanded(sources, sinks, report)
 }
 
 function checkNamesDiffer(list: string, items: DraftList<{ name: string }>, report: Report): void {
@@ -83,4 +98,25 @@ function checkRoutes(
   }
   if (!certain) return
   for (const name of forgotten) report(`sources[${names.indexOf(name)}].name`, `no sink takes the source ${name}`)
+}
+
+/** Sources that a sink is to expand must exist. */
+function checkExpanded(
+  sources: DraftList<{ name: string }>,
+  sinks: DraftList<Config['sinks'][number]>,
+  report: Report,
+): void {
+  const names = sources.map((source) => source?.name)
+  if (names.includes(undefined)) return
+  for (const [index, sink] of sinks.entries()) {
+    if (sink?.type !== 'elasticsearch') continue
+    for (const [position, name] of (sink.expandJson as (string | undefined)[] | undefined)?.entries() ?? []) {
+      if (name === undefined || names.includes(name)) continue
+      report(
+        `sinks[${index}].expandJson[${position}]`,
+        `there is no source named ${name}`,
+        nearest(name, names as string[]),
+      )
+    }
+  }
 }

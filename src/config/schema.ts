@@ -3,10 +3,19 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are references to the environment, not templates.
 
 import { FIELDS } from '../core/fields.ts'
-import type { AuthConfig, Config, LokiSinkConfig, SinkConfig, SourceConfig, TlsConfig } from './config.ts'
+import type {
+  AuthConfig,
+  Config,
+  ElasticsearchAuthConfig,
+  ElasticsearchSinkConfig,
+  LokiSinkConfig,
+  SinkConfig,
+  SourceConfig,
+  TlsConfig,
+} from './config.ts'
 import * as format from './formats.ts'
 import { formatCores, formatQuantity } from './quantity.ts'
-import { checkLoki, checkWhole } from './rules.ts'
+import { checkElasticsearch, checkLoki, checkWhole } from './rules.ts'
 import { boolean, choice, cores, duration, integer, orOff, quantity, text } from './scalars.ts'
 import { type Default, key, list, none, REQUIRED, record, type Shape, UNSET, variants, yaml } from './shapes.ts'
 
@@ -59,38 +68,55 @@ const sources = variants<SourceConfig>(
   { containers: source(yaml('[/var/log/containers/*.log]'), yaml('168h')), files: source(REQUIRED, yaml('off')) },
 )
 
-const auth = record(
+const authKeys = {
+  basic: key(
+    record(
+      {
+        username: key(format.username(), REQUIRED, 'The user name.'),
+        password: key(format.secret(), UNSET, 'The password; better `${NAME}` than the secret itself.'),
+        passwordFile: key(
+          format.file(),
+          UNSET,
+          'A file that holds the password; read again when it changes. A final line break is not part of it.',
+        ),
+      },
+      { exactlyOne: [['password', 'passwordFile']] },
+    ),
+    UNSET,
+    'HTTP basic authentication.',
+  ),
+  bearer: key(
+    record(
+      {
+        token: key(format.secret(), UNSET, 'The token.'),
+        tokenFile: key(format.file(), UNSET, 'A file that holds the token, as above.'),
+      },
+      { exactlyOne: [['token', 'tokenFile']] },
+    ),
+    UNSET,
+    'A bearer token.',
+  ),
+}
+
+const auth = record(authKeys, { secret: true, exactlyOne: [['basic', 'bearer']] }) as Shape<AuthConfig>
+
+const elasticsearchAuth = record(
   {
-    basic: key(
+    apiKey: key(
       record(
         {
-          username: key(format.username(), REQUIRED, 'The user name.'),
-          password: key(format.secret(), UNSET, 'The password; better `${NAME}` than the secret itself.'),
-          passwordFile: key(
-            format.file(),
-            UNSET,
-            'A file that holds the password; read again when it changes. A final line break is not part of it.',
-          ),
+          key: key(format.secret(), UNSET, 'The key as the server encodes it (`id:api_key` in base64).'),
+          keyFile: key(format.file(), UNSET, 'A file that holds the key, as below.'),
         },
-        { exactlyOne: [['password', 'passwordFile']] },
+        { exactlyOne: [['key', 'keyFile']] },
       ),
       UNSET,
-      'HTTP basic authentication.',
+      'An API key.',
     ),
-    bearer: key(
-      record(
-        {
-          token: key(format.secret(), UNSET, 'The token.'),
-          tokenFile: key(format.file(), UNSET, 'A file that holds the token, as above.'),
-        },
-        { exactlyOne: [['token', 'tokenFile']] },
-      ),
-      UNSET,
-      'A bearer token.',
-    ),
+    ...authKeys,
   },
-  { secret: true, exactlyOne: [['basic', 'bearer']] },
-) as Shape<AuthConfig>
+  { secret: true, exactlyOne: [['apiKey', 'basic', 'bearer']] },
+) as Shape<ElasticsearchAuthConfig>
 
 const tls = record<TlsConfig>(
   {
@@ -127,6 +153,23 @@ const lineBytesMax = (fallback: string) =>
     'A longer line is cut there; its original length and SHA-256 are kept. Loki itself refuses lines over its `max_line_size`, 256Ki unless changed.',
   )
 
+/** When a request is sent, and when it is repeated. */
+const requestKeys = (concurrency: string, timeout: string) => ({
+  batchAgeMax: key(duration('1ms', '1h'), yaml('1s'), 'A request is sent when its oldest line has waited this long.'),
+  concurrency: key(integer(1, 64), yaml(concurrency), 'Requests in flight at once.'),
+  requestTimeout: key(duration('1ms', '1h'), yaml(timeout), 'A request without an answer for this long is repeated.'),
+  retryDelayMin: key(
+    duration('1ms', '1h'),
+    yaml('500ms'),
+    'About the delay before the first repeat. It doubles with each further one, and is spread at random.',
+  ),
+  retryDelayMax: key(
+    duration('1ms', '1h'),
+    yaml('60s'),
+    'The longest delay before a repeat; at least `retryDelayMin`. Repeats never end.',
+  ),
+})
+
 const loki = record<Omit<LokiSinkConfig, 'type'>>(
   {
     url: key(
@@ -160,32 +203,78 @@ const loki = record<Omit<LokiSinkConfig, 'type'>>(
     ),
     lineBytesMax: lineBytesMax('256Ki'),
     batchBytesMax: key(quantity('4Ki', '3.5Mi'), yaml('1Mi'), 'A push is sent at this size, before compression.'),
-    batchAgeMax: key(duration('1ms', '1h'), yaml('1s'), 'A push is sent when its oldest line has waited this long.'),
-    concurrency: key(integer(1, 64), yaml('4'), 'Requests in flight at once.'),
-    requestTimeout: key(duration('1ms', '1h'), yaml('30s'), 'A request without an answer for this long is repeated.'),
-    retryDelayMin: key(
-      duration('1ms', '1h'),
-      yaml('500ms'),
-      'About the delay before the first repeat. It doubles with each further one, and is spread at random.',
-    ),
-    retryDelayMax: key(
-      duration('1ms', '1h'),
-      yaml('60s'),
-      'The longest delay before a repeat; at least `retryDelayMin`. Repeats never end.',
-    ),
+    ...requestKeys('4', '30s'),
   },
   { check: checkLoki },
 )
 
+const retention = (fallback: string, what: string) =>
+  key<number | null>(
+    orOff(duration('24h', '876000h')),
+    yaml(fallback),
+    `How long the server keeps ${what}, in whole days.`,
+  )
+
+const elasticsearch = record<Omit<ElasticsearchSinkConfig, 'type'>>(
+  {
+    urls: key(
+      list(format.hostUrl(), 'URLs', 1),
+      REQUIRED,
+      'The hosts of one cluster. Requests take turns among those that answer. A path before the API (of a gateway) is kept.',
+    ),
+    auth: key<ElasticsearchAuthConfig | null>(elasticsearchAuth, none('none'), 'How it authenticates itself.'),
+    tls: key<TlsConfig | null>(tls, none('none'), 'Only with `https://` URLs.'),
+    ...sinkKeys,
+    namespace: key<string | null>(
+      format.indexNamespace(),
+      none('made of clusterName'),
+      'The last part of the names: application logs go to the data stream `logs-kubernetes.container_logs-NAMESPACE`. One cluster has one, because its index template says once for all documents which cluster they are from.',
+    ),
+    documentIds: key(
+      boolean(),
+      yaml('true'),
+      'Each document has an `_id` that is a function of the record, so that a repeat is none. `false` saves the server the look-up, and what is sent again is there twice.',
+    ),
+    expandJson: key<string[]>(
+      list(format.name(), 'names of sources', 0),
+      yaml('[]'),
+      'Sources whose lines are put into the field `json`, too, where they are JSON objects. The annotation `taffrail.dev/json` of a pod (`true` or `false`) comes first, where annotations are let in.',
+    ),
+    gzipLevel: key(integer(0, 9), yaml('1'), 'Compression of requests; 0 for none.'),
+    setupAtStart: key(
+      boolean(),
+      yaml('false'),
+      'Puts index templates and lifecycle policies that are missing before anything is sent, as `taffrail setup` does. It needs rights for that.',
+    ),
+    retention: key(
+      record<ElasticsearchSinkConfig['retention']>({
+        logs: retention('336h', 'application logs'),
+        audit: retention('8760h', 'audit events'),
+      }),
+      yaml('{}'),
+      'What the lifecycle policies say that `taffrail setup` puts. A policy that is there is never changed.',
+    ),
+    lineBytesMax: lineBytesMax('1Mi'),
+    batchBytesMax: key(
+      quantity('4Ki', '16Mi'),
+      yaml('1Mi'),
+      'A bulk is sent at this size, before compression. Once the server has refused one as too large (413), less.',
+    ),
+    ...requestKeys('4', '60s'),
+  },
+  { check: checkElasticsearch },
+)
+
 const sinks = variants<SinkConfig>(
   key(
-    choice(['loki', 'stdout']),
+    choice(['loki', 'elasticsearch', 'stdout']),
     REQUIRED,
-    '`loki`: pushes to Grafana Loki. `stdout`: one line per record to standard output; at most one such sink.',
+    '`loki`: pushes to Grafana Loki. `elasticsearch`: documents to Elasticsearch or OpenSearch. `stdout`: one line per record to standard output; at most one such sink.',
   ),
   sinkKeys,
   {
     loki,
+    elasticsearch,
     stdout: record({
       ...sinkKeys,
       format: key<'raw' | 'json'>(

@@ -39,6 +39,8 @@ export interface DeadLetter {
   /** The line; when its bytes are not UTF-8, `lineBase64` instead. */
   line?: string
   lineBase64?: string
+  /** Of a sink that stores documents, instead of labels, metadata and line: what was sent, and where to. */
+  create?: { index: string; id?: string; document: string }
 }
 
 /** Letters that were thrown away to make room for newer ones. */

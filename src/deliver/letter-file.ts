@@ -69,7 +69,7 @@ function parseLetter(line: Buffer): DeadLetter | null {
     isText(letter.reason) &&
     isPairs(letter.labels) &&
     isPairs(letter.metadata) &&
-    (isText(letter.line) || isText(letter.lineBase64)) &&
+    (isText(letter.line) || isText(letter.lineBase64) || isText((letter.create as DeadLetter['create'])?.document)) &&
     isText(letter.timestamp) &&
     /^\d{1,20}$/.test(letter.timestamp as string) &&
     Number.isSafeInteger(letter.bytes)

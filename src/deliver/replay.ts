@@ -205,7 +205,8 @@ class FileReplay {
 function chunkLength(group: readonly DeadLetter[], from: number, recordsMax: number): number {
   let length = 0
   for (let bytes = 0; from + length < group.length && length < recordsMax; length++) {
-    bytes += lineOf(group[from + length] as DeadLetter).length + RECORD_BYTES
+    const letter = group[from + length] as DeadLetter
+    bytes += lineOf(letter).length + (letter.create?.document.length ?? 0) + RECORD_BYTES
     if (length > 0 && bytes > CHUNK_BYTES_MAX) break
   }
   return length

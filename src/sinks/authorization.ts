@@ -1,14 +1,18 @@
 // The Authorization header, from values or from files that are read again when they change (Kubernetes swaps them).
 import { readFileSync, statSync } from 'node:fs'
-import type { AuthConfig } from '../config/config.ts'
+import type { ElasticsearchAuthConfig } from '../config/config.ts'
 import { errorCode, TaffrailError } from '../core/errors.ts'
 
 /** A function that gives the header's value, or null. It throws AUTH_FILE when a secret's file cannot be read. */
-export function authorization(auth: AuthConfig | null): () => string | null {
+export function authorization(auth: ElasticsearchAuthConfig | null): () => string | null {
   if (auth === null) return () => null
   if ('bearer' in auth) {
     const token = 'token' in auth.bearer ? constant(auth.bearer.token) : fromFile(auth.bearer.tokenFile)
     return () => `Bearer ${token()}`
+  }
+  if ('apiKey' in auth) {
+    const key = 'key' in auth.apiKey ? constant(auth.apiKey.key) : fromFile(auth.apiKey.keyFile)
+    return () => `ApiKey ${key()}`
   }
   const { basic } = auth
   const password = 'password' in basic ? constant(basic.password) : fromFile(basic.passwordFile)

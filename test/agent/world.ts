@@ -9,6 +9,7 @@ import type { CheckpointStore } from '../../src/checkpoint/checkpoints.ts'
 import type { Position } from '../../src/checkpoint/position.ts'
 import type {
   ContainersSourceConfig,
+  ElasticsearchSinkConfig,
   FilesSourceConfig,
   KubernetesConfig,
   LokiSinkConfig,
@@ -28,6 +29,7 @@ import type { HttpClientFactory } from '../../src/ports/http.ts'
 import { realFileSystem } from '../../src/ports/real-fs.ts'
 import type { FakeApiServer } from '../support/fake-api-server.ts'
 import { FakeClock } from '../support/fake-clock.ts'
+import { MemoryElastic } from '../support/memory-elastic.ts'
 import { MemoryLoki } from './memory-loki.ts'
 
 export const MIB = 1024 * 1024
@@ -51,6 +53,32 @@ export function lokiConfig(over: Partial<LokiSinkConfig> = {}): LokiSinkConfig {
     batchAgeMax: 1000,
     concurrency: 4,
     requestTimeout: 30_000,
+    retryDelayMin: 500,
+    retryDelayMax: 60_000,
+    ...over,
+  }
+}
+
+export function elasticConfig(over: Partial<ElasticsearchSinkConfig> = {}): ElasticsearchSinkConfig {
+  return {
+    type: 'elasticsearch',
+    name: 'es',
+    sources: null,
+    labels: {},
+    lineBytesMax: MIB,
+    urls: ['http://es.test:9200'],
+    auth: null,
+    tls: null,
+    namespace: null,
+    documentIds: true,
+    expandJson: [],
+    gzipLevel: 1,
+    setupAtStart: false,
+    retention: { logs: null, audit: null },
+    batchBytesMax: MIB,
+    batchAgeMax: 1000,
+    concurrency: 4,
+    requestTimeout: 60_000,
     retryDelayMin: 500,
     retryDelayMax: 60_000,
     ...over,
@@ -240,6 +268,8 @@ export class World {
   readonly directory: string
   readonly clock: FakeClock
   readonly loki: MemoryLoki
+  /** Answers to all that is sent to hosts whose name begins with es. */
+  readonly elastic: MemoryElastic
   readonly letters = new MemoryDeadLetters()
   readonly output = new MemoryOutput()
   readonly options: WorldOptions
@@ -257,6 +287,7 @@ export class World {
     this.directory = t.testdir({ pods: {}, files: {} })
     this.clock = options.clock ?? new FakeClock()
     this.loki = new MemoryLoki({ clock: this.clock, ...(options.limits && { limits: options.limits }) })
+    this.elastic = new MemoryElastic(this.clock)
     this.checkpoints = new MemoryCheckpoints(options.eagerCheckpoints ?? true)
     t.teardown(() => this.kill())
   }
@@ -334,6 +365,7 @@ export class World {
       random: () => 0.5,
       gunzip: realGunzip,
       createHttpClient: life.http((origin, more) => {
+        if (origin.includes('//es')) return this.elastic.createHttpClient(origin, more)
         const factory = origin === API_ORIGIN ? options.api?.client(this.clock) : undefined
         return (factory ?? this.loki.createHttpClient)(origin, more)
       }),

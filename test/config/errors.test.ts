@@ -347,8 +347,8 @@ t.test('the whole', async (t) => {
     ],
     [
       `${two}sinks: [{name: o, type: stdot, sources: [a]}, {name: p, type: kafka}]`,
-      '4:25: sinks[0].type: expected one of loki, stdout, found "stdot"; did you mean stdout?',
-      '4:63: sinks[1].type: expected one of loki, stdout, found "kafka"',
+      '4:25: sinks[0].type: expected one of loki, elasticsearch, stdout, found "stdot"; did you mean stdout?',
+      '4:63: sinks[1].type: expected one of loki, elasticsearch, stdout, found "kafka"',
     ],
   ])
 })

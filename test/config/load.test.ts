@@ -369,3 +369,37 @@ t.test('no text makes it throw, and every error has a place in the text', async 
     { numRuns: 2000 },
   )
 })
+
+t.test('an elasticsearch sink: what it may look like, and what is wrong with one', async (t) => {
+  const text = (sink: string) =>
+    `sources: [{name: a, type: containers}]\nsinks: [{name: es, type: elasticsearch, ${sink}}]`
+  const load = (sink: string) => loadConfig(text(sink), MACHINE)
+  const good = load(
+    "urls: ['http://es-0:9200/', 'https://gw/es'], auth: {apiKey: {key: a2V5}}, tls: {}, expandJson: [a]",
+  )
+  t.match('config' in good && good.config.sinks[0], {
+    urls: ['http://es-0:9200', 'https://gw/es'],
+    auth: { apiKey: { key: 'a2V5' } },
+    namespace: null,
+    documentIds: true,
+    expandJson: ['a'],
+    gzipLevel: 1,
+    retention: { logs: 14 * 86_400_000, audit: 365 * 86_400_000 },
+    batchBytesMax: 1024 * 1024,
+  })
+  const wrong: [string, RegExp][] = [
+    ['urls: []', /urls: expected at least one of URLs/],
+    ["urls: ['http://user:pass@es']", /holds credentials; put them under auth/],
+    ["urls: ['http://es?x=1']", /without a \?query/],
+    ["urls: ['http://es'], tls: {}", /tls: the urls are http:/],
+    ["urls: ['http://es'], namespace: a-b", /namespace: expected a name of a-z, 0-9, _ and \./],
+    ["urls: ['http://es'], expandJson: [b]", /expandJson\[0\]: there is no source named b/],
+    ["urls: ['http://es'], auth: {apiKey: {}}", /auth.apiKey/],
+    ["urls: ['http://es'], auth: {apiKey: {key: x}, bearer: {token: y}}", /auth/],
+    ["urls: ['http://es'], retryDelayMin: 10s, retryDelayMax: 1s", /retryDelayMax: 1s is less than retryDelayMin/],
+  ]
+  for (const [sink, message] of wrong) {
+    const result = load(sink)
+    t.match('errors' in result ? result.errors.map(formatConfigError).join('\n') : 'no error', message, sink)
+  }
+})

@@ -1,0 +1,232 @@
+// What a bulk came to, from the server's answer to it. Pure, and total: any status, any headers, any bytes. Two rules where
+// the server is silent or not understood: a record is given up only for the server's own words about it, and an answer
+// that does not fit what was sent is no answer: the bulk is sent again, which its `_id`s make harmless.
+import { retryAfterMs } from '../../core/backoff.ts'
+import type { HttpResponse } from '../../ports/http.ts'
+
+const MESSAGE_CHARS_MAX = 1024
+
+/**
+ * What became of one record. `type` is the server's name for the error; `message` its reason, which may quote the document
+ * and is for the dead letter alone; `says` is what may be logged.
+ * - delivered: 201, or 409: it was delivered before.
+ * - retry: 429, 503 and the like: this one again.
+ * - suspect: another server error; the record itself may be the cause.
+ * - reject: the record cannot be stored.
+ * - halt: not the record's fault, and nothing that mends itself: a block, a closed or missing index, no rights.
+ */
+export type Fate =
+  | { kind: 'delivered' }
+  | { kind: 'retry' | 'suspect' | 'reject' | 'halt'; status: number; type: string; message: string; says: string }
+
+/**
+ * - delivered: every record, or every one was there before.
+ * - items: one fate per record, in the order in which they were sent.
+ * - retry, split, halt: the bulk as a whole; nothing of it was taken.
+ * - refused: as a whole, because of something in it.
+ */
+export type BulkOutcome =
+  | { kind: 'delivered' }
+  | { kind: 'items'; fates: Fate[] }
+  | { kind: 'retry'; reason: string; message: string; afterMs?: number }
+  | { kind: 'split'; reason: 'too_large'; message: string }
+  | { kind: 'refused'; type: string; message: string; says: string }
+  | { kind: 'halt'; reason: string; message: string }
+
+/** What was sent: how many records, and the `_id` of each (null: the server makes them). */
+export interface Sent {
+  count: number
+  idOf: ((index: number) => string) | null
+}
+
+const DELIVERED: BulkOutcome = { kind: 'delivered' }
+const ITEM_DELIVERED: Fate = { kind: 'delivered' }
+
+/** Errors of a document, by the server's name for them. */
+const DOCUMENT_ERRORS = new Set([
+  'mapper_parsing_exception',
+  'document_parsing_exception',
+  'mapper_exception',
+  'strict_dynamic_mapping_exception',
+  'illegal_argument_exception',
+  'parse_exception',
+  'parsing_exception',
+  'x_content_parse_exception',
+  'json_parse_exception',
+  'date_time_parse_exception',
+  'number_format_exception',
+  'max_bytes_length_exceeded_exception',
+  'fail_processor_exception',
+])
+/** Words with which these names are used for what is no document's fault: configuration, or the state of the cluster. */
+const NOT_THE_DOCUMENT =
+  /pipeline with id|\balias\b|write index|op_type|maximum (?:normal |frozen )?shards|index template|unknown setting|\bquota\b/i
+/** Whole bulks that are refused because of one line of them. */
+const MALFORMED_LINE =
+  /malformed action|validation failed|unexpected (?:character|token|end-of)|explicit index|\bid \[|json/i
+/** What a body that was damaged on its way looks like. */
+const DAMAGED_BODY =
+  /must be terminated by a newline|request body is required|not in gzip format|invalid.*(?:block|distance|stored)/i
+
+/** Classifies the answer to a bulk. `nowMs` (wall time) is for a Retry-After that is a date. Never throws. */
+export function classify(answer: HttpResponse, sent: Sent, nowMs: number): BulkOutcome {
+  const { status, headers, body } = answer
+  if (status >= 200 && status < 300) return readItems(body, sent, headers['content-type'] ?? '')
+  const error = readError(body)
+  const message = clean(`${status} ${error.type}: ${error.reason}`)
+  if (status === 413) return { kind: 'split', reason: 'too_large', message: 'the request is too large (413)' }
+  if (status === 429) return overloaded(error.type, error.reason, message, retryAfterMs(headers['retry-after'], nowMs))
+  if (status === 400) return refusedWhole(error.type, error.reason, message)
+  if (status === 408 || status === 425 || status >= 500) {
+    const reason = status >= 502 && status <= 504 ? 'unavailable' : status >= 500 ? 'server_error' : 'timeout'
+    return retry(reason, message, retryAfterMs(headers['retry-after'], nowMs))
+  }
+  if (status >= 300 && status < 400) {
+    return halt('redirect', clean(`status ${status}, redirects to ${headers.location ?? 'nowhere'}`))
+  }
+  return halt(haltReason(status, error.type), message)
+}
+
+function retry(reason: string, message: string, afterMs: number | undefined): BulkOutcome {
+  return afterMs === undefined ? { kind: 'retry', reason, message } : { kind: 'retry', reason, message, afterMs }
+}
+
+function halt(reason: string, message: string): BulkOutcome {
+  return { kind: 'halt', reason, message }
+}
+
+/** Too much at once for now, or too much in this one request for ever: only the numbers tell. */
+function overloaded(type: string, reason: string, message: string, afterMs: number | undefined): BulkOutcome {
+  const operation = /coordinating_operation_bytes=(\d+), max_coordinating_and_primary_bytes=(\d+)/.exec(reason)
+  const isTooLarge = operation !== null && Number(operation[1]) > Number(operation[2])
+  if (isTooLarge) return { kind: 'split', reason: 'too_large', message }
+  return retry(type === 'circuit_breaking_exception' ? 'circuit_breaker' : 'overloaded', message, afterMs)
+}
+
+function refusedWhole(type: string, reason: string, message: string): BulkOutcome {
+  // Somebody on the way, or a connection that was cut at an unlucky place: the same bytes again may arrive.
+  if (DAMAGED_BODY.test(reason)) return { kind: 'retry', reason: 'damaged', message }
+  if (MALFORMED_LINE.test(reason)) return { kind: 'refused', type, message: clean(reason), says: `400 ${type}` }
+  return halt('bad_request', message)
+}
+
+function haltReason(status: number, type: string): string {
+  if (type === 'cluster_block_exception') return 'blocked'
+  if (status === 401 || status === 403 || status === 407) return 'unauthorized'
+  return status === 404 ? 'not_found' : 'unrecognised'
+}
+
+const SUCCESS = Buffer.from('"status":201')
+const NO_ERRORS = Buffer.from('"errors":false')
+
+function readItems(body: Buffer, sent: Sent, contentType: string): BulkOutcome {
+  // Nearly every answer: nothing went wrong, and as many items as there were records. That needs no object per record.
+  const end = body.length - 1
+  if (body[end] === 0x7d && body[end - 1] === 0x5d && body.includes(NO_ERRORS)) {
+    if (countOf(body, SUCCESS) === sent.count) return DELIVERED
+  }
+  const answer = parsed(body)
+  if (answer === null || !Array.isArray(answer.items)) {
+    if (/\bhtml\b/i.test(contentType)) return halt('not_elasticsearch', 'a page, not an answer to a bulk')
+    return { kind: 'retry', reason: 'bad_answer', message: `an answer that cannot be read, ${body.length} bytes` }
+  }
+  const items = answer.items as unknown[]
+  if (items.length !== sent.count) {
+    const message = `an answer about ${items.length} records to a bulk of ${sent.count}`
+    return { kind: 'retry', reason: 'bad_answer', message }
+  }
+  const ordered = inOrder(items.map(actionOf), sent)
+  if (ordered === null) {
+    return { kind: 'retry', reason: 'bad_answer', message: 'an answer about other records than those that were sent' }
+  }
+  return { kind: 'items', fates: ordered.map(fateOf) }
+}
+
+function countOf(body: Buffer, what: Buffer): number {
+  let count = 0
+  for (let at = body.indexOf(what); at >= 0; at = body.indexOf(what, at + what.length)) count++
+  return count
+}
+
+type Item = { _id?: unknown; status?: unknown; error?: unknown } | null
+
+function actionOf(item: unknown): Item {
+  const action = (item as { create?: unknown } | null)?.create
+  return typeof action === 'object' && action !== null ? (action as Item) : null
+}
+
+/** The items in the order in which their records were sent; null when that cannot be told. */
+function inOrder(items: Item[], { idOf }: Sent): Item[] | null {
+  if (idOf === null || items.every((item, index) => item?._id === idOf(index))) return items
+  const byId = new Map(items.map((item) => [item?._id, item]))
+  const ordered = items.map((_, index) => byId.get(idOf(index)))
+  return byId.size === items.length && ordered.every((item) => item !== undefined) ? (ordered as Item[]) : null
+}
+
+function fateOf(item: Item): Fate {
+  const status = typeof item?.status === 'number' ? item.status : 0
+  if (status === 201 || status === 200 || status === 409) return ITEM_DELIVERED
+  const { type, reason } = errorOf(item?.error)
+  return {
+    kind: fateKind(status, type, reason),
+    status,
+    type,
+    message: clean(reason),
+    says: publicWords(status, type, reason),
+  }
+}
+
+function fateKind(status: number, type: string, reason: string): 'retry' | 'suspect' | 'reject' | 'halt' {
+  if (type === 'fail_processor_exception') return 'reject'
+  if (status === 429 || status === 408 || (status >= 502 && status <= 504)) return 'retry'
+  if (status >= 500) return 'suspect'
+  if (status === 400 && DOCUMENT_ERRORS.has(type) && !NOT_THE_DOCUMENT.test(reason)) return 'reject'
+  return 'halt'
+}
+
+/** What of the server's words holds nothing of the document: names of errors, fields, types, indices and blocks. */
+function publicWords(status: number, type: string, reason: string): string {
+  const field = /field \[([\w.@-]{1,128})\] of type \[(\w+)\]/.exec(reason)
+  if (field !== null) return `${status} ${type}: field [${field[1]}] of type [${field[2]}]`
+  const known =
+    /^index \[[^\]]{1,255}\] blocked by: [^'"]{1,200}$|^closed$|^no such index \[[^\]]{1,255}\]$|^Limit of total fields \[\d+\]|^\[[^\]]{1,255}\]\[\d+\] primary shard is not active|^rejected execution of \w+/.exec(
+      reason,
+    )
+  return clean(known === null ? `${status} ${type}` : `${status} ${type}: ${known[0]}`)
+}
+
+function readError(body: Buffer): { type: string; reason: string } {
+  const { error } = (parsed(body) ?? {}) as { error?: unknown }
+  return error === undefined ? { type: 'no_words', reason: body.toString('utf8', 0, 512).trim() } : errorOf(error)
+}
+
+/** The error's type, and its reason with the innermost cause's. */
+function errorOf(error: unknown): { type: string; reason: string } {
+  if (typeof error === 'string') return { type: 'error', reason: error }
+  let cause = error as { type?: unknown; reason?: unknown; caused_by?: unknown } | null | undefined
+  const type = typeof cause?.type === 'string' ? cause.type : 'error'
+  const reasons: string[] = []
+  for (let depth = 0; depth < 8 && typeof cause === 'object' && cause !== null; depth++) {
+    if (typeof cause.reason === 'string') reasons.push(cause.reason)
+    cause = cause.caused_by as typeof cause
+  }
+  return { type, reason: reasons.join('; ') }
+}
+
+function parsed(body: Buffer): { items?: unknown; error?: unknown } | null {
+  try {
+    const value: unknown = JSON.parse(body.toString('utf8'))
+    return typeof value === 'object' ? (value as { items?: unknown }) : null
+  } catch {
+    return null
+  }
+}
+
+/** One line of at most 1,024 characters, without control and direction characters. */
+function clean(text: string): string {
+  const line = text
+    .slice(0, 2 * MESSAGE_CHARS_MAX)
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
+    .slice(0, MESSAGE_CHARS_MAX)
+  return line.isWellFormed() ? line : line.slice(0, -1)
+}
