@@ -24,6 +24,7 @@ import type { Hints, WatchDirectories, WatchFile } from './ports/hints.ts'
 import type { HttpClientFactory } from './ports/http.ts'
 import type { Output } from './ports/output.ts'
 import type { Random } from './ports/random.ts'
+import { Selection } from './select/selection.ts'
 import { ElasticsearchSink } from './sinks/elasticsearch/elasticsearch.ts'
 import { LokiSink } from './sinks/loki/loki.ts'
 import type { Sink } from './sinks/sink.ts'
@@ -157,7 +158,13 @@ export class Agent {
     this.#enrichment = access === null ? null : new Enrichment(config, access, ports)
     const metadataFor = (reader: Reader, before: Metadata) => this.#metadataFor(reader, before)
     const shared = { clock, events, budget: this.budget, allowance: this.#allowance, checkpoints, block, metadataFor }
-    this.consumers = sinks.map((sink) => new Consumer(sink, shared))
+    this.consumers = sinks.map(
+      (sink) =>
+        new Consumer(sink, {
+          ...shared,
+          selectionFor: (reader, metadata) => this.#selectionFor(sink, reader, metadata),
+        }),
+    )
     for (const consumer of this.consumers) consumer.hurry = options.once
     ports.deadLetters.onEvicted = ({ sink, reason, bytes, rows }) => {
       this.consumers.find((each) => each.sink.name === sink)?.ledger.evict(reason, bytes, rows)
@@ -488,6 +495,12 @@ export class Agent {
     // Of a pod that nobody remembers the next instance is another one all the same.
     const isOther = known === null && before.restartCount >= 0 && before.restartCount !== restart
     return isOther ? { ...before, restartCount: restart, containerId: '' } : known
+  }
+
+  #selectionFor(sink: Sink, reader: Reader, metadata: Metadata): Selection | null {
+    const source = this.config.sources.find(({ name }) => name === reader.lineage.info.source)
+    const own = this.config.sinks.find(({ name }) => name === sink.name)
+    return Selection.of([source?.select, own?.select], source?.redact ?? [], metadata)
   }
 
   #refresh(): void {

@@ -10,11 +10,13 @@ import type { Events } from '../core/events.ts'
 import { Ledger } from '../core/ledger.ts'
 import { isSameMetadata, type Metadata } from '../core/metadata.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { Selection } from '../select/selection.ts'
 import type { Refused, SegmentResult, Sink, Target } from '../sinks/sink.ts'
 import type { Reader } from '../tail/reader.ts'
 import { HeldLines } from './held.ts'
 import { Lane } from './lane.ts'
 import { PartPool } from './part.ts'
+import { SelectingWriter } from './selecting.ts'
 import { type Segment, Shipment } from './shipment.ts'
 
 /** Room in a part beyond a full batch: headers, and what an encoder reserves for one more entry. */
@@ -39,6 +41,8 @@ export interface ConsumerDeps {
   block: Buffer
   /** What the reader's next lines should go out with; null: as before. Asked after each acknowledgement. */
   metadataFor?: (reader: Reader, before: Metadata) => Metadata | null
+  /** Which of the reader's lines go out while they go out with `metadata`; null: all, as they are. */
+  selectionFor?: (reader: Reader, metadata: Metadata) => Selection | null
 }
 
 /** Budget that a shipment of the sink takes: both parts, or one line that is larger, and what goes out of them. */
@@ -121,6 +125,7 @@ export class Consumer {
     const present = this.#laneOf.get(reader)?.members.find((member) => member.reader === reader)
     if (present !== undefined) {
       present.target = target
+      present.selection = this.#deps.selectionFor?.(reader, metadata) ?? null
       return
     }
     let lane = this.lanes.get(target.key)
@@ -128,7 +133,7 @@ export class Consumer {
       lane = new Lane(target.key)
       this.lanes.set(target.key, lane)
     }
-    lane.members.push({ reader, target })
+    lane.members.push({ reader, target, selection: this.#deps.selectionFor?.(reader, metadata) ?? null })
     this.#laneOf.set(reader, lane)
   }
 
@@ -351,12 +356,14 @@ export class Consumer {
     shipment.begin(lane, bytesMax, shipment.records + lane.recordsMax, together)
     lane.backlog = false
     lane.waitingSince = null
-    for (const { reader, target } of lane.members) {
+    for (const { reader, target, selection } of lane.members) {
       shipment.from(reader, target.encoder)
       const begun = reader.current !== null
-      const end = reader.fill(shipment, this.#deps.block, 2 * this.sink.batchBytesMax)
+      const out = selection === null ? shipment : new SelectingWriter(shipment, selection)
+      const end = reader.fill(out, this.#deps.block, 2 * this.sink.batchBytesMax)
       if (!begun) this.#savePosition(reader)
       this.#tellMarks(reader)
+      if (selection !== null) this.#tellRedacted(reader, selection)
       if (end === 'full') {
         lane.backlog = true
         break
@@ -431,6 +438,10 @@ export class Consumer {
       bytes += share.bytes[stream]
       lines += share.lines[stream]
       share.reader.settled(share.bytes[stream], share.lines[stream])
+      for (const [rule, amount] of share.skipped?.[stream] ?? []) {
+        this.ledger.settle('skipped', rule, amount.bytes, amount.lines)
+        share.reader.settled(amount.bytes, amount.lines)
+      }
     }
     for (const each of refused) {
       if (each.stream !== stream) continue
@@ -454,6 +465,12 @@ export class Consumer {
     const position = reader.position()
     if (position !== null) this.#deps.checkpoints.set(this.sink.name, reader.lineage.info.key, position)
     return position !== null
+  }
+
+  #tellRedacted(reader: Reader, { redacted }: Selection): void {
+    const { source } = reader.lineage.info
+    for (const [rule, lines] of redacted) this.#deps.events.emit('lines.redacted', { source, rule, lines })
+    redacted.clear()
   }
 
   #tellMarks(reader: Reader): void {

@@ -1,11 +1,14 @@
 // A lane: an ordered path to a sink. At most one shipment of it is under way, so order holds and the watermark is simply
 // what the last answered shipment reached. Lineages that go to the same Loki stream share a lane, oldest first.
+import type { Selection } from '../select/selection.ts'
 import type { Target } from '../sinks/sink.ts'
 import type { Reader } from '../tail/reader.ts'
 
 export interface LaneMember {
   reader: Reader
   target: Target
+  /** Which of its lines go out; null: all, as they are. */
+  selection: Selection | null
 }
 
 export class Lane {

@@ -2,6 +2,7 @@
 // parts, one per source stream; a segment is one lane's stretch of each. It is filled in one go when it is due (until
 // then the lines wait in their files), and given back as soon as every segment's fate is known.
 import type { Entry } from '../core/entry.ts'
+import type { Amount } from '../core/ledger.ts'
 import type { EntryEncoder, Sink } from '../sinks/sink.ts'
 import type { TailedFile } from '../tail/file.ts'
 import type { EntryWriter, Reader } from '../tail/reader.ts'
@@ -29,6 +30,8 @@ export interface Share {
   /** Bytes and lines of its files by source stream. */
   bytes: [number, number]
   lines: [number, number]
+  /** Bytes and lines that a rule left out, by rule, for each source stream. */
+  skipped: [Map<string, Amount>, Map<string, Amount>] | null
 }
 
 export class Shipment implements EntryWriter {
@@ -99,7 +102,7 @@ export class Shipment implements EntryWriter {
     const { current: fromFile, offset: fromOffset } = reader
     this.#reader = reader
     this.#file = null
-    this.#segment?.shares.push({ reader, fromFile, fromOffset, files: [], bytes, lines })
+    this.#segment?.shares.push({ reader, fromFile, fromOffset, files: [], bytes, lines, skipped: null })
   }
 
   /** Closes the segment and returns it. */
@@ -131,6 +134,19 @@ export class Shipment implements EntryWriter {
     if (part.count === segment.firstRecords[stream]) this.#sink.beginSegment(part, segment.lane.key, stream)
     ;(this.#encoder as EntryEncoder).write(part, entry)
     part.note(entry.offset, entry.sourceBytes, entry.sourceLines)
+  }
+
+  /** Notes a line that a rule leaves out. */
+  skip(entry: Entry, rule: string): void {
+    const share = this.#segment?.shares.at(-1) as Share
+    share.skipped ??= [new Map(), new Map()]
+    const amounts = share.skipped[this.#separate ? (entry.stream as 0 | 1) : 0]
+    const amount = amounts.get(rule)
+    if (amount === undefined) amounts.set(rule, { bytes: entry.sourceBytes, lines: entry.sourceLines })
+    else {
+      amount.bytes += entry.sourceBytes
+      amount.lines += entry.sourceLines
+    }
   }
 
   release(): void {

@@ -31,6 +31,33 @@ export interface KubernetesConfig {
   namespaceLabels: string[]
 }
 
+/** Of what is given, all must hold. Globs know `*` only. */
+export interface SelectRule {
+  /** Under which lines are counted as skipped. */
+  name: string
+  namespaces?: string[]
+  containers?: string[]
+  /** Label -> glob of its value. */
+  podLabels?: Record<string, string>
+  streams?: ('stdout' | 'stderr')[]
+  /** A regular expression somewhere in the line. */
+  line?: string
+}
+
+export interface SelectConfig {
+  /** Given: only lines that one of these wants. */
+  include?: SelectRule[]
+  /** Lines that none of these wants. */
+  exclude?: SelectRule[]
+}
+
+export interface RedactRule {
+  name: string
+  pattern: string
+  /** With `$1` for groups. */
+  replacement: string
+}
+
 interface SourceCommon {
   name: string
   /** Absolute paths; `*`, `?`, `[…]`, `{a,b}` and `**` as globs. */
@@ -43,6 +70,9 @@ interface SourceCommon {
   startAt: 'beginning' | 'end'
   /** Lines older than this when a file is first met are skipped; null: off. Milliseconds. */
   startAgeMax: number | null
+  /** Which lines go out, to whatever sink. */
+  select?: SelectConfig
+  redact?: RedactRule[]
 }
 
 export interface ContainersSourceConfig extends SourceCommon {
@@ -63,6 +93,8 @@ interface SinkCommon {
   labels: Record<string, string>
   /** A line over this is cut and marked. Bytes. */
   lineBytesMax: number
+  /** Which lines go out to this sink. */
+  select?: SelectConfig
 }
 
 export interface LokiSinkConfig extends SinkCommon {

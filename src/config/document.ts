@@ -118,6 +118,9 @@ function rowsOf(keys: Readonly<Record<string, AnyKey>>, prefix: string): Row[] {
   return Object.entries(keys).flatMap(([name, key]) => {
     const path = prefix + name
     const row = { key: `\`${path}\``, type: typeText(key.shape), default: defaultText(key), doc: key.doc }
+    if (key.shape.kind === 'list' && key.shape.of.kind === 'record') {
+      return [row, ...rowsOf(key.shape.of.keys, `${path}[].`)]
+    }
     if (key.shape.kind !== 'record') return [row]
     return [{ ...row, doc: [row.doc, ...groupTexts(key.shape)].join(' ') }, ...rowsOf(key.shape.keys, `${path}.`)]
   })

@@ -1,6 +1,8 @@
 // The particular kinds of scalar: names, paths, URLs, addresses, labels, secrets. Each says why a value will not do, so
 // that it is refused here and not by a sink at night.
+import { errorMessage } from '../core/errors.ts'
 import { FIELD_PREFIXES, FIELDS, type FieldReference } from '../core/fields.ts'
+import { regExpOf } from '../select/selection.ts'
 import { nearest } from './nearest.ts'
 import { mismatch, quoted, scalar, text } from './scalars.ts'
 import type { Parsed, Scalar } from './shapes.ts'
@@ -86,6 +88,31 @@ export function field(except: readonly string[] = []): Scalar<FieldReference> {
 /** The name of a label or annotation, with `*` for anything. */
 export function labelGlob(): Scalar<string> {
   return text('the name of a label, * standing for anything', /^[A-Za-z0-9._/*-]{1,317}$/)
+}
+
+/** A regular expression of JavaScript; `(?i)` in front makes it blind to case. */
+export function regExp(): Scalar<string> {
+  const expected = 'a regular expression'
+  const parse = (value: string): Parsed<string> => {
+    if (value === '') return { problem: 'is empty, and would match every line' }
+    try {
+      regExpOf(value)
+      return { value }
+    } catch (error) {
+      return { problem: `${expected} was expected: ${errorMessage(error)}` }
+    }
+  }
+  return scalar({ expected, parse })
+}
+
+/** A name with `*` for anything. */
+export function nameGlob(): Scalar<string> {
+  return text('a name, * standing for anything', /^[A-Za-z0-9._*-]+$/)
+}
+
+/** What is wrong with the key of a pod's label, or null. */
+export function labelKeyProblem(label: string): string | null {
+  return LABEL_KEY.test(label) ? null : 'no key that a label of Kubernetes can have'
 }
 
 /** What is wrong with the name of a label, or null. */

@@ -9,6 +9,9 @@ import type {
   ElasticsearchAuthConfig,
   ElasticsearchSinkConfig,
   LokiSinkConfig,
+  RedactRule,
+  SelectConfig,
+  SelectRule,
   SinkConfig,
   SourceConfig,
   TlsConfig,
@@ -42,6 +45,61 @@ const sourceKeys = {
   ),
 }
 
+const globs = (noun: string, doc: string) => key<string[]>(list(format.nameGlob(), noun, 1), UNSET, doc)
+
+const selectRules = list(
+  record<SelectRule>({
+    name: key(format.name(), REQUIRED, 'Lines are counted as skipped under this name.'),
+    namespaces: globs('namespaces', 'The namespace is one of these; `*` stands for anything.'),
+    containers: globs('containers', 'The container is one of these.'),
+    podLabels: key<Record<string, string>>(
+      {
+        kind: 'map',
+        noun: 'labels of a pod (key: value, * standing for anything)',
+        checkKey: format.labelKeyProblem,
+        of: format.labelValue(),
+      },
+      UNSET,
+      'The pod has all of these labels. Where a pod is not known in time, its lines go out.',
+    ),
+    streams: key<('stdout' | 'stderr')[]>(
+      list(choice(['stdout', 'stderr']), 'streams', 1),
+      UNSET,
+      'The source stream.',
+    ),
+    line: key(format.regExp(), UNSET, 'The line (the first 16 KiB of it) matches; `(?i)` in front: in whatever case.'),
+  }),
+  'rules',
+  1,
+) as Shape<SelectRule[]>
+
+const select = key<SelectConfig>(
+  record({
+    include: key(
+      selectRules,
+      UNSET,
+      'Only lines that one of these rules is about go out; others are skipped (rule `include`). Of what a rule gives, all must hold.',
+    ),
+    exclude: key(selectRules, UNSET, 'Lines that one of these rules is about are skipped.'),
+  }) as Shape<SelectConfig>,
+  UNSET,
+  'Which lines go out. What is left out is read and counted as skipped, by rule.',
+)
+
+const redact = key<RedactRule[]>(
+  list(
+    record<RedactRule>({
+      name: key(format.name(), REQUIRED, 'Changed lines are counted under this name.'),
+      pattern: key(format.regExp(), REQUIRED, 'What is replaced, wherever it is in the line.'),
+      replacement: key(text('a string', /^.*$/s), yaml('"***"'), 'What stands instead; `$1` is the first group.'),
+    }),
+    'rules',
+    1,
+  ) as Shape<RedactRule[]>,
+  UNSET,
+  'What is hidden in lines before they go anywhere.',
+)
+
 function source(pathsDefault: Default, startAgeMaxDefault: Default) {
   return record({
     paths: key<string[]>(
@@ -55,6 +113,8 @@ function source(pathsDefault: Default, startAgeMaxDefault: Default) {
       startAgeMaxDefault,
       'Lines that are older than this when a file is first met are skipped, and counted as skipped. A file with a checkpoint goes on from there, however old.',
     ),
+    select,
+    redact,
   })
 }
 
@@ -145,6 +205,7 @@ const sinkKeys = {
     yaml('{}'),
     `Constant labels for every record. Not ${format.OWN_LABELS.map((label) => `\`${label}\``).join(', ')}: these are set by taffrail.`,
   ),
+  select,
 }
 const lineBytesMax = (fallback: string) =>
   key(

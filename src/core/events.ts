@@ -27,6 +27,8 @@ export interface AgentEvents {
   'bytes.skipped': { sink: string; path: string; lineage: string; bytes: number; lines: number; rule: string }
   /** Lines marked by the parser: not_cri, future_time, invalid_utf8, cut, partial_open. Once per batch at most. */
   'lines.marked': { source: string; path: string; mark: string; lines: number }
+  /** Lines in which a rule hid something. Once per batch and rule at most; a repeat counts again. */
+  'lines.redacted': { source: string; rule: string; lines: number }
   /** A request will be made again. `status` 0 when there was no answer. */
   'sink.retry': {
     sink: string

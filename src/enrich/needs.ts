@@ -14,10 +14,14 @@ export interface Needs {
 
 const OF_CONTAINERS: readonly FieldReference[] = ['container_id', 'restart_count', 'image']
 
-export function needsOf({ kubernetes, sinks }: Config): Needs {
+export function needsOf({ kubernetes, sources, sinks }: Config): Needs {
   const references = sinks.flatMap((sink) =>
     sink.type === 'loki' ? [...sink.structuredMetadata, ...Object.values(sink.labelsFrom)] : [],
   )
+  const selected = [...sources, ...sinks]
+    .flatMap(({ select }) => [...(select?.include ?? []), ...(select?.exclude ?? [])])
+    .flatMap(({ podLabels = {} }) => Object.keys(podLabels).map((name) => `pod.labels.${name}`))
+  references.push(...selected)
   // Sinks that store documents take all that is let in; the others what they name.
   const takesAll = sinks.some((sink) => sink.type !== 'loki' && sink.type !== 'stdout')
   const [podLabel, podAnnotation, namespaceLabel] = [

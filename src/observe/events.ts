@@ -13,6 +13,8 @@ export interface EventCounters {
   events: Record<EventName, number>
   /** Lines by the mark that the parser gave them. */
   markedLines: Map<string, number>
+  /** Lines by the rule that hid something in them. */
+  redactedLines: Map<string, number>
   /** Records sent to a stream's `late` twin, by sink. */
   lateRecords: Map<string, number>
 }
@@ -76,6 +78,12 @@ const table: { [Name in EventName]: Entry<AgentEvents[Name]> } = {
     subject: (d) => `${d.mark} ${d.path}`,
     message: (d) => `${d.lines} lines of ${d.path} were marked ${d.mark}`,
     count: (counters, d) => add(counters.markedLines, d.mark, d.lines),
+  },
+  'lines.redacted': {
+    level: 'debug',
+    subject: (d) => `${d.source} ${d.rule}`,
+    message: (d) => `rule ${d.rule} of source ${d.source} hid something in ${d.lines} lines`,
+    count: (counters, d) => add(counters.redactedLines, d.rule, d.lines),
   },
   'sink.retry': {
     level: 'warn',
@@ -206,7 +214,12 @@ const table: { [Name in EventName]: Entry<AgentEvents[Name]> } = {
 /** Counters at zero, with every event in place: a series that starts at 0 shows its first increase. */
 export function createCounters(): EventCounters {
   const events = Object.fromEntries(Object.keys(table).map((name) => [name, 0]))
-  return { events: events as Record<EventName, number>, markedLines: new Map(), lateRecords: new Map() }
+  return {
+    events: events as Record<EventName, number>,
+    markedLines: new Map(),
+    redactedLines: new Map(),
+    lateRecords: new Map(),
+  }
 }
 
 /**

@@ -156,6 +156,9 @@ export const definitions: Definition[] = [
   counter('marked_lines_total', 'Lines by the mark that the parser gave them.', ['mark'], (s) =>
     totals(s.counters.markedLines, 'mark'),
   ),
+  counter('redacted_lines_total', 'Lines by the rule that hid something in them.', ['rule'], (s) =>
+    totals(s.counters.redactedLines, 'rule'),
+  ),
 
   // What is known from the API server; absent when it is not asked.
   gauge('kubernetes_watch_state', '1 for the state that the watch is in.', ['resource', 'state'], ({ status }) =>

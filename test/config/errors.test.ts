@@ -190,6 +190,13 @@ t.test('values of sources', async (t) => {
       source('startAgeMax: ▸168'),
       'sources[0].startAgeMax: expected a duration from 1s to 87600h, or off, found the number 168',
     ],
+    [
+      source('select: {exclude: [{name: a, line: ▸"(a"}]}'),
+      'sources[0].select.exclude[0].line: a regular expression was expected: Invalid regular expression: /(a/: Unterminated group',
+    ],
+    [source('select: {exclude: [▸{line: a}]}'), 'sources[0].select.exclude[0].name: required key is missing'],
+    [source('select: {exclude: ▸[]}'), 'sources[0].select.exclude: expected at least one of rules'],
+    [source('redact: [{name: a, pattern: ▸""}]'), 'sources[0].redact[0].pattern: is empty, and would match every line'],
     [source('startAgeMax: ▸0s'), 'sources[0].startAgeMax: expected a duration from 1s to 87600h, or off, found "0s"'],
     [
       source('startAgeMax: ▸true'),

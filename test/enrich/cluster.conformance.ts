@@ -71,6 +71,7 @@ export function clusterConformance(t: Test, startRig: (t: Test) => Promise<Clust
     const config = {
       nodeName: rig.nodeName,
       kubernetes: { podLabels: [], podAnnotations: [], namespaceLabels: [] },
+      sources: [],
       sinks: [
         lokiConfig({
           structuredMetadata: [...fields, 'pod.annotations.note'],
