@@ -7,6 +7,7 @@ const USAGE = `Usage: taffrail COMMAND [OPTIONS]
 
   run --config FILE [--once]   tail, enrich and deliver
   check --config FILE          print the configuration as it is understood, or its errors
+  setup --config FILE          index templates and lifecycle policies for Elasticsearch and OpenSearch
   replay DIR --config FILE     send dead letters again
   demo [--seconds N]           a small node on this machine, tailed and verified
 
@@ -36,6 +37,10 @@ async function main(argv: string[]): Promise<number> {
       await restartUnderConfig(args)
       const { replay } = await import('./commands/replay.ts')
       return replay(args, io)
+    }
+    case 'setup': {
+      const { setup } = await import('./commands/setup.ts')
+      return setup(args, io)
     }
     case 'demo': {
       const { demo } = await import('./commands/demo.ts')

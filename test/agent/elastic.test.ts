@@ -338,3 +338,20 @@ t.test('letters are sent again as they were refused', async (t) => {
   exact(t, world)
   t.strictSame(readLetters(encodeLetters(letters)).letters, letters, 'what is on disk is read as what it was')
 })
+
+t.test('set up at the start: nothing is sent before templates are there', async (t) => {
+  const world = worldOf(t, { setupAtStart: true })
+  const order: string[] = []
+  world.elastic.setUp = (method, path) => {
+    order.push(`${method} ${path.split('/')[1]}`)
+    if (path === '/') return { status: order.length === 1 ? 503 : 200, body: '{"version":{"number":"9.0.0"}}' }
+    return method === 'PUT' ? { status: 200, body: '{}' } : { status: 404, body: '{}' }
+  }
+  world.write('a', texts('line', 3))
+  world.start()
+  await world.drain()
+  exact(t, world)
+  t.strictSame([order[0], order[1]], ['GET ', 'GET '], 'tried again')
+  t.equal(order.filter((each) => each.startsWith('PUT')).length, 2)
+  t.equal(world.elastic.seen.length, 1)
+})

@@ -57,6 +57,8 @@ export class MemoryElastic {
   fault: ((bulk: SeenBulk) => BulkFault | null) | null = null
   /** What one document meets; null: it is stored. */
   refuse: ((document: SentDocument) => ItemError | null) | null = null
+  /** Answers what is no bulk. */
+  setUp: ((method: string, path: string) => { status: number; body: string }) | null = null
   /** Called when a bulk came and nothing is stored, and before its answer leaves. */
   onMoment: ((moment: 'came' | 'stored') => void) | null = null
   /** `http.max_content_length`, after decompression. */
@@ -93,6 +95,10 @@ export class MemoryElastic {
   }
 
   async #send(origin: string, request: HttpRequest): Promise<HttpResponse> {
+    if (!request.path.includes('/_bulk')) {
+      const { status, body } = this.setUp?.(request.method, request.path) ?? { status: 404, body: '{}' }
+      return { status, headers: {}, body: Buffer.from(body) }
+    }
     // The body is the caller's and may change once this settles; it is read now.
     const sent = Buffer.from(request.body ?? Buffer.alloc(0))
     const body = request.headers['content-encoding'] === 'gzip' ? gunzipSync(sent) : sent

@@ -5,13 +5,14 @@ import { Part } from '../../batch/part.ts'
 import type { Segment, Shipment } from '../../batch/shipment.ts'
 import type { ElasticsearchSinkConfig } from '../../config/config.ts'
 import { backoffDelayMs } from '../../core/backoff.ts'
+import { errorCode, errorMessage } from '../../core/errors.ts'
 import type { Events } from '../../core/events.ts'
 import type { Metadata } from '../../core/metadata.ts'
 import type { DeadLetter, DeadLetters } from '../../deliver/dead-letter.ts'
 import type { Resent } from '../../deliver/replay.ts'
 import type { LineageInfo } from '../../discover/lineage-info.ts'
 import type { Clock } from '../../ports/clock.ts'
-import type { HttpClientFactory } from '../../ports/http.ts'
+import type { HttpClientFactory, HttpRequest } from '../../ports/http.ts'
 import type { Random } from '../../ports/random.ts'
 import { authorization } from '../authorization.ts'
 import type { SegmentResult, Sink, SinkState, Target } from '../sink.ts'
@@ -25,6 +26,7 @@ import { logsDataStream, namespaceOf } from './index-names.ts'
 import { ElasticLane } from './lane.ts'
 import { BulkRecords } from './records.ts'
 import { type Answer, BulkRequests } from './requests.ts'
+import { type SetupResult, setUp } from './setup.ts'
 
 /** A bulk is not made smaller than this, whatever is said of its size. */
 const BULK_BYTES_MIN = 4096
@@ -40,6 +42,24 @@ export interface ElasticsearchSinkDeps {
   deadLetters: DeadLetters
   createHttpClient: HttpClientFactory
   context: { clusterName: string }
+}
+
+/** Puts what is missing on a sink's cluster. Throws as `setUp` does. */
+export async function setUpSink(
+  config: ElasticsearchSinkConfig,
+  clusterName: string,
+  deps: { createHttpClient: HttpClientFactory; clock: Clock },
+): Promise<SetupResult[]> {
+  const hosts = hostsOf(config, deps)
+  try {
+    return await setUp(setupOptions(config, clusterName), {
+      send: (request) => hosts.send(request),
+      authorization: authorization(config.auth),
+      timeoutMs: config.requestTimeout,
+    })
+  } finally {
+    await hosts.close()
+  }
 }
 
 export class ElasticsearchSink implements Sink {
@@ -59,6 +79,7 @@ export class ElasticsearchSink implements Sink {
   /** Of a bulk, before compression: what is configured, or less once the server has refused that. */
   #bytesMax: number
   readonly #dataStream: string
+  #isSetUp: boolean
   #halted = false
   /** For whole bulks, since something was taken. */
   #serverErrors = 0
@@ -73,8 +94,8 @@ export class ElasticsearchSink implements Sink {
     this.#deps = deps
     this.#bytesMax = config.batchBytesMax
     this.#dataStream = logsDataStream(config.namespace ?? namespaceOf(deps.context.clusterName))
-    const options = { connections: config.concurrency, ...(config.tls !== null && { tls: config.tls }) }
-    this.#hosts = new Hosts(config.urls, (origin) => deps.createHttpClient(origin, options), deps.clock)
+    this.#hosts = hostsOf(config, deps)
+    this.#isSetUp = !config.setupAtStart
     this.#requests = new BulkRequests(this.#hosts, deps.clock, {
       index: this.#dataStream,
       authorization: authorization(config.auth),
@@ -125,6 +146,14 @@ export class ElasticsearchSink implements Sink {
   async ship(shipment: Shipment): Promise<SegmentResult[]> {
     const [part] = shipment.parts
     const segments = shipment.segments.filter((segment) => segment.endRecords[0] > segment.firstRecords[0])
+    if (!this.#isSetUp) {
+      const failure = await this.#setUp()
+      if (failure !== null) {
+        const lanes = segments.map((segment) => this.#lane(segment))
+        const delayMs = this.#failed(lanes, failure)
+        return segments.map(() => ({ kind: 'again', delayMs, ackedStreams: [], refused: [] }))
+      }
+    }
     const answer = await this.#requests.bulk(part.buffer.subarray(0, part.end), this.#sent(part))
     if (answer.outcome.kind === 'delivered') {
       this.#taken()
@@ -144,6 +173,23 @@ export class ElasticsearchSink implements Sink {
   async close(): Promise<void> {
     this.#closing.abort()
     await this.#hosts.close()
+  }
+
+  /** Before anything is sent: a data stream without its template would be made with guessed fields. */
+  async #setUp(): Promise<Answer | null> {
+    const { auth, requestTimeout: timeoutMs } = this.#config
+    const send = (request: HttpRequest) => this.#hosts.send(request)
+    try {
+      const options = setupOptions(this.#config, this.#deps.context.clusterName)
+      await setUp(options, { send, authorization: authorization(auth), timeoutMs })
+      this.#isSetUp = true
+      return null
+    } catch (error) {
+      const message = `setup: ${errorMessage(error)}`
+      const reason = errorCode(error)
+      const kind = reason === 'SETUP_FAILED' ? ('halt' as const) : ('retry' as const)
+      return { status: 0, outcome: { kind, reason, message } }
+    }
   }
 
   /** The ids are looked at only when an answer has to be taken apart. */
@@ -299,6 +345,18 @@ export class ElasticsearchSink implements Sink {
     if (state === undefined) throw new Error(`no lane for ${lane.key}`)
     return state
   }
+}
+
+function hostsOf(
+  config: ElasticsearchSinkConfig,
+  { createHttpClient, clock }: { createHttpClient: HttpClientFactory; clock: Clock },
+): Hosts {
+  const options = { connections: config.concurrency, ...(config.tls !== null && { tls: config.tls }) }
+  return new Hosts(config.urls, (origin) => createHttpClient(origin, options), clock)
+}
+
+function setupOptions({ namespace, retention }: ElasticsearchSinkConfig, clusterName: string) {
+  return { clusterName, namespace: namespace ?? namespaceOf(clusterName), retention }
 }
 
 function isDone(segment: Segment, conversation: Conversation): boolean {

@@ -1,0 +1,138 @@
+// Setting a server up: what is put on each of the two products, and that nothing that is there is touched.
+import t from 'tap'
+import type { HttpRequest, HttpResponse } from '../../../src/ports/http.ts'
+import { setUp } from '../../../src/sinks/elasticsearch/setup.ts'
+
+const DAY_MS = 86_400_000
+
+class FakeServer {
+  readonly objects = new Map<string, unknown>()
+  readonly puts: string[] = []
+  refusePut: { status: number; body: string } | null = null
+  readonly #root: string
+  readonly #missing: string
+
+  constructor(root: object, missing = 'nothing') {
+    this.#root = JSON.stringify(root)
+    this.#missing = missing
+  }
+
+  readonly send = async ({ method, path, body }: HttpRequest): Promise<HttpResponse> => {
+    const answer = (status: number, text: string) => ({ status, headers: {}, body: Buffer.from(text) })
+    if (path === '/') return answer(200, this.#root)
+    if (path.includes(this.#missing)) return answer(400, '{"error":"no handler found for uri"}')
+    if (method === 'GET') {
+      const there = this.objects.get(path)
+      return there === undefined ? answer(404, '{}') : answer(200, JSON.stringify(there))
+    }
+    this.puts.push(path)
+    if (this.refusePut !== null) return answer(this.refusePut.status, this.refusePut.body)
+    this.objects.set(path, JSON.parse(body?.toString() ?? ''))
+    return answer(200, '{"acknowledged":true}')
+  }
+
+  run(retention = { logs: 14 * DAY_MS, audit: 365 * DAY_MS } as { logs: number | null; audit: number | null }) {
+    const deps = { send: this.send, authorization: () => 'ApiKey x', timeoutMs: 1000 }
+    return setUp({ clusterName: 'prod-1', namespace: 'prod_1', retention }, deps)
+  }
+}
+
+const ELASTIC = { version: { number: '9.1.0', build_flavor: 'default' }, tagline: 'You Know, for Search' }
+const OPEN = { version: { distribution: 'opensearch', number: '3.8.0' } }
+
+t.test('on Elasticsearch: ILM, flattened, a template that names its policy', async (t) => {
+  const server = new FakeServer(ELASTIC)
+  t.strictSame(
+    (await server.run()).map(({ kind, name, end }) => `${kind} ${name} ${end}`),
+    [
+      'lifecycle policy taffrail-logs-prod_1 made',
+      'lifecycle policy taffrail-audit-prod_1 made',
+      'index template taffrail-logs-prod_1 made',
+      'index template taffrail-audit-prod_1 made',
+    ],
+  )
+  t.match(server.objects.get('/_ilm/policy/taffrail-logs-prod_1'), {
+    policy: {
+      phases: {
+        hot: { actions: { rollover: { max_age: '1d' } } },
+        delete: { min_age: '14d', actions: { delete: {} } },
+      },
+    },
+  })
+  t.match(server.objects.get('/_ilm/policy/taffrail-audit-prod_1'), {
+    policy: { phases: { hot: { actions: {} }, delete: { min_age: '365d' } } },
+  })
+  const logs = server.objects.get('/_index_template/taffrail-logs-prod_1') as {
+    priority: number
+    template: { mappings: { properties: object } }
+  }
+  t.match(logs, {
+    index_patterns: ['logs-kubernetes.container_logs-prod_1'],
+    data_stream: {},
+    template: { settings: { index: { lifecycle: { name: 'taffrail-logs-prod_1' } } }, mappings: { dynamic: false } },
+  })
+  t.match(logs.template.mappings.properties, {
+    '@timestamp': { type: 'date_nanos' },
+    json: { type: 'flattened' },
+    kubernetes: { properties: { labels: { type: 'flattened' } } },
+    data_stream: { properties: { namespace: { type: 'constant_keyword', value: 'prod_1' } } },
+    orchestrator: { properties: { cluster: { properties: { name: { type: 'constant_keyword', value: 'prod-1' } } } } },
+  })
+  const audit = server.objects.get('/_index_template/taffrail-audit-prod_1') as {
+    priority: number
+    data_stream?: object
+  }
+  t.equal(audit.data_stream, undefined, 'daily indices, no data stream')
+  t.ok(audit.priority > 200 && logs.priority > 200, 'above logs-*-*')
+})
+
+t.test('on OpenSearch: ISM, flat_object', async (t) => {
+  const server = new FakeServer(OPEN)
+  await server.run()
+  t.match(server.objects.get('/_plugins/_ism/policies/taffrail-logs-prod_1'), {
+    policy: {
+      states: [{ name: 'hot' }, { name: 'delete' }],
+      ism_template: [{ index_patterns: ['logs-kubernetes.container_logs-prod_1'] }],
+    },
+  })
+  t.match(server.objects.get('/_index_template/taffrail-logs-prod_1'), {
+    template: { mappings: { properties: { json: { type: 'flat_object' } } } },
+  })
+})
+
+t.test('a second time nothing is put; what somebody changed stays', async (t) => {
+  const server = new FakeServer(ELASTIC)
+  await server.run()
+  const puts = server.puts.length
+  t.ok((await server.run()).every(({ end }) => end === 'same'))
+  server.objects.set('/_ilm/policy/taffrail-logs-prod_1', { policy: { phases: { delete: { min_age: '3d' } } } })
+  t.strictSame(
+    (await server.run()).map(({ end }) => end),
+    ['left', 'same', 'same', 'same'],
+  )
+  t.equal(server.puts.length, puts)
+})
+
+t.test('without lifecycle management, and without retention', async (t) => {
+  const server = new FakeServer(OPEN, '_ism')
+  t.strictSame(
+    (await server.run()).map(({ end }) => end),
+    ['unavailable', 'unavailable', 'made', 'made'],
+  )
+  const forever = new FakeServer(ELASTIC)
+  t.strictSame(
+    (await forever.run({ logs: null, audit: null })).map(({ kind }) => kind),
+    ['index template', 'index template'],
+  )
+  t.notMatch(JSON.stringify([...forever.objects]), /lifecycle/)
+})
+
+t.test('a server that does not let us, and one that is none', async (t) => {
+  const server = new FakeServer(ELASTIC)
+  server.refusePut = { status: 403, body: '{"error":{"type":"security_exception","reason":"action is unauthorized"}}' }
+  await t.rejects(server.run(), {
+    code: 'SETUP_FAILED',
+    message: /PUT \/_ilm\/policy\/taffrail-logs-prod_1: 403 action is unauthorized/,
+  })
+  await t.rejects(new FakeServer({ hello: 'world' }).run(), { code: 'SETUP_FAILED' })
+})
