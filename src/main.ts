@@ -6,7 +6,7 @@ import { VERSION } from './version.ts'
 const USAGE = `Usage: taffrail COMMAND [OPTIONS]
 
   run --config FILE [--once]   tail, enrich and deliver
-  check --config FILE          print the configuration as it is understood, or its errors
+  check --config FILE          print the configuration as it is understood, or its errors; --connect tries its servers
   setup --config FILE          index templates and lifecycle policies for Elasticsearch and OpenSearch
   replay DIR --config FILE     send dead letters again
   demo [--seconds N]           a small node on this machine, tailed and verified

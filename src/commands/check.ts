@@ -1,19 +1,25 @@
 // `taffrail check`: reads a configuration and says what it comes to, or everything that is wrong with it. It starts
 // nothing and writes nothing, so that it can run in a pipeline before a rollout.
 import { parseArgs } from 'node:util'
+import type { Config } from '../config/config.ts'
 import { describeConfig } from '../config/describe.ts'
 import { formatConfigError, loadConfigFile } from '../config/load.ts'
 import { errorMessage } from '../core/errors.ts'
+import { createHttpClient } from '../ports/real-http.ts'
+import { tryConnections } from './connect.ts'
 
-const USAGE = `Usage: taffrail check --config FILE
+const USAGE = `Usage: taffrail check --config FILE [--connect]
 
 Reads the configuration and prints it with every default filled in and secrets hidden, and says what was taken from
 the machine; prints all errors where there are any. References to the environment are looked up in this one.
 
   -c, --config FILE   the configuration, YAML or JSON
+      --connect       instead of printing it, tries the API server and each sink with its credentials and says what works,
+                      what does not, and what to grant; nothing is stored anywhere
   -h, --help          this text
 
-Exit codes: 0 the configuration is good, 2 it is not (or this command was not understood).
+Exit codes: 0 the configuration is good (and all connections work), 1 a connection does not work, 2 it is not good
+(or this command was not understood).
 `
 
 export interface CheckIo {
@@ -22,7 +28,7 @@ export interface CheckIo {
   env: NodeJS.ProcessEnv
 }
 
-/** Runs the command with `args` (what follows `check`). Gives the exit code, 0 or 2, and throws nothing. */
+/** Runs the command with `args` (what follows `check`). Gives the exit code, 0 to 2, and throws nothing. */
 export async function check(args: string[], io: CheckIo): Promise<number> {
   const usage = parseUsage(args)
   if ('problem' in usage) {
@@ -34,6 +40,7 @@ export async function check(args: string[], io: CheckIo): Promise<number> {
     return 0
   }
   const result = loadConfigFile(usage.path, io.env)
+  if ('config' in result && usage.connect) return connect(result.config, io)
   if ('config' in result) {
     io.stdout(describeConfig(result.config, result.origins))
     return 0
@@ -45,15 +52,28 @@ export async function check(args: string[], io: CheckIo): Promise<number> {
   return 2
 }
 
-function parseUsage(args: string[]): { path: string } | { help: true } | { problem: string } {
+async function connect(config: Config, io: CheckIo): Promise<number> {
+  let failures = 0
+  for await (const { works, text } of tryConnections(config, io.env, createHttpClient)) {
+    if (!works) failures++
+    io.stdout(`${works ? 'ok  ' : 'FAIL'} ${text}\n`)
+  }
+  return failures === 0 ? 0 : 1
+}
+
+function parseUsage(args: string[]): { path: string; connect: boolean } | { help: true } | { problem: string } {
   try {
     const { values } = parseArgs({
       args,
-      options: { config: { type: 'string', short: 'c' }, help: { type: 'boolean', short: 'h' } },
+      options: {
+        config: { type: 'string', short: 'c' },
+        connect: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
     })
     if (values.help) return { help: true }
     if (values.config === undefined || values.config === '') return { problem: '--config FILE is missing' }
-    return { path: values.config }
+    return { path: values.config, connect: values.connect ?? false }
   } catch (error) {
     return { problem: errorMessage(error) }
   }

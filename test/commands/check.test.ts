@@ -82,7 +82,7 @@ t.test('a file that cannot be read is one line', async (t) => {
 t.test('usage', async (t) => {
   const help = await run(['--help'])
   t.same([help.code, help.stderr], [0, ''])
-  t.match(help.stdout, /^Usage: taffrail check --config FILE\n/)
+  t.match(help.stdout, /^Usage: taffrail check --config FILE \[--connect\]\n/)
   const table: [string[], string][] = [
     [[], 'taffrail check: --config FILE is missing\n'],
     [['--config='], 'taffrail check: --config FILE is missing\n'],
