@@ -36,7 +36,7 @@ export function parseContender(text: string, index: number): Contender {
 /** Writes the configuration below `directory` and returns the whole command line. State goes to `directory/state`. */
 export function agentCommand(
   contender: Contender,
-  options: { directory: string; links: string; url: string; once: boolean },
+  options: { directory: string; links: string; url: string; once: boolean; sink?: object },
 ): string[] {
   const stateDir = join(options.directory, 'state')
   mkdirSync(stateDir, { recursive: true })
@@ -44,9 +44,9 @@ export function agentCommand(
     clusterName: 'bench',
     nodeName: 'node-1',
     stateDir,
-    kubernetes: { metadata: 'off', metadataWait: 5000, podLabels: [], podAnnotations: [], namespaceLabels: [] },
+    kubernetes: { metadata: 'off' },
     sources: [{ name: 'containers', type: 'containers', paths: [join(options.links, '*.log')] }],
-    sinks: [{ name: 'loki', type: 'loki', url: options.url }],
+    sinks: [options.sink ?? { name: 'loki', type: 'loki', url: options.url }],
     limits: { memory: '96Mi' },
     server: { listen: '127.0.0.1:0' },
   }

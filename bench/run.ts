@@ -1,11 +1,12 @@
 // `npm run bench`: runs the cases one after the other, prints the tables and writes bench/results.md. The corpus is made
-// once and shared by `throughput` and `exact`. Ends with 1 if a requirement was not met or a case broke, with 2 on bad usage.
+// once and shared by `throughput`, `exact` and `bulk`. Ends with 1 if a requirement was not met or a case broke, with 2 on bad usage.
 
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { buildAgent } from './agent.ts'
+import { bulk } from './cases/bulk.ts'
 import { exact } from './cases/exact.ts'
 import { idle } from './cases/idle.ts'
 import { type PacedCase, paced } from './cases/paced.ts'
@@ -26,7 +27,7 @@ async function runCases(settings: Settings): Promise<CaseResult> {
   if (settings.built) settings.contenders = [buildAgent(directory)]
   for (const name of settings.cases) {
     console.log(`${name} …`)
-    if (name === 'throughput' || name === 'exact') {
+    if (name === 'throughput' || name === 'exact' || name === 'bulk') {
       corpus ??= fillTree(
         makeTree(join(directory, 'node'), settings.corpusFiles, settings.seed),
         settings.corpusBytes,
@@ -47,6 +48,7 @@ async function runCases(settings: Settings): Promise<CaseResult> {
 async function runCase(name: CaseName, settings: Settings, corpus: Corpus | null): Promise<CaseResult[]> {
   try {
     if (name === 'throughput') return [await throughput(settings, corpus!)]
+    if (name === 'bulk') return [await bulk(settings, corpus!)]
     const results: CaseResult[] = []
     for (const contender of settings.contenders) {
       if (name === 'exact') results.push(await exact(settings, corpus!, contender))

@@ -1,5 +1,6 @@
 // The fields of a document that are the same for all of a lineage, in the Elastic Common Schema. What is the same for a
-// whole index (cluster, data stream, versions) is not here but in the index template, once (template.ts).
+// whole index (cluster, data stream, versions), or a second name of what is here (`orchestrator.*`), is not here but in the index
+// template, once (templates.ts).
 import type { Metadata } from '../../core/metadata.ts'
 import type { LineageInfo } from '../../discover/lineage-info.ts'
 
@@ -45,7 +46,6 @@ function podFields(metadata: Metadata): object {
       ...(containerId !== '' && { id: containerId }),
       ...(image !== '' && { image: { name: image } }),
     }),
-    orchestrator: { namespace, resource: { name: pod, type: 'pod' } },
     service: app === '' ? undefined : { name: app },
   }
 }

@@ -33,6 +33,7 @@ const path = { type: 'keyword', ignore_above: 4096 }
 const long = { type: 'long' }
 const date = { type: 'date_nanos' }
 const text = { type: 'match_only_text' }
+const alias = (path: string) => ({ type: 'alias', path })
 const constant = (value: string) => ({ type: 'constant_keyword', value })
 const fields = (properties: object) => ({ properties })
 const named = fields({ name: keyword })
@@ -54,12 +55,11 @@ function constants(dataset: string, { namespace }: SetupOptions): Record<string,
   }
 }
 
-function orchestrator({ clusterName }: SetupOptions): object {
+function orchestrator({ clusterName }: SetupOptions, more: object): object {
   return fields({
     type: constant('kubernetes'),
     cluster: fields({ name: constant(clusterName) }),
-    namespace: keyword,
-    resource: fields({ name: keyword, type: keyword }),
+    ...more,
   })
 }
 
@@ -91,7 +91,10 @@ function logsTemplate(options: SetupOptions): SetupObject {
       original_time: keyword,
       offset: long,
     }),
-    orchestrator: orchestrator(options),
+    orchestrator: orchestrator(options, {
+      namespace: alias('kubernetes.namespace'),
+      resource: fields({ name: alias('kubernetes.pod.name') }),
+    }),
     event: fields({ dataset: constant(LOGS_DATASET), module: constant('kubernetes'), kind: constant('event') }),
     ...constants(LOGS_DATASET, options),
   }
@@ -146,7 +149,13 @@ function auditTemplate(options: SetupOptions): SetupObject {
     user_agent: fields({ original: path }),
     log: fields({ file: fields({ path }), offset: long }),
     taffrail: fields({ mark: keyword, original_bytes: long, original_sha256: keyword }),
-    orchestrator: orchestrator(options),
+    orchestrator: orchestrator(options, {
+      namespace: alias('kubernetes.audit.objectRef.namespace'),
+      resource: fields({
+        name: alias('kubernetes.audit.objectRef.name'),
+        type: alias('kubernetes.audit.objectRef.resource'),
+      }),
+    }),
     event: fields({
       action: keyword,
       outcome: keyword,

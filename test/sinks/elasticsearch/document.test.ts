@@ -87,7 +87,6 @@ t.test('a line of a container', async (t) => {
       container: { name: 'app' },
       node: { name: 'node-1' },
     },
-    orchestrator: { namespace: 'shop', resource: { name: 'web-1', type: 'pod' } },
     service: { name: 'web' },
     labels: { team: 'x' },
     log: { file: { path: info.path }, offset: 100 },
