@@ -1,5 +1,7 @@
 // The map of the house: builds the rooms from a Config and the ports, and keeps them going: scan, look, pump, sweep. It
 // is the only file that knows every room.
+import { readFileSync } from 'node:fs'
+import { type AuditSource, openAudits } from './audit/open.ts'
 import { Consumer, reservationBytes } from './batch/consumer.ts'
 import type { CheckpointStore } from './checkpoint/checkpoints.ts'
 import type { Position } from './checkpoint/position.ts'
@@ -11,7 +13,7 @@ import { type Metadata, pathMetadata } from './core/metadata.ts'
 import type { AgentStatus } from './core/status.ts'
 import type { DeadLetters } from './deliver/dead-letter.ts'
 import { Directories } from './discover/directory.ts'
-import { type Discovered, Discovery } from './discover/discover.ts'
+import { type Discovered, Discovery, readsContainers } from './discover/discover.ts'
 import { infoFromKey, type LineageInfo } from './discover/lineage-info.ts'
 import type { ApiAccess } from './enrich/api-server.ts'
 import { Enrichment } from './enrich/enrichment.ts'
@@ -52,6 +54,8 @@ export interface AgentPorts {
   deadLetters: DeadLetters
   /** How the API server is reached; null: not at all. Left out: the same. Throws a TaffrailError for what cannot be used. */
   apiAccess?: (kubernetes: Config['kubernetes']) => ApiAccess | null
+  /** Reads policies and keys of redaction; left out: the real one. */
+  readFile?: (path: string) => Buffer
 }
 
 export interface AgentOptions {
@@ -111,6 +115,8 @@ export class Agent {
   readonly options: AgentOptions
   readonly #directories: Directories
   readonly #discoveries: readonly Discovery[]
+  /** What is kept of each audit source, by its name; not there: it was stopped. */
+  readonly #audits: ReadonlyMap<string, AuditSource>
   readonly #holdLimits: HoldLimits
   readonly #allowance: CpuAllowance | null
   /** By source. */
@@ -146,7 +152,12 @@ export class Agent {
     const budgetBytesMin = sinks.reduce((sum, sink) => sum + reservationBytes(sink), 0)
     this.budget = new ByteBudget(Math.max(config.limits.memory / 4, budgetBytesMin))
     this.#directories = new Directories(fs.reads, clock)
-    this.#discoveries = config.sources.map((source) => new Discovery(source, fs.reads, this.#directories, events))
+    this.#audits = openAudits(config, sinks, { readFile: ports.readFile ?? readFileSync, events })
+    const discoveries = config.sources.map((source) => new Discovery(source, fs.reads, this.#directories, events))
+    const auditing = discoveries.filter(({ source }) => source.type === 'audit')
+    for (const each of discoveries) if (!auditing.includes(each)) each.leavesTo = auditing
+    // An audit source that was stopped keeps its files to itself all the same.
+    this.#discoveries = discoveries.filter(({ source }) => source.type !== 'audit' || this.#audits.has(source.name))
     this.#holdLimits = new HoldLimits(clock, fs.reads)
     const block = Buffer.allocUnsafeSlow(BLOCK_BYTES)
     const { checkpoints } = ports
@@ -265,7 +276,7 @@ export class Agent {
   #watch(): void {
     const { events, watchDirectories } = this.#ports
     // Only where links lie: a watch on a directory with log files in it would tell of every line that is written.
-    const containers = this.#discoveries.filter((each) => each.source.type === 'containers')
+    const containers = this.#discoveries.filter((each) => readsContainers(each.source))
     const directories = containers.flatMap((each) => each.directories)
     if (directories.length === 0) return
     this.#hints = watchDirectories(
@@ -414,12 +425,14 @@ export class Agent {
     const { key } = lineage.info
     const readers = new Map<string, Reader>()
     const tailed: Tailed = { source, lineage, readers, lookAt: Number.NEGATIVE_INFINITY, unwatch: null }
+    const audit = this.#audits.get(source.name)
     for (const consumer of this.consumers) {
       const config = this.config.sinks.find((sink) => sink.name === consumer.sink.name) as SinkConfig
       if (config.sources !== null && !config.sources.includes(source.name)) continue
       const options = {
         sink: config.name,
-        format: source.type === 'containers' ? ('container' as const) : ('plain' as const),
+        format: readsContainers(source) ? ('container' as const) : ('plain' as const),
+        ...(audit !== undefined && { audit }),
         startAt: source.startAt,
         startAgeMax: source.startAgeMax,
         lineBytesMax: config.lineBytesMax,

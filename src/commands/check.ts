@@ -1,9 +1,11 @@
 // `taffrail check`: reads a configuration and says what it comes to, or everything that is wrong with it. It starts
 // nothing and writes nothing, so that it can run in a pipeline before a rollout.
 import { parseArgs } from 'node:util'
+import { checkPolicies } from '../audit/policy/files.ts'
 import type { Config } from '../config/config.ts'
+import { formatConfigError } from '../config/config-error.ts'
 import { describeConfig } from '../config/describe.ts'
-import { formatConfigError, loadConfigFile } from '../config/load.ts'
+import { loadConfigFile } from '../config/load.ts'
 import { errorMessage } from '../core/errors.ts'
 import { createHttpClient } from '../ports/real-http.ts'
 import { tryConnections } from './connect.ts'
@@ -43,6 +45,7 @@ export async function check(args: string[], io: CheckIo): Promise<number> {
   if ('config' in result && usage.connect) return connect(result.config, io)
   if ('config' in result) {
     io.stdout(describeConfig(result.config, result.origins))
+    for (const warning of checkPolicies(result.config).warnings) io.stderr(`warning: ${formatConfigError(warning)}\n`)
     return 0
   }
   const { errors } = result

@@ -2,7 +2,8 @@
 // names. It changes nothing that is there, so it can run with every rollout.
 import { parseArgs } from 'node:util'
 import type { Config } from '../config/config.ts'
-import { formatConfigError, loadConfigFile } from '../config/load.ts'
+import { formatConfigError } from '../config/config-error.ts'
+import { loadConfigFile } from '../config/load.ts'
 import { errorMessage } from '../core/errors.ts'
 import { realClock } from '../ports/clock.ts'
 import { createHttpClient } from '../ports/real-http.ts'

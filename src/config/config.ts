@@ -83,7 +83,17 @@ export interface FilesSourceConfig extends SourceCommon {
   type: 'files'
 }
 
-export type SourceConfig = ContainersSourceConfig | FilesSourceConfig
+export interface AuditSourceConfig extends SourceCommon {
+  type: 'audit'
+  /** `json`: one event a line. `cri`: events among the lines of a container's log. */
+  format: 'json' | 'cri'
+  /** An audit.k8s.io/v1 Policy; null: everything that is in the log. */
+  policyFile: string | null
+  /** null: off. `keyFile`: holds the key by which secrets become tokens. */
+  redaction: { keyFile: string | null } | null
+}
+
+export type SourceConfig = ContainersSourceConfig | FilesSourceConfig | AuditSourceConfig
 
 interface SinkCommon {
   name: string

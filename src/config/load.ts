@@ -1,23 +1,12 @@
 // From the text of a configuration file to Config, or to all that is wrong with it. A configuration is refused as a whole:
 // an agent that guesses ships logs to the wrong place. `loadConfig` is pure; `loadConfigFile` gives it the machine.
 import { isScalar, LineCounter, parseDocument, type YAMLError } from 'yaml'
+import { checkPolicies } from '../audit/policy/files.ts'
 import type { Config } from './config.ts'
+import type { ConfigError } from './config-error.ts'
 import { fileProblem, readConfigText, thisMachine } from './machine.ts'
 import { schema } from './schema.ts'
 import { type Origins, type Problem, type WalkOptions, walk } from './walk.ts'
-
-export interface ConfigError {
-  /** The file, as it was named. */
-  path: string
-  /** From 1; 0 where the file could not be read at all. In UTF-16 units for `column`. */
-  line: number
-  column: number
-  /** Path of the key, e.g. `sinks[0].url`; empty for the whole file. */
-  key: string
-  message: string
-  /** The known word that was probably meant. */
-  suggestion: string | null
-}
 
 export type LoadResult = { config: Config; origins: Origins } | { errors: ConfigError[] }
 
@@ -65,15 +54,10 @@ export function loadConfigFile(path: string, env: NodeJS.ProcessEnv = process.en
   if ('problem' in file) {
     return { errors: [{ path, line: 0, column: 0, key: '', message: file.problem, suggestion: null }] }
   }
-  return loadConfig(file.text, { path, ...thisMachine(env), checkFile: fileProblem })
-}
-
-/** One line for an error: `taffrail.yaml:12:5: sinks[0].batchByteMax: unknown key; did you mean batchBytesMax?` */
-export function formatConfigError(error: ConfigError): string {
-  const place = error.line === 0 ? error.path : `${error.path}:${error.line}:${error.column}`
-  const key = error.key === '' ? '' : `${error.key}: `
-  const hint = error.suggestion === null ? '' : `; did you mean ${error.suggestion}?`
-  return `${place}: ${key}${error.message}${hint}`
+  const loaded = loadConfig(file.text, { path, ...thisMachine(env), checkFile: fileProblem })
+  if ('errors' in loaded) return loaded
+  const { errors } = checkPolicies(loaded.config)
+  return errors.length > 0 ? { errors } : loaded
 }
 
 /** The first syntax error of each line: those that follow it on the line follow from it. */

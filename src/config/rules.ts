@@ -54,6 +54,7 @@ export function checkWhole(draft: Partial<Config>, report: Report): void {
   checkOneStdout(sinks, report)
   if (sources) checkRoutes(sources, sinks, report)
   if (sources) checkExpanded(sources, sinks, report)
+  if (sources) checkAuditApart(sources, sinks, report)
 }
 
 function checkNamesDiffer(list: string, items: DraftList<{ name: string }>, report: Report): void {
@@ -118,5 +119,25 @@ function checkExpanded(
         nearest(name, names as string[]),
       )
     }
+  }
+}
+
+/** Audit events are not selected by rules for lines. A Loki sink is one tenant, and audit events have one of their own: other readers, another retention. */
+function checkAuditApart(
+  sources: DraftList<{ name: string; type: string }>,
+  sinks: DraftList<{ type: string; sources: readonly (string | undefined)[] | null; select?: unknown }>,
+  report: Report,
+): void {
+  for (const [index, sink] of sinks.entries()) {
+    if (sink === undefined || sink.sources === undefined) continue
+    const taken = sources.filter((source) => sink.sources === null || sink.sources?.includes(source?.name))
+    const types = new Set(taken.map((source) => source?.type))
+    if (!types.has('audit')) continue
+    if (sink.select !== undefined) {
+      report(`sinks[${index}].select`, 'does not go with an audit source; its policyFile says which events are kept')
+    }
+    if (types.size === 1 || sink.type !== 'loki') continue
+    const message = 'takes an audit source beside others; give audit events a sink, and so a tenant, of their own'
+    report(sink.sources === null ? `sinks[${index}]` : `sinks[${index}].sources`, message)
   }
 }

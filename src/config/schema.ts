@@ -4,6 +4,7 @@
 
 import { FIELDS } from '../core/fields.ts'
 import type {
+  AuditSourceConfig,
   AuthConfig,
   Config,
   ElasticsearchAuthConfig,
@@ -101,7 +102,11 @@ const redact = key<RedactRule[]>(
 )
 
 function source(pathsDefault: Default, startAgeMaxDefault: Default) {
-  return record({
+  return record({ ...sourceKeysOf(pathsDefault, startAgeMaxDefault), select, redact })
+}
+
+function sourceKeysOf(pathsDefault: Default, startAgeMaxDefault: Default) {
+  return {
     paths: key<string[]>(
       list(format.absolutePath(), 'absolute paths or globs', 1),
       pathsDefault,
@@ -113,19 +118,50 @@ function source(pathsDefault: Default, startAgeMaxDefault: Default) {
       startAgeMaxDefault,
       'Lines that are older than this when a file is first met are skipped, and counted as skipped. A file with a checkpoint goes on from there, however old.',
     ),
-    select,
-    redact,
-  })
+  }
 }
+
+// Audit events are evidence: no rule for lines, only the policy, says which of them are kept.
+const audit = record<Omit<AuditSourceConfig, 'type' | 'select' | 'redact'>>({
+  ...sourceKeysOf(REQUIRED, yaml('off')),
+  format: key<'json' | 'cri'>(
+    choice(['json', 'cri']),
+    yaml('json'),
+    "`json`: one event a line, as the API server writes them to a file. `cri`: the log of a container that writes them to its standard output (`--audit-log-path=-`); its other lines pass as a container's.",
+  ),
+  policyFile: key<string | null>(
+    format.file(),
+    none('none'),
+    'An `audit.k8s.io/v1` Policy, as the API server takes it. What it would not have logged is skipped, what it would have logged with less is trimmed. It never adds.',
+  ),
+  redaction: key<AuditSourceConfig['redaction']>(
+    record(
+      {
+        keyFile: key<string | null>(
+          format.file(),
+          none('none'),
+          'A file with a key: secrets are replaced by a token that is the same for equal ones. Without it, by `[redacted]`.',
+        ),
+      },
+      { orOff: true },
+    ) as Shape<AuditSourceConfig['redaction']>,
+    yaml('{}'),
+    'Secrets are taken out of events by their type, name and look; `off` ships them as they are.',
+  ),
+})
 
 const sources = variants<SourceConfig>(
   key(
-    choice(['containers', 'files']),
+    choice(['containers', 'files', 'audit']),
     REQUIRED,
-    '`containers`: log files of containers as the kubelet lays them out. `files`: plain files, one record per line.',
+    "`containers`: log files of containers as the kubelet lays them out. `files`: plain files, one record per line. `audit`: the API server's audit log; what it reads no other source reads.",
   ),
   sourceKeys,
-  { containers: source(yaml('[/var/log/containers/*.log]'), yaml('168h')), files: source(REQUIRED, yaml('off')) },
+  {
+    containers: source(yaml('[/var/log/containers/*.log]'), yaml('168h')),
+    files: source(REQUIRED, yaml('off')),
+    audit,
+  },
 )
 
 const authKeys = {

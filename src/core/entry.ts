@@ -1,6 +1,8 @@
 // The entry cursor: one mutable object that is handed from the parser to the encoder, line by line. It owns no bytes:
 // the message is `buffer[messageStart, messageEnd)`, valid until the next line is parsed.
 
+import type { EventFacts } from '../audit/event.ts'
+
 export const STDOUT = 0
 export const STDERR = 1
 
@@ -11,6 +13,14 @@ export const MARK_INVALID_UTF8 = 4
 export const MARK_CUT = 8
 export const MARK_PARTIAL_OPEN = 16
 export const MARK_GAP = 32
+/** In an audit source: the line is no audit event, or a torn one. */
+export const MARK_NOT_AUDIT = 64
+/** An audit event that lost bodies for its length. */
+export const MARK_TRUNCATED = 128
+/** An audit line that could not be taken apart: only what is known to be harmless is told. */
+export const MARK_CUT_TO_METADATA = 256
+/** An audit event whose id and stage another event had before. */
+export const MARK_ID_REUSED = 512
 
 export const MARK_NAMES: readonly (readonly [number, string])[] = [
   [MARK_NOT_CRI, 'not_cri'],
@@ -19,6 +29,10 @@ export const MARK_NAMES: readonly (readonly [number, string])[] = [
   [MARK_CUT, 'cut'],
   [MARK_PARTIAL_OPEN, 'partial_open'],
   [MARK_GAP, 'gap'],
+  [MARK_NOT_AUDIT, 'not_audit'],
+  [MARK_TRUNCATED, 'truncated'],
+  [MARK_CUT_TO_METADATA, 'cut_to_metadata'],
+  [MARK_ID_REUSED, 'audit_id_reused'],
 ]
 
 /** The file in which a record begins: what of it is the same after a rename, a compression and a restart of the agent. */
@@ -42,7 +56,9 @@ export interface Entry {
   nanos: number
   /** MARK_* bits, 0 for nearly all. */
   marks: number
-  /** Set with MARK_CUT: length of the whole line and its SHA-256 in hex. */
+  /** What an audit event says of itself; null for every other line. Valid as long as the message. */
+  audit: EventFacts | null
+  /** Set with MARK_CUT and MARK_TRUNCATED: length of the whole line and its SHA-256 in hex. */
   originalBytes: number
   originalSha256: string
   /** The time that a MARK_FUTURE_TIME line carried, as written. */
@@ -63,6 +79,7 @@ export function newEntry(): Entry {
     seconds: 0,
     nanos: 0,
     marks: 0,
+    audit: null,
     originalBytes: 0,
     originalSha256: '',
     originalTime: '',

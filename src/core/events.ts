@@ -29,6 +29,8 @@ export interface AgentEvents {
   'lines.marked': { source: string; path: string; mark: string; lines: number }
   /** Lines in which a rule hid something. Once per batch and rule at most; a repeat counts again. */
   'lines.redacted': { source: string; rule: string; lines: number }
+  /** An audit source is not read: its policy or key cannot be, or its redaction lets a secret out. */
+  'audit.stopped': { source: string; reason: string }
   /** A request will be made again. `status` 0 when there was no answer. */
   'sink.retry': {
     sink: string

@@ -3,6 +3,9 @@ import type { LineageInfo } from '../discover/lineage-info.ts'
 import { type FieldReference, fieldOf } from './fields.ts'
 import type { Metadata } from './metadata.ts'
 
+/** The `job` of audit events. */
+export const AUDIT_JOB = 'kube-audit'
+
 export type Labels = Record<string, string>
 
 export interface LabelContext {
@@ -21,18 +24,19 @@ const VALUE_CHARS_MAX = 512
 /**
  * The labels of a lineage without `stream`, which depends on the line. For containers: cluster, namespace, pod,
  * container, app, job (`NAMESPACE/CONTAINER`) and node_name; for files: cluster, job (the source's name), filename and
- * node_name. Empty values are left out.
+ * node_name; for audit logs cluster, job (`kube-audit`) and node_name. Empty values are left out.
  */
 export function labelsOf(info: LineageInfo, metadata: Metadata, context: LabelContext): Labels {
   const labels: Labels = { ...context.labels, cluster: context.clusterName, node_name: metadata.node }
-  if (info.sourceType === 'containers' && metadata.pod !== '') {
+  if (info.sourceType !== 'files' && metadata.pod !== '') {
     const { namespace, pod, container, app } = metadata
     Object.assign(labels, { namespace, pod, container, app, job: `${namespace}/${container}` })
     for (const [name, field] of Object.entries(context.labelsFrom ?? {})) {
       labels[name] = fieldOf(metadata, field).slice(0, VALUE_CHARS_MAX)
     }
     for (const name of context.without ?? []) delete labels[name]
-  } else {
+  } else if (info.sourceType === 'audit') labels.job = AUDIT_JOB
+  else {
     labels.job = info.source
     labels.filename = info.path
   }

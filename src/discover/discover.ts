@@ -11,12 +11,23 @@ import type { Directories } from './directory.ts'
 import { compilePattern, findMatches, type Pattern } from './glob.ts'
 import { containerKey, fileKey, type LineageInfo } from './lineage-info.ts'
 import { ContainerListing, GenericListing } from './listings.ts'
-import { genericSibling, LIVE, parseContainerLink, parsePodLogPath } from './names.ts'
+import { genericSibling, LIVE, type PodLogPath, parseContainerLink, parsePodLogPath } from './names.ts'
 
 export interface Discovered {
   info: LineageInfo
+  /** What it is a log of, whoever reads it and by whatever path. */
+  identity: string
   roots: readonly string[]
   listing: () => Listing
+}
+
+/** Whether a source's files are containers' logs, in their format. */
+export function readsContainers(source: SourceConfig): boolean {
+  return source.type === 'containers' || (source.type === 'audit' && source.format === 'cri')
+}
+
+function podIdentity({ namespace, pod, container, podUid }: PodLogPath): string {
+  return `${namespace}/${pod}/${container}/${podUid}`
 }
 
 const DOCKER_ROOT = '/var/lib/docker/containers'
@@ -30,10 +41,14 @@ export class Discovery {
   readonly #fs: ReadFileSystem
   readonly #shared: Directories
   readonly #events: Events
+  /** What these find is theirs alone: nothing goes round an audit source's policy and redaction. */
+  leavesTo: readonly Discovery[] = []
+  readonly #isOfContainers: boolean
   #versions = ''
 
   constructor(source: SourceConfig, fs: ReadFileSystem, shared: Directories, events: Events) {
     this.source = source
+    this.#isOfContainers = readsContainers(source)
     this.#fs = fs
     this.#shared = shared
     this.#events = events
@@ -61,12 +76,14 @@ export class Discovery {
   /** All lineages that can be seen now, by key. */
   scan(): Map<string, Discovered> {
     const found = new Map<string, Discovered>()
+    const others = new Set(this.leavesTo.flatMap((other) => [...other.scan().values()].map(({ identity }) => identity)))
     for (const pattern of this.#patterns) {
       const onError = (path: string, error: unknown) => this.#failed(path, 'readdir', error)
       for (const path of findMatches(this.#fs, pattern, onError)) {
         if (this.#excluded(path)) continue
-        const each = this.source.type === 'containers' ? this.#container(path, pattern) : this.#file(path, pattern)
-        if (each !== null && !found.has(each.info.key)) found.set(each.info.key, each)
+        const each = this.#isOfContainers ? this.#container(path, pattern) : this.#file(path, pattern)
+        if (each === null || found.has(each.info.key) || others.has(each.identity)) continue
+        found.set(each.info.key, each)
       }
     }
     return found
@@ -74,20 +91,15 @@ export class Discovery {
 
   /** A link in /var/log/containers, or a file of the pods directory itself. */
   #container(path: string, pattern: Pattern): Discovered | null {
-    let target = path
-    try {
-      if (this.#fs.lstat(path)?.kind === 'symlink') target = resolve(dirname(path), this.#fs.readlink(path))
-    } catch (error) {
-      if (errorCode(error) !== 'ENOENT') this.#failed(path, 'readlink', error)
-      return null
-    }
+    const target = this.#target(path)
+    if (target === null) return null
     const pod = parsePodLogPath(target)
     if (pod === null) return this.#file(path, pattern)
     const { namespace, pod: name, podUid, container, directory } = pod
     return {
       info: {
         source: this.source.name,
-        sourceType: 'containers',
+        sourceType: this.source.type,
         key: containerKey(this.source.name, namespace, name, container, podUid),
         path,
         namespace,
@@ -95,9 +107,27 @@ export class Discovery {
         podUid,
         container,
       },
+      identity: podIdentity(pod),
       roots: this.#roots(pattern),
       listing: () => new ContainerListing(this.#shared, directory, this.#roots(pattern), this.#fs),
     }
+  }
+
+  /** Where a link leads, or the path itself; null when it is gone or cannot be read. */
+  #target(path: string): string | null {
+    try {
+      if (this.#fs.lstat(path)?.kind === 'symlink') return resolve(dirname(path), this.#fs.readlink(path))
+      return path
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') this.#failed(path, 'readlink', error)
+      return null
+    }
+  }
+
+  #identity(path: string): string {
+    const target = this.#target(path) ?? path
+    const pod = parsePodLogPath(target)
+    return pod === null ? target : podIdentity(pod)
   }
 
   #file(path: string, pattern: Pattern): Discovered | null {
@@ -107,7 +137,7 @@ export class Discovery {
     const base = sibling.order.rank === LIVE || !this.#matches(live) ? path : live
     const { name, type } = this.source
     // A link of the kubelet's that leads elsewhere than usual still says whose log it is.
-    const link = type === 'containers' ? parseContainerLink(basename(path)) : null
+    const link = this.#isOfContainers ? parseContainerLink(basename(path)) : null
     const { namespace, pod, container } = link ?? { namespace: '', pod: '', container: '' }
     return {
       info: {
@@ -120,6 +150,7 @@ export class Discovery {
         podUid: '',
         container,
       },
+      identity: this.#identity(base),
       roots: this.#roots(pattern),
       listing: () => new GenericListing(this.#shared, base, this.#fs),
     }
@@ -131,7 +162,7 @@ export class Discovery {
 
   #roots(pattern: Pattern): readonly string[] {
     if (this.source.roots !== null) return this.source.roots
-    if (this.source.type === 'files') return [pattern.fixed]
+    if (!this.#isOfContainers) return [pattern.fixed]
     return [join(dirname(pattern.fixed), 'pods'), DOCKER_ROOT]
   }
 

@@ -5,7 +5,7 @@ import { parseContainerLink } from './names.ts'
 
 export interface LineageInfo {
   source: string
-  sourceType: 'containers' | 'files'
+  sourceType: 'containers' | 'files' | 'audit'
   /** Unique among the agent's lineages and stable over restarts: the checkpoint's key. */
   key: string
   /** The path under which discovery found it (the link in /var/log/containers, or the file). */
@@ -40,7 +40,7 @@ export function infoFromKey(key: string, { name, type }: Pick<SourceConfig, 'nam
     const [namespace = '', pod = '', container = '', podUid = ''] = rest.split('/')
     return { source: name, sourceType: type, key, path: rest, namespace, pod, podUid, container }
   }
-  const link = type === 'containers' ? parseContainerLink(basename(rest)) : null
+  const link = type !== 'files' ? parseContainerLink(basename(rest)) : null
   const { namespace, pod, container } = link ?? { namespace: '', pod: '', container: '' }
   return { source: name, sourceType: type, key, path: rest, namespace, pod, podUid: '', container }
 }

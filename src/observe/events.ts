@@ -85,6 +85,11 @@ const table: { [Name in EventName]: Entry<AgentEvents[Name]> } = {
     message: (d) => `rule ${d.rule} of source ${d.source} hid something in ${d.lines} lines`,
     count: (counters, d) => add(counters.redactedLines, d.rule, d.lines),
   },
+  'audit.stopped': {
+    level: 'error',
+    subject: (d) => d.source,
+    message: (d) => `audit source ${d.source} is not read: ${d.reason}`,
+  },
   'sink.retry': {
     level: 'warn',
     subject: (d) => `${d.sink} ${d.code}`,

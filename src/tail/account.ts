@@ -5,15 +5,19 @@ import type { Amount, Ledger } from '../core/ledger.ts'
 import type { TailedFile } from './file.ts'
 import { type Acked, AT_END, isBefore, type Place, type Snapshot } from './place.ts'
 
+/** Rules by which a reader leaves lines out. */
+export type SkipRule = 'startAgeMax' | 'auditPolicy'
+const SKIP_RULES: readonly SkipRule[] = ['startAgeMax', 'auditPolicy']
+
 export class Account {
   readonly #ledger: Ledger
   readonly #place: Place
   readonly #acked: [Acked | null, Acked | null] = [null, null]
-  // Skipped since the last commit, by source stream: settled by the next ack, given back by a rewind.
-  readonly #skipped: [Amount, Amount] = [
-    { bytes: 0, lines: 0 },
-    { bytes: 0, lines: 0 },
-  ]
+  // Skipped since the last commit, by rule and source stream: settled by the next ack, given back by a rewind.
+  readonly #skipped: Record<SkipRule, [Amount, Amount]> = {
+    startAgeMax: [nothing(), nothing()],
+    auditPolicy: [nothing(), nothing()],
+  }
   /** Taken from the files and not settled: what a rewind gives back. */
   readonly unsettled: Amount = { bytes: 0, lines: 0 }
 
@@ -41,11 +45,11 @@ export class Account {
     this.#ledger.take(bytes, lines)
   }
 
-  /** What startAgeMax leaves out, ending at `endOffset`. */
-  skip(stream: number, endOffset: number, bytes: number, lines: number): void {
+  /** What a rule leaves out, ending at `endOffset`. */
+  skip(stream: number, endOffset: number, bytes: number, lines: number, rule: SkipRule = 'startAgeMax'): void {
     if (this.isAcked(stream, endOffset)) return
     this.take(bytes, lines)
-    const skipped = this.#skipped[stream === STDERR ? STDERR : STDOUT]
+    const skipped = this.#skipped[rule][stream === STDERR ? STDERR : STDOUT]
     skipped.bytes += bytes
     skipped.lines += lines
   }
@@ -63,12 +67,14 @@ export class Account {
     const passed =
       committed !== null && isBefore(acked, { ...committed, offset: committed.offset + (committed.ended ? AT_END : 0) })
     this.#acked[stream] = passed ? null : acked
-    const skipped = this.#skipped[stream]
-    if (skipped.bytes === 0 && skipped.lines === 0) return
-    this.#ledger.settle('skipped', 'startAgeMax', skipped.bytes, skipped.lines)
-    this.settled(skipped.bytes, skipped.lines)
-    skipped.bytes = 0
-    skipped.lines = 0
+    for (const rule of SKIP_RULES) {
+      const skipped = this.#skipped[rule][stream]
+      if (skipped.bytes === 0 && skipped.lines === 0) continue
+      this.#ledger.settle('skipped', rule, skipped.bytes, skipped.lines)
+      this.settled(skipped.bytes, skipped.lines)
+      skipped.bytes = 0
+      skipped.lines = 0
+    }
   }
 
   /** An amount of what was taken is settled (acked, dropped, dead-lettered). */
@@ -82,9 +88,13 @@ export class Account {
     this.#ledger.untake(this.unsettled.bytes, this.unsettled.lines)
     this.unsettled.bytes = 0
     this.unsettled.lines = 0
-    for (const skipped of this.#skipped) {
+    for (const skipped of SKIP_RULES.flatMap((rule) => this.#skipped[rule])) {
       skipped.bytes = 0
       skipped.lines = 0
     }
   }
+}
+
+function nothing(): Amount {
+  return { bytes: 0, lines: 0 }
 }

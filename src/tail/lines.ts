@@ -2,6 +2,7 @@
 // gives each its time, and hands it to the writer. It reads nothing and knows no files but by their offsets. A line that does
 // not fit leaves everything as it was. Open lines are all that it holds between two calls.
 import { isUtf8 } from 'node:buffer'
+import { AUDIT_LINE_BYTES_MAX, type AuditLines } from '../audit/lines.ts'
 import {
   MARK_CUT,
   MARK_FUTURE_TIME,
@@ -27,12 +28,16 @@ import type { EntryWriter } from './writer.ts'
 /** Open lines are closed as they are when this much of the lineage was read since none was open. */
 const PARTIAL_SPAN_BYTES_MAX = 16 * 1024 * 1024
 const FUTURE_SECONDS_MAX = 600
+const UNKNOWN_SECONDS = -1
+const NOTHING = Buffer.alloc(0)
 /** With one of these the time is not the row's own, and none for rows after it. */
 const MARKS_WITHOUT_TIME = MARK_FUTURE_TIME | MARK_NOT_CRI
 
 export interface LinesOptions {
   format: 'container' | 'plain'
   lineBytesMax: number
+  /** For an audit log: what is done with each line before it is an entry. */
+  audit: AuditLines | null
 }
 
 export class Lines {
@@ -47,7 +52,10 @@ export class Lines {
   readonly #place: Place
   readonly #account: Account
   readonly #container: boolean
+  /** Lines have times of their own. */
+  readonly #hasTimes: boolean
   readonly #lineBytesMax: number
+  readonly #audit: AuditLines | null
   readonly #entry = newEntry()
   readonly #row = newRow()
   // stdout, stderr, and a raw line of no format that is longer than a block.
@@ -71,7 +79,10 @@ export class Lines {
     this.#place = place
     this.#account = account
     this.#container = options.format === 'container'
-    this.#lineBytesMax = options.lineBytesMax
+    this.#audit = options.audit
+    // An audit event is made to fit by what it can lose, once all of it is there.
+    this.#lineBytesMax = options.audit === null ? options.lineBytesMax : AUDIT_LINE_BYTES_MAX
+    this.#hasTimes = this.#container || options.audit !== null
   }
 
   /** A raw line longer than a block is open. */
@@ -105,11 +116,11 @@ export class Lines {
   limit(file: TailedFile, from: number, end: number): number {
     const to = this.#place.offset + end - from
     const stamps = this.stamps
-    this.#rowsEnd = this.#container
+    this.#rowsEnd = this.#hasTimes
       ? stamps.extent(file, this.#place.offset, to)
       : stamps.range(file, this.#place.offset, to, this.nowMs)
     const arrivalSeconds = stamps.found ? stamps.seconds : Math.floor(this.nowMs / 1000)
-    this.#futureSeconds = this.#container ? arrivalSeconds + FUTURE_SECONDS_MAX : Number.POSITIVE_INFINITY
+    this.#futureSeconds = this.#hasTimes ? arrivalSeconds + FUTURE_SECONDS_MAX : Number.POSITIVE_INFINITY
     return from + this.#rowsEnd - this.#place.offset
   }
 
@@ -124,7 +135,7 @@ export class Lines {
     }
     const base = this.#place.offset - from
     while (at < end) {
-      if (this.#container && valid) at = this.#plainRows(file, block, at, end, base, out)
+      if (this.#container && valid && this.#audit === null) at = this.#plainRows(file, block, at, end, base, out)
       if (at === end) break
       const newline = block.indexOf(10, at)
       if (!this.#line(file, block, at, newline, newline + 1, base + at, valid, out)) break
@@ -216,6 +227,8 @@ export class Lines {
       return this.#piece(file, partial, block, start, next, offset, marks, valid, out)
     }
     if (!out.fits(entry, Math.min(row.messageEnd - row.messageStart, this.#lineBytesMax) + 1024)) return false
+    if (this.#audit?.ahead(file, offset, NOTHING, 0, row.buffer, row.messageStart, row.messageEnd) === false)
+      return false
     entry.file = file
     entry.buffer = row.buffer
     entry.messageStart = row.messageStart
@@ -245,10 +258,11 @@ export class Lines {
     row.messageEnd = end
     row.stream = STDOUT
     row.partial = false
-    if (this.#container && this.timeline.rowSeconds >= 0) {
+    if (this.#hasTimes && this.timeline.rowSeconds >= 0) {
       row.seconds = this.timeline.rowSeconds
       row.nanos = this.timeline.rowNanos
-    } else this.#setArrival(offset)
+    } else if (this.#audit === null || this.#container) this.#setArrival(offset)
+    else row.seconds = UNKNOWN_SECONDS // until it is known whether it has one of its own
   }
 
   /** The time of arrival of the row at `offset`; the rows after it in this block have the same one. */
@@ -280,6 +294,22 @@ export class Lines {
     const isTooFar = this.#openSince !== null && logical - this.#openSince.logical > PARTIAL_SPAN_BYTES_MAX
     if (isTooFar) needed += this.heldBytes
     if (!out.fits(this.#entry, needed)) return false
+    if (!row.partial && this.#audit !== null && partial.start !== null) {
+      const { file: begun } = partial.start
+      const { messageStart, messageEnd } = row
+      if (
+        !this.#audit.ahead(
+          begun,
+          partial.offset,
+          partial.bytes,
+          partial.keptBytes,
+          row.buffer,
+          messageStart,
+          messageEnd,
+        )
+      )
+        return false
+    }
     if (isTooFar) this.#endOpen(MARK_PARTIAL_OPEN, offset + rowBytes, out)
     // A line of no format does not belong to the open line of stdout.
     if ((marks & MARK_NOT_CRI) === 0 && (row.partial || partial.start !== null)) {
@@ -356,7 +386,7 @@ export class Lines {
   /** Emits #entry as the row that it was made of. */
   #emitRow(endOffset: number, valid: boolean, out: EntryWriter): void {
     const { seconds, nanos } = this.#row
-    const isOwnTime = (this.#entry.marks & MARKS_WITHOUT_TIME) === 0
+    const isOwnTime = (this.#entry.marks & MARKS_WITHOUT_TIME) === 0 && (this.#audit === null || this.#container)
     this.#emit(seconds, nanos, endOffset, valid, out)
     if (isOwnTime) this.timeline.row(seconds, nanos)
   }
@@ -364,6 +394,10 @@ export class Lines {
   /** Emits #entry under the time rule, unless it is acknowledged. There must be room. */
   #emit(seconds: number, nanos: number, endOffset: number, valid: boolean, out: EntryWriter): void {
     const entry = this.#entry
+    if (this.#audit !== null && (entry.marks & MARK_GAP) === 0) {
+      this.#emitAudit(this.#audit, seconds, nanos, endOffset, valid, out)
+      return
+    }
     if (!valid || entry.messageEnd - entry.messageStart > this.#lineBytesMax) repair(this.#entry, this.#lineBytesMax)
     this.timeline.emit(entry.stream, seconds, nanos)
     entry.seconds = this.timeline.seconds
@@ -372,6 +406,50 @@ export class Lines {
     this.#account.take(entry.sourceBytes, entry.sourceLines)
     if (entry.marks !== 0) this.#noteMarks(entry.marks, entry.sourceLines)
     out.write(entry)
+  }
+
+  /** Emits #entry as a line of an audit log: an event has its own time, exactly; other lines are under the time rule. */
+  #emitAudit(
+    audit: AuditLines,
+    rowSeconds: number,
+    rowNanos: number,
+    endOffset: number,
+    valid: boolean,
+    out: EntryWriter,
+  ): void {
+    const entry = this.#entry
+    const { stream, offset, sourceBytes, sourceLines } = entry
+    if (this.#account.isAcked(stream, endOffset)) return
+    if (!audit.apply(entry, (entry.marks & MARK_CUT) === 0)) {
+      this.#account.skip(stream, endOffset, sourceBytes, sourceLines, 'auditPolicy')
+      return
+    }
+    if (!valid) repair(entry, Number.POSITIVE_INFINITY)
+    if (entry.audit?.hasTime) {
+      entry.seconds = entry.audit.seconds
+      entry.nanos = entry.audit.nanos
+      if (entry.seconds < this.skipBeforeSeconds) {
+        this.#account.skip(stream, endOffset, sourceBytes, sourceLines)
+        return
+      }
+      if (entry.seconds > this.#futureSeconds) {
+        entry.marks |= MARK_FUTURE_TIME
+        entry.originalTime = formatTime(entry)
+        this.#setArrival(offset)
+        entry.seconds = this.#row.seconds
+        entry.nanos = this.#row.nanos
+      } else this.timeline.row(entry.seconds, entry.nanos)
+    } else {
+      const isKnown = rowSeconds !== UNKNOWN_SECONDS
+      if (!isKnown) this.#setArrival(offset)
+      this.timeline.emit(stream, isKnown ? rowSeconds : this.#row.seconds, isKnown ? rowNanos : this.#row.nanos)
+      entry.seconds = this.timeline.seconds
+      entry.nanos = this.timeline.nanos
+    }
+    this.#account.take(sourceBytes, sourceLines)
+    if (entry.marks !== 0) this.#noteMarks(entry.marks, sourceLines)
+    out.write(entry)
+    entry.audit = null
   }
 
   /** A block without any newline: the beginning or the middle of a raw line longer than a block. */
@@ -402,7 +480,9 @@ export class Lines {
       if (partial.start === null)
         this.#openPartial(partial, file, block, start, this.#place.offset, this.#place.logical, marks)
       partial.append(block, row.messageStart, row.messageEnd, this.#rawBytesMax)
-      if ((marks & MARKS_WITHOUT_TIME) === 0) this.timeline.row(row.seconds, row.nanos)
+      if ((marks & MARKS_WITHOUT_TIME) === 0 && row.seconds !== UNKNOWN_SECONDS) {
+        this.timeline.row(row.seconds, row.nanos)
+      }
       this.#raw = partial
     }
     this.#raw.sourceBytes += end - start
@@ -416,6 +496,9 @@ export class Lines {
   rawEnd(block: Buffer, start: number, end: number, next: number, out: EntryWriter): boolean {
     const raw = this.#raw as Partial<Snapshot>
     if (!out.fits(this.#entry, raw.keptBytes + end - start + 4096)) return false
+    if (this.#audit !== null && this.#rawEnds && !this.#rawSkipped && raw.start !== null) {
+      if (!this.#audit.ahead(raw.start.file, raw.offset, raw.bytes, raw.keptBytes, block, start, end)) return false
+    }
     raw.append(block, start, end, this.#rawBytesMax)
     raw.sourceBytes += next - start
     raw.sourceLines++

@@ -3,6 +3,8 @@
 // restart begins) and, between them, what was acknowledged already for one source stream. The block is the caller's and
 // is used only during `fill`; nothing but open partial lines is held between two calls.
 import { basename } from 'node:path'
+import type { FilterOptions } from '../audit/filter.ts'
+import { AuditLines } from '../audit/lines.ts'
 import type { Position, SeenFile } from '../checkpoint/position.ts'
 import { MARK_PARTIAL_OPEN, STDOUT } from '../core/entry.ts'
 import type { Events } from '../core/events.ts'
@@ -56,6 +58,8 @@ export interface ReaderOptions {
   /** Milliseconds, null: off. */
   startAgeMax: number | null
   lineBytesMax: number
+  /** Of an audit log: what is kept of it. */
+  audit?: Pick<FilterOptions, 'policy' | 'mask'>
   ledger: Ledger
   /** Read to the end, then take every file as finished. */
   once: boolean
@@ -82,6 +86,7 @@ export class Reader implements FileUser {
   readonly #place: Place = { file: null, offset: 0, logical: 0 }
   readonly #account: Account
   readonly #lines: Lines
+  readonly #audit: AuditLines | null
   #tail = Buffer.alloc(OVERLAP_BYTES)
   #tailBytes = 0
   #gzip: GzipReader | null = null
@@ -123,7 +128,20 @@ export class Reader implements FileUser {
     this.#saved = saved
     this.#lastPosition = saved
     this.#account = new Account(options.ledger, this.#place)
-    this.#lines = new Lines(this.#place, this.#account, options)
+    const { audit } = options
+    this.#audit =
+      audit === undefined
+        ? null
+        : new AuditLines({
+            ...audit,
+            lineBytesMax: options.lineBytesMax,
+            pause: () => deps.clock.yield(),
+            ready: () => {
+              this.#waiting = false
+              options.wake()
+            },
+          })
+    this.#lines = new Lines(this.#place, this.#account, { ...options, audit: this.#audit })
     this.#ackedRate = new Rate(deps.clock.monotonic())
     lineage.users.push(this)
   }
@@ -397,7 +415,7 @@ export class Reader implements FileUser {
         const end = this.#lines.limit(file, overlap, lastNewline + 1)
         const consumed = this.#lines.rows(file, block, overlap, end, out)
         this.#consume(block, overlap, consumed)
-        if (consumed < end - overlap) return 'full'
+        if (consumed < end - overlap) return this.#noRoom()
         if (available === want || end <= lastNewline) continue
       } else if (available >= want) {
         this.#lines.rawPiece(block, overlap, got)
@@ -425,10 +443,10 @@ export class Reader implements FileUser {
       // Only what the file ends with can be its last line.
       if (!file.compressed && this.#size(file) !== this.#place.offset + rest) return 'dry'
       if (rest > 0 && lastNewline < overlap) {
-        if (!this.#lines.lastLine(block, overlap, got, out)) return 'full'
+        if (!this.#lines.lastLine(block, overlap, got, out)) return this.#noRoom()
         this.#consume(block, overlap, available)
       } else if (available > 0) continue
-      else if (this.#lines.isInRaw && !this.#lines.rawEnd(block, got, got, got, out)) return 'full'
+      else if (this.#lines.isInRaw && !this.#lines.rawEnd(block, got, got, got, out)) return this.#noRoom()
       const end = this.#leaveFinished(file, out)
       if (end !== null) return end
     }
@@ -720,6 +738,11 @@ export class Reader implements FileUser {
       this.#failed('read', error)
       return null
     }
+  }
+
+  /** The next line was not taken: there is no room, or it is large and is being worked on. */
+  #noRoom(): FillEnd {
+    return this.#audit?.isWorking ? this.#wait() : 'full'
   }
 
   #wait(): FillEnd {

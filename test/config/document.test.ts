@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
+import { formatConfigError } from '../../src/config/config-error.ts'
 import { documentConfig, EXAMPLE } from '../../src/config/document.ts'
-import { formatConfigError, loadConfig } from '../../src/config/load.ts'
+import { loadConfig } from '../../src/config/load.ts'
 import { schema } from '../../src/config/schema.ts'
 import type { AnyShape } from '../../src/config/shapes.ts'
 

@@ -1,6 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are references to the environment, not templates.
 import t, { type Test } from 'tap'
-import { formatConfigError, type LoadOptions, loadConfig } from '../../src/config/load.ts'
+import { formatConfigError } from '../../src/config/config-error.ts'
+import { type LoadOptions, loadConfig } from '../../src/config/load.ts'
 
 const MACHINE: LoadOptions = { path: 'taffrail.yaml', env: {}, hostname: 'host-1', cgroup: { memory: null, cpu: null } }
 
@@ -173,11 +174,11 @@ t.test('values of sources', async (t) => {
     [`sources: [{name: c}]\n${SINKS}`, '1:11: sources[0].type: required key is missing'],
     [
       `sources: [{name: c, type: container}]\n${SINKS}`,
-      '1:27: sources[0].type: expected one of containers, files, found "container"; did you mean containers?',
+      '1:27: sources[0].type: expected one of containers, files, audit, found "container"; did you mean containers?',
     ],
     [
-      `sources: [{name: c, type: audit, policyFile: /p}]\n${SINKS}`,
-      '1:27: sources[0].type: expected one of containers, files, found "audit"',
+      `sources: [{name: c, type: audit, paths: [/a], format: jsn}]\n${SINKS}`,
+      '1:55: sources[0].format: expected one of json, cri, found "jsn"; did you mean json?',
     ],
     [`sources: [{name: c, type: files}]\n${SINKS}`, '1:11: sources[0].paths: required key is missing'],
     [source('paths: [▸logs/*.log]'), 'sources[0].paths[0]: expected an absolute path, found "logs/*.log"'],
@@ -346,7 +347,7 @@ t.test('the whole', async (t) => {
     // Whatever is wrong elsewhere is no reason to call a source unknown or forgotten.
     [
       `sources: [{name: a, type: nonsense}]\nsinks: [{name: o, type: stdout, sources: [a]}]`,
-      '1:27: sources[0].type: expected one of containers, files, found "nonsense"',
+      '1:27: sources[0].type: expected one of containers, files, audit, found "nonsense"',
     ],
     [
       `sources: [{name: A, type: containers}]\nsinks: [{name: o, type: stdout, sources: [a]}]`,

@@ -2,8 +2,9 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { Config, LokiSinkConfig } from '../../src/config/config.ts'
+import { formatConfigError } from '../../src/config/config-error.ts'
 import { parseListen } from '../../src/config/formats.ts'
-import { formatConfigError, type LoadOptions, loadConfig } from '../../src/config/load.ts'
+import { type LoadOptions, loadConfig } from '../../src/config/load.ts'
 
 const MACHINE: LoadOptions = { path: 'taffrail.yaml', env: {}, hostname: 'host-1', cgroup: { memory: null, cpu: null } }
 

@@ -42,6 +42,7 @@ const samples: { [Name in EventName]: [detail: AgentEvents[Name], level: string,
   ],
   'lines.marked': [{ ...file, mark: 'not_cri', lines: 9 }, 'info', '9', '/logs/a.log', 'not_cri'],
   'lines.redacted': [{ source: 'containers', rule: 'cards', lines: 3 }, 'debug', 'containers', 'cards', '3'],
+  'audit.stopped': [{ source: 'audit', reason: 'no policy' }, 'error', 'audit', 'no policy'],
   'sink.retry': [
     { ...send, status: 429, code: '429', message: 'ingestion rate limit', attempt: 3, delayMs: 1500 },
     'warn',

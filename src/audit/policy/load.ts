@@ -2,7 +2,7 @@
 // warns of (an unknown field, a key given twice) is a warning here too, with the same effect: the field is ignored, the
 // last value counts. Pure. Follows apiserver/pkg/audit/policy/reader.go and apis/audit/validation.
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments, type YAMLMap } from 'yaml'
-import type { ConfigError } from '../../config/load.ts'
+import type { ConfigError } from '../../config/config-error.ts'
 import { nearest } from '../../config/nearest.ts'
 import { described } from '../../config/nodes.ts'
 import { type GroupResources, LEVELS, type Policy, type PolicyRule, STAGES, stageBit } from './policy.ts'

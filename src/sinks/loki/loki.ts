@@ -17,11 +17,12 @@ import type { HttpClient, HttpClientFactory } from '../../ports/http.ts'
 import type { Random } from '../../ports/random.ts'
 import { authorization } from '../authorization.ts'
 import type { Refused, SegmentResult, Sink, SinkState, Target } from '../sink.ts'
+import { type AuditGroup, AuditStreams, LokiAuditEncoder } from './audit.ts'
 import { Burial, forgetLetters } from './burial.ts'
-import { Conversation } from './conversation.ts'
+import { Conversation, type ConversationEnd } from './conversation.ts'
 import { LokiEntryEncoder } from './encode.ts'
 import { type Answer, LokiRequests } from './requests.ts'
-import { LokiLane, SPAN_SECONDS_MAX } from './stream.ts'
+import { LokiLane, type LokiStream, SPAN_SECONDS_MAX } from './stream.ts'
 import { entriesWithin, Stretch } from './stretch.ts'
 import { closeStream, labelSet } from './wire.ts'
 
@@ -91,8 +92,12 @@ export class LokiSink implements Sink {
     const key = labelSet(labels)
     let lane = this.#lanes.get(key)
     if (lane === undefined) {
-      lane = new LokiLane(key, labels, info.sourceType === 'containers')
+      lane = new LokiLane(key, labels, info.pod !== '')
+      if (info.sourceType === 'audit') lane.audit = new AuditStreams(labels, lane.streams)
       this.#lanes.set(key, lane)
+    }
+    if (lane.audit !== null) {
+      return { key, encoder: new LokiAuditEncoder(lane, lane.audit, this.#structured(metadata)) }
     }
     return { key, encoder: new LokiEntryEncoder(lane, this.#structured(metadata)) }
   }
@@ -104,6 +109,7 @@ export class LokiSink implements Sink {
   beginSegment(part: Part, laneKey: string, stream: number): void {
     const target = this.#lane(laneKey).streams[stream as 0 | 1]
     target.begin()
+    this.#lane(laneKey).audit?.begin()
     part.reserve(target.header.length)
     part.end += target.header.copy(part.buffer, part.end)
   }
@@ -126,16 +132,25 @@ export class LokiSink implements Sink {
 
   async #shipReady(shipment: Load, segments: readonly Segment[]): Promise<SegmentResult[]> {
     if (segments.length > 1) return this.#shipTogether(shipment, segments)
-    return Promise.all(segments.map((segment) => this.#shipAlone(shipment, segment)))
+    return Promise.all(
+      segments.map((segment) =>
+        this.#lane(segment.lane.key).audit === null
+          ? this.#shipAlone(shipment, segment)
+          : this.#shipAudit(shipment, segment),
+      ),
+    )
   }
 
   outrunsCheckpoint(segment: Segment): boolean {
-    const { streams } = this.#lane(segment.lane.key)
+    const { streams, audit } = this.#lane(segment.lane.key)
+    if (audit !== null) return audit.streams.some((stream) => stream.outrunsCheckpoint)
     return streamsOf(segment).some((stream) => streams[stream].outrunsCheckpoint)
   }
 
   checkpointing(): void {
-    for (const { streams } of this.#lanes.values()) for (const stream of streams) stream.checkpointing()
+    for (const { streams, audit } of this.#lanes.values()) {
+      for (const stream of audit?.streams ?? streams) stream.checkpointing()
+    }
   }
 
   forget(laneKey: string): void {
@@ -210,6 +225,88 @@ export class LokiSink implements Sink {
     return { kind: 'acked', refused }
   }
 
+  /**
+   * Audit events: a stream for each stage and verb. Calm ones share a push, the others have one of their own; all that are
+   * not done with by this are sent again.
+   */
+  async #shipAudit(shipment: Load, segment: Segment): Promise<SegmentResult> {
+    const lane = this.#lane(segment.lane.key)
+    const audit = lane.audit as AuditStreams
+    const refused: Refused[] = []
+    let failure: { answer: Answer; recordsMax?: number } | null = null
+    for (const index of streamsOf(segment)) {
+      const part = shipment.parts[index]
+      const stretch = this.#stretch(lane, segment, index, part)
+      const groups = audit.groups(index, segment.firstRecords[index], segment.endRecords[index])
+      const now = this.#now
+      const calm = groups.filter(({ stream }) => stream.isCalm(now))
+      const rest = calm.length < 2 ? groups : groups.filter((group) => !calm.includes(group))
+      if (calm.length > 1) {
+        const bodies = calm.map(({ stream, records }) => stretch.body(records, stream.header))
+        const answer = await this.#requests.push(Buffer.concat(bodies))
+        if (answer.outcome.kind !== 'delivered') rest.push(...calm)
+        else for (const [at, { stream }] of calm.entries()) this.#storedAudit(stream, bodies[at]!.length)
+      }
+      const ends = await Promise.all(
+        rest.map((group) => this.#shipAuditGroup(lane, segment, index, part, stretch, group)),
+      )
+      for (const end of ends) {
+        if (end.kind === 'again') failure ??= end
+        else refused.push(...end.refused)
+      }
+    }
+    if (failure !== null) {
+      const limit = failure.recordsMax === undefined ? {} : { recordsMax: failure.recordsMax }
+      return { kind: 'again', delayMs: this.#failed(lane, failure.answer), ackedStreams: [], refused: [], ...limit }
+    }
+    for (const index of streamsOf(segment)) {
+      for (const stream of audit.streams) forgetLetters(segment, index, stream, shipment.parts[index])
+    }
+    audit.settled()
+    this.#settled(lane)
+    return { kind: 'acked', refused }
+  }
+
+  /** One stream's records of a segment in a push of their own. */
+  async #shipAuditGroup(
+    lane: LokiLane,
+    segment: Segment,
+    index: 0 | 1,
+    part: Part,
+    stretch: Stretch,
+    { stream, records }: AuditGroup,
+  ): Promise<ConversationEnd> {
+    const body = stretch.body(records, stream.header)
+    const answer = await this.#requests.push(body)
+    if (answer.outcome.kind === 'delivered') {
+      this.#storedAudit(stream, body.length)
+      return { kind: 'settled', refused: [] }
+    }
+    if (answer.status === 500) lane.serverErrors++
+    const own = this.#stretch(lane, segment, index, part)
+    own.restrict(records, stream.header)
+    const { clock, events, deadLetters } = this.#deps
+    const { name: sink } = this
+    const burial = new Burial(segment, index, stream, own, { sink, deadLetters, events, clock })
+    const conversation = new Conversation(own, stream, lane, burial, { sink, requests: this.#requests, events })
+    const end = await conversation.run(answer)
+    if (conversation.hasStored) stream.delivered(this.#now, body.length, conversation.newestSeconds)
+    return end
+  }
+
+  /** All of a stream's records in the shipment were delivered. */
+  #storedAudit(stream: LokiStream, bytes: number): void {
+    stream.delivered(this.#now, bytes, stream.pendingNewest)
+    if (stream.pendingFile !== null) stream.storedTo.set(stream.pendingFile, stream.pendingOffset)
+  }
+
+  #stretch(lane: LokiLane, segment: Segment, index: 0 | 1, part: Part): Stretch {
+    const first = segment.firstRecords[index]
+    const { header } = lane.streams[index]
+    const { starts, ends, endRecords } = segment
+    return new Stretch(part, header, starts[index], ends[index], first, endRecords[index] - first)
+  }
+
   #conversation(lane: LokiLane, segment: Segment, stream: 0 | 1, part: Part): Conversation {
     const { clock, events } = this.#deps
     const collected = this.#refusedLetters
@@ -217,10 +314,8 @@ export class LokiSink implements Sink {
       collected === null
         ? this.#deps.deadLetters
         : { write: async (letters: readonly DeadLetter[]) => void collected.push(...letters) }
-    const first = segment.firstRecords[stream]
-    const count = segment.endRecords[stream] - first
     const target = lane.streams[stream]
-    const stretch = new Stretch(part, target.header, segment.starts[stream], segment.ends[stream], first, count)
+    const stretch = this.#stretch(lane, segment, stream, part)
     const { name: sink } = this
     const burial = new Burial(segment, stream, target, stretch, { sink, deadLetters, events, clock })
     return new Conversation(stretch, target, lane, burial, { sink, requests: this.#requests, events })

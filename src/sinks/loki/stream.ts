@@ -2,6 +2,7 @@
 // to a push of several streams tells the last one's result only, so a stream shares a push only while no refusal is to
 // be expected: after its first 2xx, not after a silence, not far behind its newest entry, not fast.
 import type { Labels } from '../../core/labels.ts'
+import type { AuditStreams } from './audit.ts'
 import { streamHeader } from './wire.ts'
 
 const SILENCE_MS_MAX = 15 * 60_000
@@ -27,6 +28,11 @@ export class LokiStream {
   /** Range of what is in the shipment under way, in seconds. */
   pendingOldest = Number.POSITIVE_INFINITY
   pendingNewest = Number.NEGATIVE_INFINITY
+  /** The last record in the shipment under way, where the lane's streams are pushed one by one. */
+  pendingFile: object | null = null
+  pendingOffset = -1
+  /** How far records were delivered by attempts of which others failed, by file. */
+  storedTo = new WeakMap<object, number>()
   /** Records whose dead letters are written while their segment is not settled yet. */
   readonly buried = new Map<string, { path: string; offset: number }>()
   #bytesPerSecond = 0
@@ -41,6 +47,8 @@ export class LokiStream {
   begin(): void {
     this.pendingOldest = Number.POSITIVE_INFINITY
     this.pendingNewest = Number.NEGATIVE_INFINITY
+    this.pendingFile = null
+    this.pendingOffset = -1
   }
 
   /** Whether what is in the shipment may share a push now. */
@@ -89,6 +97,8 @@ export class LokiLane {
   serverErrors = 0
   /** A record is suspect that has no neighbours in its half hour: what is far from it may go with it. */
   needsNeighbours = false
+  /** Of a lane of audit events: its streams, which are pushed one by one. */
+  audit: AuditStreams | null = null
   #suspectAt = SERVER_ERRORS_MAX
 
   constructor(key: string, labels: Labels, hasSourceStreams: boolean) {
@@ -118,6 +128,6 @@ export class LokiLane {
   /** Judged before a shipment is filled; whether what it got is calm too is judged after. */
   get mayShare(): boolean {
     const [out, err] = this.streams
-    return !this.solo && (out.okAt !== null || err.okAt !== null) && out.isSlow && err.isSlow
+    return this.audit === null && !this.solo && (out.okAt !== null || err.okAt !== null) && out.isSlow && err.isSlow
   }
 }

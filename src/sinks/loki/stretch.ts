@@ -6,7 +6,7 @@ import { closeStream, newWireEntry, readEntry, readMetadata, type WireEntry } fr
 
 export class Stretch implements PushedEntries {
   readonly part: Part
-  readonly header: Buffer
+  header: Buffer
   readonly firstRecord: number
   readonly seconds: Float64Array
   readonly nanos: Float64Array
@@ -47,6 +47,14 @@ export class Stretch implements PushedEntries {
 
   isAlive(index: number): boolean {
     return this.#gone[index] === 0
+  }
+
+  /** From now on only these entries are there, and go under another header. */
+  restrict(indexes: readonly number[], header: Buffer): void {
+    this.#gone.fill(1)
+    for (const index of indexes) this.#gone[index] = 0
+    this.alive = [...indexes]
+    this.header = header
   }
 
   remove(indexes: Iterable<number>): void {

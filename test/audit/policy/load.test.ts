@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { loadPolicy } from '../../../src/audit/policy/load.ts'
-import { formatConfigError } from '../../../src/config/load.ts'
+import { formatConfigError } from '../../../src/config/config-error.ts'
 import { fixture } from '../fixtures.ts'
 
 function answer(text: string): { errors: string[]; warnings: string[] } {

@@ -1,0 +1,62 @@
+// Which Audit-IDs were used for more than one event. The client may choose its id, so equal ids are no equal events: the
+// next event with an id and stage that another one had shortly before is marked. A repeat of the same bytes is no reuse.
+// Bound: SLOTS ids per lineage and sink, and WINDOW_BYTES back in the same file; what lies farther apart is not noticed.
+import { AUDIT_ID, type EventFacts, STAGE } from './event.ts'
+
+const SLOTS_BITS = 12
+const SLOTS = 2 ** SLOTS_BITS
+const WINDOW_BYTES = 4 * 1024 * 1024
+/** Per slot: two hashes of id and stage, and of the last and the last but one event its offset, bytes and time. */
+const FIELDS = 8
+
+export class AuditIds {
+  #table: Float64Array | null = null
+  #file: object | null = null
+
+  /** Notes the event that begins at `offset` of the file; true when another one had its id and stage. */
+  isReused(facts: EventFacts, file: object | null, offset: number, bytes: number): boolean {
+    if (file !== this.#file) {
+      this.#file = file
+      this.#table?.fill(0)
+    }
+    this.#table ??= new Float64Array(SLOTS * FIELDS)
+    const table = this.#table
+    const first = hashOf(facts, 0x811c9dc5)
+    const second = hashOf(facts, 0x2f0b4a1d)
+    const slot = (Math.imul(first ^ (first >>> 15), 0x2c1b3c6d) >>> (32 - SLOTS_BITS)) * FIELDS
+    const time = facts.seconds * 1e6 + facts.nanos / 1000
+    const isSameId = table[slot] === first && table[slot + 1] === second && table[slot + 3]! > 0
+    if (!isSameId) {
+      table.fill(0, slot, slot + FIELDS)
+      table[slot] = first
+      table[slot + 1] = second
+    }
+    // After a rewind the last one may lie ahead, or be this one.
+    let before = slot + 2
+    while (before <= slot + 5 && table[before + 1]! > 0 && table[before]! >= offset) before += 3
+    const isKnown = before <= slot + 5 && table[before + 1]! > 0
+    const isReused =
+      isSameId &&
+      isKnown &&
+      offset - table[before]! <= WINDOW_BYTES &&
+      (table[before + 1] !== bytes || table[before + 2] !== time)
+    if (table[slot + 2]! < offset || table[slot + 3] === 0) {
+      table.copyWithin(slot + 5, slot + 2, slot + 5)
+      table[slot + 2] = offset
+      table[slot + 3] = bytes
+      table[slot + 4] = time
+    }
+    return isReused
+  }
+}
+
+function hashOf(facts: EventFacts, seed: number): number {
+  let hash = seed
+  for (const fact of [AUDIT_ID, STAGE]) {
+    const { buffer } = facts
+    const end = facts.endOf(fact)
+    for (let at = facts.startOf(fact); at < end; at++) hash = Math.imul(hash ^ buffer[at]!, 0x01000193)
+    hash = Math.imul(hash ^ 0xff, 0x01000193)
+  }
+  return hash
+}

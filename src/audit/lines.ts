@@ -1,0 +1,110 @@
+// What reading does with a line of an audit log before it becomes an entry: the policy, redaction, the marks. A large line
+// is worked on between turns of the event loop; until that is done the reader waits before it.
+import {
+  type Entry,
+  MARK_CUT,
+  MARK_CUT_TO_METADATA,
+  MARK_ID_REUSED,
+  MARK_NOT_AUDIT,
+  MARK_TRUNCATED,
+} from '../core/entry.ts'
+import { AuditFilter, type FilterOptions, LARGE_LINE_BYTES } from './filter.ts'
+import { AuditIds } from './ids.ts'
+import { PADDING_BYTES } from './json/strings.ts'
+
+/** The longest line that is kept whole; of a longer one the metadata is told. */
+export const AUDIT_LINE_BYTES_MAX = 4 * 1024 * 1024
+
+export interface AuditLinesOptions extends FilterOptions {
+  /** Lets the event loop go on; resolves in a later turn. */
+  pause: () => Promise<void>
+  /** Called when a large line is done. */
+  ready: () => void
+}
+
+/** A large line, by where it begins. */
+interface Work {
+  file: object
+  offset: number
+  filter: AuditFilter
+  end: 'kept' | 'dropped' | 'working'
+}
+
+export class AuditLines {
+  readonly #options: AuditLinesOptions
+  readonly #filter: AuditFilter
+  readonly #ids = new AuditIds()
+  #work: Work | null = null
+
+  constructor(options: AuditLinesOptions) {
+    this.#options = options
+    this.#filter = new AuditFilter(options)
+  }
+
+  /** A large line is being worked on: it is not read before that is done. */
+  get isWorking(): boolean {
+    return this.#work?.end === 'working'
+  }
+
+  /**
+   * Whether the line that begins at `offset` can become an entry now: kept[0, keptBytes), then b[start, end). False: it is
+   * large and the work on it has begun, or is going on.
+   */
+  ahead(file: object, offset: number, kept: Buffer, keptBytes: number, b: Buffer, start: number, end: number): boolean {
+    const bytes = keptBytes + end - start
+    if (bytes < LARGE_LINE_BYTES || bytes > AUDIT_LINE_BYTES_MAX || this.#filter.isPlain) return true
+    const known = this.#work
+    if (known !== null && known.file === file && known.offset === offset) return known.end !== 'working'
+    // One at a time: what another place began is given up when the reader was sent elsewhere.
+    const line = Buffer.allocUnsafeSlow(bytes + PADDING_BYTES)
+    kept.copy(line, 0, 0, keptBytes)
+    b.copy(line, keptBytes, start, end)
+    const work: Work = { file, offset, filter: new AuditFilter(this.#options), end: 'working' }
+    work.end = work.filter.judge(line, 0, bytes)
+    this.#work = work
+    if (work.end !== 'working') return true
+    void this.#go(work)
+    return false
+  }
+
+  async #go(work: Work): Promise<void> {
+    while (work.end === 'working') {
+      await this.#options.pause()
+      if (this.#work !== work) return
+      work.end = work.filter.step()
+    }
+    this.#options.ready()
+  }
+
+  /**
+   * Makes the entry what is left of its line: message, marks, `audit`. False: the policy drops it. `isWhole` false: the
+   * message is only the beginning of the line.
+   */
+  apply(entry: Entry, isWhole: boolean): boolean {
+    const work = this.#work
+    const isDone = work !== null && work.file === entry.file && work.offset === entry.offset && work.end !== 'working'
+    const filter = isDone ? work.filter : this.#filter
+    let end = isDone ? work.end : filter.judge(entry.buffer, entry.messageStart, entry.messageEnd, isWhole)
+    while (end === 'working') end = filter.step(Number.POSITIVE_INFINITY)
+    if (isDone) this.#work = null
+    if (end === 'dropped') return false
+    entry.audit = filter.isEvent ? filter.facts : null
+    if (filter.isEvent) {
+      const { file, offset, sourceBytes } = entry
+      if (this.#ids.isReused(filter.facts, file, offset, sourceBytes)) entry.marks |= MARK_ID_REUSED
+    } else entry.marks |= MARK_NOT_AUDIT
+    if (filter.isCut) {
+      // What it was is not to be told, nor a hash of it.
+      entry.marks = (entry.marks & ~MARK_CUT) | MARK_CUT_TO_METADATA
+      entry.originalBytes = isWhole ? entry.messageEnd - entry.messageStart : entry.originalBytes
+    } else if (filter.isTruncated) {
+      entry.marks |= MARK_TRUNCATED
+      entry.originalBytes = filter.originalBytes
+      entry.originalSha256 = filter.originalSha256
+    }
+    entry.buffer = filter.buffer
+    entry.messageStart = filter.start
+    entry.messageEnd = filter.end
+    return true
+  }
+}

@@ -1,0 +1,340 @@
+// An audit log on its way through the whole agent: time, labels and metadata of each event, policy and redaction, lines in
+// bad shape, large events, rotation, kills; and that nothing goes round it.
+import { renameSync, writeFileSync } from 'node:fs'
+import { gzipSync } from 'node:zlib'
+import t, { type Test } from 'tap'
+import type { AuditSourceConfig } from '../../src/config/config.ts'
+import { fixture, fixtureLines } from '../audit/fixtures.ts'
+import { criTime, lokiConfig, World } from './world.ts'
+
+const START_MS = Date.parse('2026-11-21T08:00:00Z')
+const everything = fixtureLines('everything.log.gz')
+
+function auditWorld(
+  t: Test,
+  over: Partial<AuditSourceConfig> = {},
+  options: ConstructorParameters<typeof World>[1] = {},
+): World {
+  const world = new World(t, options)
+  world.options.sources = [auditSource(world, over)]
+  return world
+}
+
+function auditSource(world: World, over: Partial<AuditSourceConfig> = {}): AuditSourceConfig {
+  const paths = [`${world.directory}/files/audit.log`]
+  const base = { exclude: [], roots: [world.directory], startAt: 'beginning', startAgeMax: null } as const
+  return {
+    type: 'audit',
+    name: 'audit',
+    paths,
+    ...base,
+    exclude: [],
+    roots: [world.directory],
+    format: 'json',
+    policyFile: null,
+    redaction: null,
+    ...over,
+  }
+}
+
+const path = (world: World) => `${world.directory}/files/audit.log`
+const append = (world: World, lines: readonly string[], to = path(world)) =>
+  world.raw(to, lines.map((line) => `${line}\n`).join(''))
+/** What is stored, without the label that the store adds. */
+const stored = (world: World) =>
+  world.loki.find().flatMap(({ labels: { service_name, ...labels }, entries }) =>
+    entries.map(({ timestampNs, line, metadata }) => ({
+      labels,
+      timestampNs,
+      line: line.toString(),
+      metadata: { ...metadata } as Record<string, string>,
+    })),
+  )
+const lines = (world: World) => stored(world).map(({ line }) => line)
+
+const sorted = (pairs: object) => JSON.stringify(Object.entries(pairs).sort())
+
+function policy(world: World, name: string): string {
+  const file = `${world.directory}/policy.yaml`
+  writeFileSync(file, fixture(`policies/${name}`))
+  return file
+}
+
+t.test('each event once, with its own time, under the labels of its stage and verb', async (t) => {
+  const world = auditWorld(t)
+  append(world, everything)
+  world.start()
+  await world.drain()
+  t.strictSame(lines(world).sort(), [...everything].sort())
+  for (const { labels, timestampNs, line, metadata } of stored(world)) {
+    const event = JSON.parse(line)
+    const expected = {
+      cluster: 'test',
+      node_name: 'node',
+      job: 'kube-audit',
+      stage: event.stage,
+      verb: event.verb === '' ? 'other' : event.verb,
+    }
+    if (sorted(labels) !== sorted(expected)) t.same(labels, expected)
+    const [seconds, micros] = event.stageTimestamp.split(/[.Z]/)
+    const time = BigInt(Date.parse(`${seconds}Z`)) * 1_000_000n + BigInt(micros) * 1000n
+    if (timestampNs !== time) t.equal(timestampNs, time)
+    const { auditID, user, objectRef, responseStatus } = event
+    const facts = {
+      auditID,
+      user: user.username,
+      resource: objectRef?.resource,
+      namespace: objectRef?.namespace,
+      name: objectRef?.name,
+      code: responseStatus && String(responseStatus.code),
+    }
+    const told = Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined))
+    if (sorted(metadata) !== sorted(told)) t.same(metadata, told)
+  }
+  world.settled()
+  t.equal(world.ledger().acked.lines, everything.length)
+})
+
+t.test('policy and redaction: what is kept is trimmed and clean, what is not is counted', async (t) => {
+  const world = auditWorld(t)
+  world.options.sources = [
+    auditSource(world, { policyFile: policy(world, '01-managed-cluster.yaml'), redaction: { keyFile: null } }),
+  ]
+  append(world, everything)
+  world.start()
+  await world.drain()
+  const decisions = fixtureLines('policies/01-managed-cluster.decisions.ndjson.gz').map((line) => JSON.parse(line))
+  const written = decisions.filter((decision) => decision.written)
+  const events = lines(world).map((line) => JSON.parse(line))
+  const key = ({ auditID, stage, level }: Record<string, string>) => `${auditID} ${stage} ${level}`
+  t.strictSame(events.map(key).sort(), written.map(key).sort())
+  t.equal(world.ledger().skipped.get('auditPolicy')?.lines, decisions.length - written.length)
+  for (const secret of [
+    'UzNjcjN0LVBAc3M=',
+    'hunter2',
+    'inline-plaintext-password',
+    'cmdline-secret',
+    'ssa-secret-token',
+  ]) {
+    t.notOk(
+      lines(world).some((line) => line.includes(secret)),
+      secret,
+    )
+  }
+  world.settled()
+})
+
+t.test('torn and foreign lines are delivered as they stand, marked and counted', async (t) => {
+  const world = auditWorld(t, { redaction: { keyFile: null } })
+  const [first = '', second = ''] = everything
+  append(world, ['I1121 07:51:10.1 a line of text', first, first.slice(0, 200), '', second])
+  world.start()
+  await world.drain()
+  const marked = stored(world).filter(({ metadata }) => metadata.taffrail_mark === 'not_audit')
+  t.strictSame(
+    marked.map(({ line }) => line).sort(),
+    ['', 'I1121 07:51:10.1 a line of text', first.slice(0, 200)].sort(),
+  )
+  t.ok(marked.every(({ labels }) => Object.keys(labels).sort().join() === 'cluster,job,node_name'))
+  t.equal(lines(world).length, 5)
+  t.equal(
+    world.events.of('lines.marked').reduce((sum, { lines }) => sum + lines, 0),
+    3,
+  )
+  world.settled()
+})
+
+t.test('a line is cut at four MiB, and what is known of it is told', async (t) => {
+  const world = auditWorld(t, { redaction: { keyFile: null } }, { sinks: [lokiConfig({ lineBytesMax: 1024 * 1024 })] })
+  const event = JSON.parse(everything.find((line) => line.includes('"requestObject"')) as string)
+  event.requestObject = { data: { x: 'y'.repeat(5 * 1024 * 1024) } }
+  append(world, [JSON.stringify(event), everything[0] as string])
+  world.start()
+  await world.drain()
+  const [big] = stored(world).filter(({ metadata }) => metadata.taffrail_mark?.includes('cut_to_metadata'))
+  t.equal(JSON.parse(big?.line ?? '{}').auditID, event.auditID)
+  t.equal(lines(world).length, 2)
+  world.settled()
+})
+
+for (const lineBytesMax of [4 * 1024 * 1024, 256 * 1024]) {
+  t.test(`large events are worked on between turns, and come out whole or truncated: ${lineBytesMax}`, async (t) => {
+    const limits = { lineBytesMax: 4 * 1024 * 1024 }
+    const world = auditWorld(t, { redaction: { keyFile: null } }, { sinks: [lokiConfig({ lineBytesMax })], limits })
+    const big = fixtureLines('big-event.log.gz')
+    append(world, [everything[0] as string, ...big, everything[1] as string])
+    world.start()
+    await world.drain()
+    const ids = lines(world)
+      .map((line) => JSON.parse(line))
+      .map(({ auditID, stage }) => `${auditID} ${stage}`)
+    const expected = [everything[0] as string, ...big, everything[1] as string].map((line) => JSON.parse(line))
+    t.strictSame(ids.sort(), expected.map(({ auditID, stage }) => `${auditID} ${stage}`).sort())
+    const truncated = stored(world).filter(
+      ({ line }) => JSON.parse(line).annotations?.['audit.k8s.io/truncated'] === 'true',
+    )
+    t.equal(truncated.length, lineBytesMax > 1e6 ? 0 : big.filter((line) => line.length > lineBytesMax).length)
+    for (const { metadata } of truncated)
+      t.match(metadata, {
+        taffrail_mark: 'truncated',
+        taffrail_original_bytes: /^\d+$/,
+        taffrail_original_sha256: /^[0-9a-f]{64}$/,
+      })
+    world.settled()
+  })
+}
+
+t.test('backups of the API server, compressed and not, belong to the log', async (t) => {
+  const world = auditWorld(t)
+  const at = (index: number) => everything.slice(index * 500, (index + 1) * 500)
+  writeFileSync(
+    `${world.directory}/files/audit-2026-11-21T07-52-00.100.log.gz`,
+    gzipSync(
+      at(0)
+        .map((line) => `${line}\n`)
+        .join(''),
+    ),
+  )
+  append(world, at(1), `${world.directory}/files/audit-2026-11-21T07-52-30.200.log`)
+  append(world, at(2))
+  world.start()
+  await world.clock.advance(3000)
+  renameSync(path(world), `${world.directory}/files/audit-2026-11-21T07-53-00.300.log`)
+  append(world, at(3))
+  await world.drain()
+  t.strictSame(lines(world).sort(), everything.slice(0, 2000).sort())
+  world.settled()
+})
+
+t.test('killed again and again, with failures in between: each event once', async (t) => {
+  const world = auditWorld(t, {}, { eagerCheckpoints: false })
+  world.options.sources = [
+    auditSource(world, { policyFile: policy(world, '07-managed-fields.yaml'), redaction: { keyFile: null } }),
+  ]
+  let pushes = 0
+  world.loki.fault = () => (++pushes % 7 === 3 ? { kind: 'reset', store: pushes % 2 === 0 ? 'all' : 'half' } : null)
+  world.start()
+  for (let part = 0; part < 8; part++) {
+    append(world, everything.slice(part * 200, (part + 1) * 200))
+    await world.clock.advance(1700 + part * 300)
+    world.kill()
+    world.start()
+  }
+  world.loki.fault = null
+  await world.drain()
+  const events = lines(world)
+  t.equal(new Set(events).size, events.length, 'none twice')
+  const expected = fixtureLines('policies/07-managed-fields.decisions.ndjson.gz')
+    .slice(0, 1600)
+    .map((line) => JSON.parse(line))
+  t.equal(events.length, expected.filter((decision) => decision.written).length)
+  world.settled()
+})
+
+t.test('one stream that is refused for a while does not make the others come again', async (t) => {
+  const world = auditWorld(t)
+  append(world, everything.slice(0, 600))
+  let refused = 0
+  world.loki.fault = ({ push }) => {
+    const isWatch = push?.streams.every(({ labels }) => labels.includes('verb="watch"'))
+    return isWatch && refused++ < 6 ? { kind: 'answer', status: 503 } : null
+  }
+  world.start()
+  await world.drain()
+  t.ok(refused > 6)
+  const pushed = world.loki.seen.filter(({ outcome }) => outcome === 204).flatMap(({ push }) => push.streams)
+  const entries = pushed.reduce((sum, { entries }) => sum + entries.length, 0)
+  t.equal(entries, 600, 'each was delivered once')
+  t.equal(lines(world).length, 600)
+  world.settled()
+})
+
+t.test('equal ids with different content are all kept, and each reuse is counted and marked', async (t) => {
+  const world = auditWorld(t, { redaction: { keyFile: null } })
+  const event = JSON.parse(everything[0] as string)
+  const same = Array.from({ length: 1000 }, (_, i) =>
+    JSON.stringify({
+      ...event,
+      stage: 'ResponseComplete',
+      requestURI: `/api/v1/pods/p${i}`,
+      stageTimestamp: `2026-11-21T07:51:17.${String(i).padStart(6, '0')}Z`,
+    }),
+  )
+  const odd = ['x'.repeat(8192), '\u0000\u001b[31m\n"\\', '🐢\ud800'].map((auditID) =>
+    JSON.stringify({ ...event, auditID }),
+  )
+  append(world, [...same, ...odd, odd[0] as string])
+  world.start()
+  await world.drain()
+  const all = stored(world)
+  t.strictSame(
+    all.map(({ line }) => line).sort(),
+    [...same, ...odd].sort(),
+    'the repeat of the same bytes is the same entry',
+  )
+  t.equal(all.filter(({ metadata }) => metadata.taffrail_mark === 'audit_id_reused').length, 999)
+  t.equal(
+    world.events.of('lines.marked').reduce((sum, { lines }) => sum + lines, 0),
+    999,
+  )
+  t.equal(all.find(({ metadata }) => metadata.auditID?.startsWith('xxx'))?.metadata.auditID?.length, 512)
+  world.settled()
+})
+
+t.test(
+  "events in a container's log: other lines pass as the container's, and no other source reads the file",
+  async (t) => {
+    const world = auditWorld(
+      t,
+      {},
+      { sinks: [lokiConfig({ name: 'audit', sources: ['audit'] }), lokiConfig({ sources: ['pods', 'files'] })] },
+    )
+    const cri = auditSource(world, {
+      format: 'cri',
+      paths: [`${world.directory}/pods/*kube-apiserver*/*/*.log`],
+      redaction: { keyFile: null },
+    })
+    const files = world.fileSource({ paths: [`${world.directory}/**/*.log`] })
+    world.options.sources = [world.podSource(), files, cri]
+    const events = everything.slice(0, 100).filter((line) => line.length < 8000)
+    const rows = events.flatMap((line, i) => {
+      const time = criTime(START_MS + i)
+      // Every other one in pieces, with a line of the server between them.
+      if (i % 2 === 0) return [`${time} stdout F ${line}`]
+      return [
+        `${time} stdout P ${line.slice(0, 100)}`,
+        `${time} stderr F I1121 klog line ${i}`,
+        `${time} stdout F ${line.slice(100)}`,
+      ]
+    })
+    append(world, rows, `${world.directory}/pods/kube-system_kube-apiserver-node_u1/kube-apiserver/0.log`)
+    world.write('web', ['a line'])
+    world.start()
+    await world.drain()
+    const audit = stored(world).filter(({ labels }) => labels.job === 'kube-audit')
+    t.equal(audit.length, events.length)
+    t.ok(audit.every(({ labels, line }) => labels.verb === (JSON.parse(line).verb || 'other') && !('pod' in labels)))
+    const others = stored(world).filter(({ labels }) => labels.container === 'kube-apiserver')
+    t.equal(others.length, Math.floor(events.length / 2))
+    t.match(others[0]?.labels, { job: 'kube-system/kube-apiserver', stream: 'stderr' })
+    t.strictSame(world.loki.lines({ pod: 'web' }), ['a line'])
+    t.equal(
+      stored(world).filter(({ labels }) => labels.job === 'files').length,
+      1,
+      'the other pod, by the files source',
+    )
+  },
+)
+
+t.test('an audit source that cannot be what it should is not read, and all others are', async (t) => {
+  const world = auditWorld(t)
+  writeFileSync(`${world.directory}/policy.yaml`, 'kind: Policy\n')
+  const broken = auditSource(world, { policyFile: `${world.directory}/policy.yaml` })
+  world.options.sources = [broken, world.podSource(), world.fileSource()]
+  append(world, everything.slice(0, 3))
+  world.write('web', ['a line'])
+  world.start()
+  await world.drain()
+  t.match(world.events.of('audit.stopped'), [{ source: 'audit', reason: /apiVersion/ }])
+  t.strictSame(lines(world), ['a line'], 'and the files source leaves the log alone')
+})
