@@ -91,6 +91,7 @@ const QUIET_MS = 4000
 const WATCHED_LOOK_MS = 30_000
 const BLOCK_BYTES = 512 * 1024
 const HINT_MS = 50
+const FINISH_LOOK_MS = 20
 /** How often the sizes of what lies unread are saved. */
 const UNREAD_MS = 30_000
 /**
@@ -138,6 +139,9 @@ export class Agent {
   #round: { left: MapIterator<Tailed>; next: number } | null = null
   #cancelTick: (() => void) | null = null
   #stopped = false
+  #finishing = false
+  /** After the stop: what is not acknowledged, by sink. */
+  left: { sink: string; bytes: number; files: number }[] = []
   #ending: Promise<boolean> | null = null
   #onTick: (() => void) | null = null
 
@@ -223,6 +227,30 @@ export class Agent {
   }
 
   /**
+   * Delivers what is in the files now, and looks at them no more: for an end, not for a pause. False when `signal` aborts
+   * before, or when all that is left has failed again and again: a slow sink is waited for, a dead one is not.
+   */
+  async finish(signal: AbortSignal): Promise<boolean> {
+    if (this.#stopped) return this.stop(signal) // it ends already, for another reason
+    this.phase = 'draining'
+    this.#finishing = true
+    this.#cancelTick?.()
+    for (const { lineage } of this.tailed.values()) lineage.look()
+    for (const consumer of this.consumers) consumer.hurry = true
+    for (;;) {
+      this.#decide(this.#ports.clock.monotonic())
+      for (const consumer of this.consumers) consumer.pump()
+      if (this.consumers.every((consumer) => consumer.idle) && this.#inLastFiles() && !this.#hasUndecidedLines) {
+        return this.scanned
+      }
+      const isHopeless = this.consumers.some((consumer) => consumer.isFailing)
+      const isAlone = this.consumers.every((consumer) => consumer.isFailing || consumer.idle)
+      if (signal.aborted || (isHopeless && isAlone)) return false
+      await this.#ports.clock.sleep(FINISH_LOOK_MS, signal)
+    }
+  }
+
+  /**
    * Stops reading and waits for what is under way until `signal` aborts. Says whether all that is in the files now is
    * acknowledged. Another call waits for the first one's end.
    */
@@ -245,6 +273,9 @@ export class Agent {
     await this.#enrichment?.stop()
     for (const { lineage } of this.tailed.values()) lineage.look()
     for (const consumer of this.consumers) consumer.noteUnread(true)
+    this.left = this.consumers.flatMap(({ sink, lagBytes: bytes, laggingFiles: files }) =>
+      bytes > 0 ? [{ sink: sink.name, bytes, files }] : [],
+    )
     const drained =
       this.scanned && !this.#hasUndecidedLines && this.consumers.every((consumer) => consumer.lagBytes === 0)
     for (const tailed of this.tailed.values()) {
@@ -288,7 +319,7 @@ export class Agent {
 
   #schedule(delayMs: number): void {
     this.#cancelTick?.()
-    this.#cancelTick = this.#stopped ? null : this.#ports.clock.after(delayMs, () => this.#tick())
+    this.#cancelTick = this.#stopped || this.#finishing ? null : this.#ports.clock.after(delayMs, () => this.#tick())
   }
 
   /** One round: scan when it is time, look at the lineages that are due, let the consumers send. */

@@ -27,6 +27,8 @@ const TURN_MS_MAX = 8
 const LIMIT_GROWTH = 2
 /** One of so many shipments begins with the lane that has waited longest, whatever others are about to lose. */
 const AGE_TURNS = 4
+/** After so many failures in turn a lane is not waited for at the end. */
+const FAILING_ATTEMPTS = 3
 /** A lane that seemed to have work and had none (a file that cannot be read) is asked again after so long. */
 const NOTHING_MS = 200
 
@@ -196,6 +198,24 @@ export class Consumer {
     let bytes = 0
     for (const lane of this.lanes.values()) bytes += lane.lagBytes
     return bytes
+  }
+
+  /** How many lineages have such bytes. */
+  get laggingFiles(): number {
+    let files = 0
+    for (const reader of this.#laneOf.keys()) if (reader.lagBytes > 0) files++
+    return files
+  }
+
+  /** It has something to do, and all of that has failed again and again. */
+  get isFailing(): boolean {
+    let isFailing = false
+    for (const lane of this.lanes.values()) {
+      if (!lane.busy && !lane.hasWork && !lane.isWaiting) continue
+      if (lane.attempts < FAILING_ATTEMPTS) return false
+      isFailing = true
+    }
+    return isFailing
   }
 
   get active(): number {

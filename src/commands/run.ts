@@ -24,11 +24,16 @@ Tails, enriches and delivers until it is told to stop (SIGTERM, SIGINT). SIGHUP 
       --log-level LEVEL debug, info (default), warn, error or silent; the log goes to stderr
   -h, --help            this text
 
-Exit codes: 0 done, 1 failed (or --once was stopped before the end), 2 bad usage or configuration.
+Told to stop, it delivers what is in the files by then, for at most 8 s, and says what is left.
+
+Exit codes: 0 done, 1 failed (or stopped before all was delivered: the next start goes on there), 2 bad usage or
+configuration.
 `
 
 /** How long a stop waits for what is under way. */
 const STOP_MS_MAX = 10_000
+/** The first part of it: what is in the files by then is delivered. */
+const FINISH_MS_MAX = 8000
 /** The reason of the end that `--once` is to come to. */
 const ONCE = '--once'
 /** A pod that takes over a host directory cannot see that we live; we can see that it did. */
@@ -111,10 +116,13 @@ class Service {
       this.#isEnding = true
       events.emit('agent.stopping', { reason })
       await this.#turn
-      const drained = await (this.#agent as Agent).stop(AbortSignal.timeout(STOP_MS_MAX))
+      const current = this.#agent as Agent
+      const giveUp = AbortSignal.timeout(STOP_MS_MAX)
+      const finished = this.#once ? reason === ONCE : await current.finish(AbortSignal.timeout(FINISH_MS_MAX))
+      const drained = await current.stop(giveUp)
       await state.close()
-      events.emit('agent.stopped', { drained })
-      return this.#once && reason !== ONCE ? 1 : 0
+      events.emit('agent.stopped', { drained, left: current.left })
+      return finished ? 0 : 1
     } finally {
       this.#isEnding = true
       await this.#server?.close()

@@ -80,7 +80,8 @@ export interface AgentEvents {
   'config.rejected': { path: string; errors: string[] }
   'agent.started': { version: string; node: string; sources: number; sinks: number }
   'agent.stopping': { reason: string }
-  'agent.stopped': { drained: boolean }
+  /** `left`: by sink, what is not acknowledged and is read again by the next start. */
+  'agent.stopped': { drained: boolean; left: { sink: string; bytes: number; files: number }[] }
   /** chokidar or inotify could not be used for a path; rescans go on. */
   'hints.failed': { path: string; error: unknown }
 }

@@ -207,7 +207,11 @@ const table: { [Name in EventName]: Entry<AgentEvents[Name]> } = {
   'agent.stopped': {
     level: 'info',
     subject: null,
-    message: (d) => (d.drained ? 'stopped, everything is delivered' : 'stopped, the rest is read at the next start'),
+    message: (d) => {
+      const left = d.left.map(({ sink, bytes, files }) => `${bytes} bytes in ${files} logs for sink ${sink}`)
+      if (d.drained) return 'stopped, everything is delivered'
+      return `stopped; left for the next start: ${left.join(', ') || 'what was not looked at yet'}`
+    },
   },
   'hints.failed': {
     level: 'warn',

@@ -121,7 +121,13 @@ const samples: { [Name in EventName]: [detail: AgentEvents[Name], level: string,
   'config.rejected': [{ path: '/etc/taffrail.yaml', errors: ['line 3', 'line 9'] }, 'error', 'line 3; line 9'],
   'agent.started': [{ version: '1.2.3', node: 'n1', sources: 2, sinks: 1 }, 'info', '1.2.3', 'n1'],
   'agent.stopping': [{ reason: 'SIGTERM' }, 'info', 'SIGTERM'],
-  'agent.stopped': [{ drained: false }, 'info', 'next start'],
+  'agent.stopped': [
+    { drained: false, left: [{ sink: 'loki', bytes: 123, files: 4 }] },
+    'info',
+    'next start',
+    '123',
+    'loki',
+  ],
   'hints.failed': [{ path: '/logs', error }, 'warn', '/logs', 'permission denied'],
 }
 

@@ -10,6 +10,8 @@ import { Judge, keepWriting, NOTHING_WRONG, seeded, WritingContainer } from '../
 t.jobs = 4
 
 const CLEAN = { code: 0, signal: null }
+/** Not all could be delivered. */
+const LEFT = { code: 1, signal: null }
 /** What the process gives itself (run.ts), and a busy machine. */
 const STOP_MS_MAX = 10_000 + 4000
 
@@ -104,6 +106,24 @@ t.test('while lines come and pushes are under way: not one is repeated', { buffe
   t.equal(judge.verifier.report().repeats, 0)
 })
 
+t.test('SIGTERM while the sink is slow: what is in the files by then is delivered', { buffered: true }, async (t) => {
+  const files = Object.fromEntries(
+    [1, 2, 3, 4].map((n) => [`0.log.20261121-10000${n}`, rows(`old ${n}`, 100, 100 * n)]),
+  )
+  const sink = { batchBytesMax: '8Ki', concurrency: 1 }
+  const { receiver, config, logs } = await scene(t, { ...files, '0.log': rows('new', 100, 500) }, {}, sink)
+  receiver.setFault(() => ({ kind: 'slow', delayMs: 150 }))
+  const taffrail = startRun(t, config)
+  await within(
+    receiver.until(() => receiver.counts.requests > 0),
+    () => `it pushes\n${taffrail.story()}`,
+  )
+  // The beginning of a line: it ends after us, and is no reason to wait.
+  appendFileSync(`${logs}/0.log`, row('torn', 600).slice(0, -3))
+  t.same(await taffrail.end(), CLEAN)
+  t.same([receiver.counts.accepted, receiver.counts.repeated], [500, 0])
+})
+
 const downs: Record<string, Fault> = {
   hangs: { kind: 'hang', store: 'none' },
   'answers 503': { kind: 'answer', status: 503 },
@@ -121,9 +141,12 @@ for (const [what, fault] of Object.entries(downs)) {
         () => `it pushes\n${taffrail.story()}`,
       )
       const startedAt = Date.now()
-      t.same(await taffrail.end(), CLEAN)
+      t.same(await taffrail.end(), LEFT)
       t.ok(Date.now() - startedAt < STOP_MS_MAX, `${Date.now() - startedAt} ms`)
-      t.match(taffrail.log.at(-1), { event: 'agent.stopped', drained: false })
+      const left = [{ sink: 'loki', bytes: rows('line', 200).length, files: 1 }]
+      t.match(taffrail.told('agent.stopped'), [
+        { drained: false, left, msg: /left for the next start: \d+ bytes in 1 log/ },
+      ])
       receiver.setFault(null)
       const again = startRun(t, config, ['--once'])
       t.same(await again.result(), CLEAN)
@@ -139,7 +162,7 @@ t.test('SIGTERM while nobody listens; a second one changes nothing', { buffered:
   await taffrail.logged('sink.retry')
   taffrail.child.kill('SIGTERM')
   await taffrail.logged('agent.stopping')
-  t.same(await taffrail.end(), CLEAN)
+  t.same(await taffrail.end(), LEFT)
   // What was held back as a repeat is written after it.
   t.match(
     taffrail.log.filter(({ event }) => event === 'agent.stopped'),

@@ -70,8 +70,9 @@ scenario('rotation every 100 ms, five files kept', async (t) => {
 scenario('a sink that answers 503 while files are rotated every two seconds and compressed', async (t) => {
   const node = await TorturedNode.make(t, { containers: 8, plan: () => ({ everyMs: 2000 }), seed: seedOf(23) })
   node.receiver.trouble('503')
-  node.start()
+  const taffrail = node.start()
   node.startWriting()
+  await taffrail.logged('sink.retry')
   await sleep(sized(7000, 60_000))
   node.receiver.trouble('none')
   await sleep(sized(1000, 10_000))
@@ -87,8 +88,9 @@ scenario('the sink is stopped and continued (SIGSTOP, SIGCONT)', async (t) => {
     sink: { requestTimeout: '700ms' },
     seed: seedOf(24),
   })
-  node.start()
+  const taffrail = node.start()
   node.startWriting()
+  await taffrail.statusWhen('it delivers', ({ sinks }) => sinks[0]!.acked.bytes > 0)
   for (let round = 0; round < rounds; round++) {
     await sleep(800)
     node.receiver.child.kill('SIGSTOP')
