@@ -43,16 +43,7 @@ t.test('the long mode: a round, a target, and bad usage', async (t) => {
   const round = run('0', '--seed', '7', '--target', 'cri')
   t.strictSame([round.status, round.stderr], [0, ''])
   t.match(round.stdout, /^seed 7, 0 minutes, 1 targets\ncri +200 runs {2}ok\n$/)
-  for (const args of [
-    [],
-    ['x'],
-    ['0', '--target', 'none'],
-    ['0', '--path', '1'],
-    ['0', '--seed', 'x'],
-    ['0', '--what'],
-  ]) {
-    const { status, stderr } = run(...args)
-    t.equal(status, 2, args.join(' '))
-    t.match(stderr, /^fuzz: .*\n\nUsage: npm run fuzz/)
-  }
+  const { status, stderr } = run('0', '--target', 'none')
+  t.equal(status, 2)
+  t.match(stderr, /^fuzz: --target none: there is none of that name\n\nUsage: npm run fuzz/)
 })
