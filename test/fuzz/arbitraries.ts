@@ -8,14 +8,13 @@ export function bytes(maxLength: number): fc.Arbitrary<Buffer> {
 
 /** What was right, with a few bytes changed, left out or put in. */
 export function damaged(whole: fc.Arbitrary<Buffer>, changesMax = 4): fc.Arbitrary<Buffer> {
-  const change = fc.record({
-    at: fc.double({ min: 0, max: 1, noNaN: true }),
-    remove: fc.nat(6),
-    put: fc.oneof(
-      bytes(4),
-      fc.constantFrom(...['\n', '\0', '"', '}', ' ', '\r', '{', ':'].map((text) => Buffer.from(text))),
-    ),
-  })
+  const at = fc.double({ min: 0, max: 1, noNaN: true })
+  const syntax = ['\n', '\0', '"', '}', ' ', '\r', '{', ':', 'null'].map((text) => Buffer.from(text))
+  const change = fc.oneof(
+    fc.record({ at, remove: fc.nat(6), put: fc.oneof(bytes(4), fc.constantFrom(...syntax)) }),
+    // Another letter or digit: what only a checksum notices.
+    fc.record({ at, remove: fc.constant(1), put: fc.constantFrom(Buffer.from('7'), Buffer.from('z')) }),
+  )
   return fc.tuple(whole, fc.array(change, { maxLength: changesMax })).map(([right, changes]) => {
     let content = right
     for (const { at, remove, put } of changes) {
@@ -44,7 +43,10 @@ export const criRow: fc.Arbitrary<Buffer> = fc
 /** A row as Docker's json-file driver writes it, without its newline. */
 export const dockerRow: fc.Arbitrary<Buffer> = fc
   .record({
-    log: fc.string({ unit: 'binary', maxLength: 30 }),
+    log: fc.oneof(
+      { weight: 4, arbitrary: fc.string({ unit: 'binary', maxLength: 30 }) },
+      fc.jsonValue({ maxDepth: 1 }),
+    ),
     stream: fc.constantFrom('stdout', 'stderr', 'other'),
     time: fc.constantFrom('2026-11-21T07:50:46.902896630Z', '2026-11-21T07:50:46Z', 'yesterday'),
     attrs: fc.option(fc.object({ maxDepth: 1 }), { nil: undefined }),

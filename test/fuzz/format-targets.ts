@@ -159,7 +159,14 @@ export const formatTargets = [
   ),
   target(
     'dead-letters',
-    fc.record({ letters: fc.array(letter, { maxLength: 6 }), torn: bytes(40) }),
+    fc.record({
+      letters: fc.array(letter, { maxLength: 6 }),
+      torn: fc.oneof(
+        bytes(40),
+        fc.json({ maxDepth: 2 }).map((text) => Buffer.from(`${text}\n`)),
+        damaged(letter.map((each) => Buffer.from(JSON.stringify(each)))),
+      ),
+    }),
     ({ letters, torn }) => {
       const whole = encodeLetters(letters as unknown as Parameters<typeof encodeLetters>[0])
       const read = readLetters(Buffer.concat([whole, torn]))
