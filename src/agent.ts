@@ -29,6 +29,7 @@ import type { Random } from './ports/random.ts'
 import { Selection } from './select/selection.ts'
 import { ElasticsearchSink } from './sinks/elasticsearch/elasticsearch.ts'
 import { LokiSink } from './sinks/loki/loki.ts'
+import { createRowsAtOnce, type RowsAtOnce } from './sinks/loki/rows.ts'
 import type { Sink } from './sinks/sink.ts'
 import { StdoutSink } from './sinks/stdout/stdout.ts'
 import { HoldLimits } from './tail/hold.ts'
@@ -151,7 +152,8 @@ export class Agent {
     this.options = options
     this.startedAt = ports.clock.now()
     const { fs, clock, events } = ports
-    const sinks = config.sinks.map((sink) => createSink(sink, config.clusterName, ports))
+    const rowsAtOnce = config.sinks.some(({ type }) => type === 'loki') ? createRowsAtOnce(BLOCK_BYTES) : null
+    const sinks = config.sinks.map((sink) => createSink(sink, config.clusterName, ports, rowsAtOnce))
     // Bytes between read and ack: a quarter of the memory limit, the rest is the runtime's; enough for each sink to go on.
     const budgetBytesMin = sinks.reduce((sum, sink) => sum + reservationBytes(sink), 0)
     this.budget = new ByteBudget(Math.max(config.limits.memory / 4, budgetBytesMin))
@@ -163,7 +165,7 @@ export class Agent {
     // An audit source that was stopped keeps its files to itself all the same.
     this.#discoveries = discoveries.filter(({ source }) => source.type !== 'audit' || this.#audits.has(source.name))
     this.#holdLimits = new HoldLimits(clock, fs.reads)
-    const block = Buffer.allocUnsafeSlow(BLOCK_BYTES)
+    const block = rowsAtOnce?.block ?? Buffer.allocUnsafeSlow(BLOCK_BYTES)
     const { checkpoints } = ports
     const { cpu } = config.limits
     const { cpuTime } = ports
@@ -634,11 +636,12 @@ export class Agent {
   }
 }
 
-/** The sink that a configuration speaks of. */
+/** The sink that a configuration speaks of. `rowsAtOnce`: with the block that its lines are read into. */
 export function createSink(
   config: SinkConfig,
   clusterName: string,
   ports: Pick<AgentPorts, 'clock' | 'random' | 'events' | 'deadLetters' | 'createHttpClient' | 'output'>,
+  rowsAtOnce: RowsAtOnce | null = null,
 ): Sink {
   const { clock, random, events, deadLetters, createHttpClient, output } = ports
   const context = { clusterName }
@@ -646,7 +649,7 @@ export function createSink(
   if (config.type === 'elasticsearch') {
     return new ElasticsearchSink(config, { clock, random, events, deadLetters, createHttpClient, context })
   }
-  return new LokiSink(config, { clock, random, events, deadLetters, createHttpClient, context })
+  return new LokiSink(config, { clock, random, events, deadLetters, createHttpClient, context, rowsAtOnce })
 }
 
 /** For a lineage of which nothing is left. */

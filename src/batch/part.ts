@@ -40,14 +40,29 @@ export class Part {
     this.view = new DataView(grown)
   }
 
+  /** Appends `bytes` of encoded records with their notes (two numbers each, as they are kept here). */
+  append(bytes: Buffer, notes: Float64Array, sourceBytes: number): void {
+    this.reserve(bytes.length)
+    bytes.copy(this.buffer, this.end)
+    this.end += bytes.length
+    const at = 2 * this.count
+    if (at + notes.length > this.#records.length) this.#growRecords(at + notes.length)
+    this.#records.set(notes, at)
+    this.count += notes.length / 2
+    this.sourceBytes += sourceBytes
+    this.sourceLines += notes.length / 2
+  }
+
+  #growRecords(length: number): void {
+    const grown = new Float64Array(Math.max(length, 2 * this.#records.length))
+    grown.set(this.#records)
+    this.#records = grown
+  }
+
   /** Notes the record that was just written. */
   note(offset: number, sourceBytes: number, sourceLines: number): void {
     const at = 2 * this.count++
-    if (at === this.#records.length) {
-      const grown = new Float64Array(2 * at)
-      grown.set(this.#records)
-      this.#records = grown
-    }
+    if (at === this.#records.length) this.#growRecords(at + 2)
     this.#records[at] = offset
     this.#records[at + 1] = sourceBytes + sourceLines * LINES_UNIT
     this.sourceBytes += sourceBytes

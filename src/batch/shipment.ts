@@ -6,6 +6,7 @@ import type { Amount } from '../core/ledger.ts'
 import type { EntryEncoder, Sink } from '../sinks/sink.ts'
 import type { TailedFile } from '../tail/file.ts'
 import type { EntryWriter, Reader } from '../tail/reader.ts'
+import type { CriRows } from '../tail/writer.ts'
 import type { Lane } from './lane.ts'
 import type { Part, PartPool } from './part.ts'
 
@@ -147,6 +148,21 @@ export class Shipment implements EntryWriter {
       amount.bytes += entry.sourceBytes
       amount.lines += entry.sourceLines
     }
+  }
+
+  writeRows(rows: CriRows): boolean {
+    const encoder = this.#encoder as EntryEncoder
+    if (encoder.writeRows === undefined) return false
+    const { firstRecords } = this.#segment as Segment
+    const [out, err] = this.parts
+    if ((this.#reader as Reader).current !== this.#file) this.#noteFile()
+    return encoder.writeRows(rows, {
+      parts: this.parts,
+      begun: [out.count > firstRecords[0], err.count > firstRecords[1]],
+      bytesLeft: [this.#bytesMax - this.#filled(0), this.#bytesMax - this.#filled(1)],
+      together: this.#together,
+      recordsLeft: this.#recordsMax - this.records,
+    })
   }
 
   release(): void {

@@ -3,8 +3,8 @@
 // the last emitted time and not earlier than the last line's own time: then it is the last emitted time plus 1 ns.
 // A pure function of the lines read since the start of the file or since a saved state: a repeat makes the same entries.
 
-/** The last emitted and the last own time of one source stream. Plain fields: whole numbers stay whole in the machine. */
-class Last {
+/** The last emitted and the last own time of one source stream; -1 before the first. Plain fields: whole numbers stay whole. */
+export class LastTimes {
   emittedSeconds = -1
   emittedNanos = -1
   ownSeconds = -1
@@ -20,12 +20,12 @@ export class Timeline {
   /** Time of the last row of either stream that had one; -1 before the first. */
   rowSeconds = -1
   rowNanos = -1
-  readonly #out = new Last()
-  readonly #err = new Last()
+  /** By source stream. */
+  readonly last: readonly [LastTimes, LastTimes] = [new LastTimes(), new LastTimes()]
 
   /** Gives the time to emit for a line of `stream` with its own time, in `seconds` and `nanos`. */
   emit(stream: number, ownSeconds: number, ownNanos: number): void {
-    const last = stream === 0 ? this.#out : this.#err
+    const last = this.last[stream as 0 | 1]
     let seconds = ownSeconds
     let nanos = ownNanos
     if (
@@ -55,26 +55,26 @@ export class Timeline {
 
   /** The source stream whose line came last by its own time; that of stdout before the first. */
   get lastStream(): number {
-    const [out, err] = [this.#out, this.#err]
+    const [out, err] = this.last
     return later(err.ownSeconds, err.ownNanos, out.ownSeconds, out.ownNanos) ? 1 : 0
   }
 
   /** The time last emitted for a source stream; null before the first. */
   emitted(stream: number): { seconds: number; nanos: number } | null {
-    const { emittedSeconds: seconds, emittedNanos: nanos } = stream === 0 ? this.#out : this.#err
+    const { emittedSeconds: seconds, emittedNanos: nanos } = this.last[stream as 0 | 1]
     return seconds < 0 ? null : { seconds, nanos }
   }
 
   /** The state as plain numbers, for `load`: of stdout and of stderr the four, then the row's. */
   save(): number[] {
-    return [...[this.#out, this.#err].flatMap((last) => Object.values(last)), this.rowSeconds, this.rowNanos]
+    return [...this.last.flatMap((last) => Object.values(last) as number[]), this.rowSeconds, this.rowNanos]
   }
 
   /** Takes up a saved state; anything of another length (an older version's) is as none. */
   load(saved: readonly number[] | null): void {
     const state = saved !== null && saved.length === LENGTH ? saved : new Array<number>(LENGTH).fill(-1)
     const at = (index: number) => state[index] as number
-    for (const [stream, last] of [this.#out, this.#err].entries()) {
+    for (const [stream, last] of this.last.entries()) {
       last.emittedSeconds = at(4 * stream)
       last.emittedNanos = at(4 * stream + 1)
       last.ownSeconds = at(4 * stream + 2)

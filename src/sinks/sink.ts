@@ -7,6 +7,7 @@ import type { Metadata } from '../core/metadata.ts'
 import type { DeadLetter } from '../deliver/dead-letter.ts'
 import type { Resent } from '../deliver/replay.ts'
 import type { LineageInfo } from '../discover/lineage-info.ts'
+import type { CriRows } from '../tail/writer.ts'
 
 /** What is constant for one lineage at one sink. */
 export interface EntryEncoder {
@@ -14,6 +15,19 @@ export interface EntryEncoder {
   sizeMax(entry: Entry, messageBytes: number): number
   /** Appends the entry to the part, reserving the room itself. */
   write(part: Part, entry: Entry): void
+  /** Appends as many rows as it can, with their notes, and moves `rows.from` behind them. False: not of this block. */
+  writeRows?(rows: CriRows, room: Room): boolean
+}
+
+/** What a shipment takes yet; the pairs are by source stream. */
+export interface Room {
+  parts: readonly [Part, Part]
+  /** Whether the stream's stretch of the segment has begun; else its first row is not taken with others. */
+  begun: readonly [boolean, boolean]
+  bytesLeft: readonly [number, number]
+  /** What one stream takes is taken from the other too. */
+  together: boolean
+  recordsLeft: number
 }
 
 /** Where a lineage's entries go. Lineages with equal keys share a lane and, in a segment, everything `begin` wrote. */

@@ -23,7 +23,7 @@ import type { TailedFile } from './file.ts'
 import { formatTime, type Gap, gapText } from './gap.ts'
 import { AT_END, OVERLAP_BYTES, type Place, type Snapshot } from './place.ts'
 import { Stamps } from './stamps.ts'
-import type { EntryWriter } from './writer.ts'
+import type { CriRows, EntryWriter } from './writer.ts'
 
 /** Open lines are closed as they are when this much of the lineage was read since none was open. */
 const PARTIAL_SPAN_BYTES_MAX = 16 * 1024 * 1024
@@ -135,8 +135,12 @@ export class Lines {
     }
     const base = this.#place.offset - from
     while (at < end) {
-      if (this.#container && valid && this.#audit === null) at = this.#plainRows(file, block, at, end, base, out)
-      if (at === end) break
+      if (this.#container && valid && this.#audit === null) {
+        const before = at
+        at = this.#plainRows(file, block, at, end, base, out)
+        if (at === end) break
+        if (at > before) continue
+      }
       const newline = block.indexOf(10, at)
       if (!this.#line(file, block, at, newline, newline + 1, base + at, valid, out)) break
       at = newline + 1
@@ -151,13 +155,16 @@ export class Lines {
    */
   #plainRows(file: TailedFile, block: Buffer, from: number, end: number, base: number, out: EntryWriter): number {
     if (this.#openPartials > 0 || !this.#account.isPlain) return from
+    const atOnce = this.#rowsAtOnce(file, block, from, end, base, out)
+    const first = atOnce ?? from
+    if (first === end) return end
     const row = this.#row
     const entry = this.#entry
     const timeline = this.timeline
     const lineBytesMax = this.#lineBytesMax
     const secondsMin = this.skipBeforeSeconds
     const secondsMax = this.#futureSeconds
-    let at = from
+    let at = first
     let lines = 0
     let rowSeconds = 0
     let rowNanos = 0
@@ -185,12 +192,30 @@ export class Lines {
       out.write(entry)
       at = newline + 1
       lines++
+      if (atOnce !== null) break
     }
     if (lines > 0) {
       timeline.row(rowSeconds, rowNanos)
-      this.#account.take(at - from, lines)
+      this.#account.take(at - first, lines)
     }
     return at
+  }
+
+  /** As many rows as the writer takes at once; returns where they end, null where it takes them one by one. */
+  #rowsAtOnce(
+    file: TailedFile,
+    block: Buffer,
+    from: number,
+    end: number,
+    base: number,
+    out: EntryWriter,
+  ): number | null {
+    const { timeline, skipBeforeSeconds: secondsMin } = this
+    const limits = { secondsMin, secondsMax: this.#futureSeconds, lineBytesMax: this.#lineBytesMax }
+    const rows: CriRows = { file, block, from, end, base, timeline, ...limits, lines: 0 }
+    if (out.writeRows?.(rows) !== true) return null
+    if (rows.lines > 0) this.#account.take(rows.from - from, rows.lines)
+    return rows.from
   }
 
   /** One line in block[start, end), its file range being [offset, offset + next - start). False: no room, nothing changed. */

@@ -5,7 +5,9 @@ import { type Entry, MARK_INVALID_UTF8 } from '../../core/entry.ts'
 import type { Labels } from '../../core/labels.ts'
 import { withMarks } from '../../core/marks.ts'
 import { type DeadLetter, lineOf } from '../../deliver/dead-letter.ts'
-import type { EntryEncoder } from '../sink.ts'
+import type { CriRows } from '../../tail/writer.ts'
+import type { EntryEncoder, Room } from '../sink.ts'
+import type { RowsAtOnce } from './rows.ts'
 import type { LokiLane } from './stream.ts'
 import { ENTRY_OVERHEAD_BYTES, encodeMetadata, type Metadata, writeEntry } from './wire.ts'
 
@@ -16,15 +18,22 @@ export class LokiEntryEncoder implements EntryEncoder {
   readonly #lane: LokiLane
   readonly #pairs: Labels
   readonly #metadata: Metadata
+  readonly #rowsAtOnce: RowsAtOnce | null
 
-  constructor(lane: LokiLane, metadata: Labels) {
+  /** `rowsAtOnce`: what takes rows together; null: they are written one by one. */
+  constructor(lane: LokiLane, metadata: Labels, rowsAtOnce: RowsAtOnce | null = null) {
+    this.#rowsAtOnce = rowsAtOnce
     this.#lane = lane
     this.#pairs = metadata
     this.#metadata = encodeMetadata(metadata)
   }
 
   sizeMax(_entry: Entry, messageBytes: number): number {
-    return messageBytes + this.#metadata.length + ENTRY_OVERHEAD_BYTES + MARKS_BYTES_MAX
+    return messageBytes + this.#overheadBytes
+  }
+
+  get #overheadBytes(): number {
+    return this.#metadata.length + ENTRY_OVERHEAD_BYTES + MARKS_BYTES_MAX
   }
 
   write(part: Part, entry: Entry): void {
@@ -36,6 +45,18 @@ export class LokiEntryEncoder implements EntryEncoder {
     if (entry.seconds > stream.pendingNewest) stream.pendingNewest = entry.seconds
     part.reserve(this.sizeMax(entry, entry.messageEnd - entry.messageStart))
     writeEntry(part, entry.seconds, entry.nanos, entry.buffer, entry.messageStart, entry.messageEnd, metadata)
+  }
+
+  writeRows(rows: CriRows, room: Room): boolean {
+    const spans = this.#rowsAtOnce?.take(rows, room, this.#metadata, this.#overheadBytes) ?? null
+    if (spans === null) return false
+    for (const [stream, { oldest, newest }] of spans.entries()) {
+      const target = this.#lane.streams[stream as 0 | 1]
+      if (newest < 0) continue
+      target.pendingOldest = Math.min(target.pendingOldest, oldest)
+      target.pendingNewest = Math.max(target.pendingNewest, newest)
+    }
+    return true
   }
 
   /** Appends a dead letter as the entry that it was, with `index` as its offset. */

@@ -22,6 +22,7 @@ import { Burial, forgetLetters } from './burial.ts'
 import { Conversation, type ConversationEnd } from './conversation.ts'
 import { LokiEntryEncoder } from './encode.ts'
 import { type Answer, LokiRequests } from './requests.ts'
+import type { RowsAtOnce } from './rows.ts'
 import { LokiLane, type LokiStream, SPAN_SECONDS_MAX } from './stream.ts'
 import { entriesWithin, Stretch } from './stretch.ts'
 import { closeStream, labelSet } from './wire.ts'
@@ -41,6 +42,8 @@ export interface LokiSinkDeps {
   deadLetters: DeadLetters
   createHttpClient: HttpClientFactory
   context: Pick<LabelContext, 'clusterName'>
+  /** Null: rows are taken one by one. */
+  rowsAtOnce: RowsAtOnce | null
 }
 
 export class LokiSink implements Sink {
@@ -99,7 +102,7 @@ export class LokiSink implements Sink {
     if (lane.audit !== null) {
       return { key, encoder: new LokiAuditEncoder(lane, lane.audit, this.#structured(metadata)) }
     }
-    return { key, encoder: new LokiEntryEncoder(lane, this.#structured(metadata)) }
+    return { key, encoder: new LokiEntryEncoder(lane, this.#structured(metadata), this.#deps.rowsAtOnce) }
   }
 
   mayShare(laneKey: string): boolean {
