@@ -128,6 +128,37 @@ export const answer = fc.record({
   ),
 })
 
+const bulkItem = fc
+  .record({
+    id: fc.constantFrom('m0', 'm1', 'm2', 'other'),
+    status: fc.constantFrom(201, 201, 201, 200, 409, 400, 404, 429, 500, 503),
+    type: fc.constantFrom(
+      'mapper_parsing_exception',
+      'cluster_block_exception',
+      'es_rejected_execution_exception',
+      'x',
+    ),
+  })
+  .map(({ id, status, type }) => ({
+    create: { _id: id, status, ...(status > 299 && { error: { type, reason: "Preview: 'value'" } }) },
+  }))
+
+/** What a bulk may be answered, by the server or by somebody on the way. */
+export const bulkAnswer = fc
+  .record({
+    answer,
+    isBulk: fc.boolean(),
+    body: damaged(
+      fc
+        .record({ took: fc.nat(9), errors: fc.boolean(), items: fc.array(bulkItem, { maxLength: 4 }) })
+        .map((body) => Buffer.from(JSON.stringify(body))),
+      1,
+    ),
+  })
+  .map((given) =>
+    given.isBulk ? { status: 200, headers: { 'content-type': 'application/json' }, body: given.body } : given.answer,
+  )
+
 const GOOD_CONFIG = `clusterName: prod-1
 nodeName: \${NODE_NAME}
 stateDir: /var/lib/taffrail

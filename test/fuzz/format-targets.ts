@@ -11,6 +11,7 @@ import { decodePush } from '../../src/demo/push-proto.ts'
 import { parseCri } from '../../src/parse/cri.ts'
 import { parseDockerJson } from '../../src/parse/docker-json.ts'
 import { newRow, type Row, type RowParser } from '../../src/parse/row.ts'
+import { classify as classifyBulk } from '../../src/sinks/elasticsearch/classify.ts'
 import { classify } from '../../src/sinks/loki/classify.ts'
 import { selectRefused } from '../../src/sinks/loki/refused.ts'
 import { Stretch } from '../../src/sinks/loki/stretch.ts'
@@ -21,7 +22,7 @@ import {
   streamHeader,
   writeEntry,
 } from '../../src/sinks/loki/wire.ts'
-import { answer, bytes, configText, criRow, damaged, dockerRow, pairs, pushEntry } from './arbitraries.ts'
+import { answer, bulkAnswer, bytes, configText, criRow, damaged, dockerRow, pairs, pushEntry } from './arbitraries.ts'
 import { holds, orTaffrailError, target } from './target.ts'
 
 const around = fc.record({ before: bytes(10), after: bytes(10) })
@@ -227,6 +228,33 @@ export const formatTargets = [
         holds(
           indexes.every((index) => pushed.includes(index)) && new Set(indexes).size === indexes.length,
           'entries that are none',
+        )
+      }
+    },
+  ),
+  target(
+    'bulk-answers',
+    fc.record({ answer: bulkAnswer, count: fc.integer({ min: 1, max: 3 }) }),
+    ({ answer, count }) => {
+      const outcome = classifyBulk(answer, { count, idOf: (index) => `m${index}` }, 1_795_248_006_000)
+      if (outcome.kind === 'items')
+        holds(outcome.fates.length === count, `${outcome.fates.length} fates of ${count} records`)
+      const text = answer.body.toString()
+      if (outcome.kind === 'delivered') {
+        // All of them at once: the server says that nothing went wrong, and so many successes.
+        holds(answer.status >= 200 && answer.status < 300, `status ${answer.status} is taken for a success`)
+        holds(text.includes('"errors":false') && text.split('"status":201').length === count + 1, 'not all were stored')
+      }
+      if (outcome.kind !== 'items') return
+      const items = (JSON.parse(text).items as { create?: { _id?: string; status?: number } }[]).map(
+        ({ create }) => create,
+      )
+      for (const [index, { kind }] of outcome.fates.entries()) {
+        if (kind !== 'delivered') continue
+        const said = items.filter((item) => item?._id === `m${index}`).map((item) => item?.status ?? 0)
+        holds(
+          said.some((status) => status === 409 || (status >= 200 && status < 300)),
+          `record ${index} is taken for stored, and the answer says ${said}`,
         )
       }
     },
