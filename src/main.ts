@@ -9,6 +9,7 @@ const USAGE = `Usage: taffrail COMMAND [OPTIONS]
   check --config FILE          print the configuration as it is understood, or its errors; --connect tries its servers
   setup --config FILE          index templates and lifecycle policies for Elasticsearch and OpenSearch
   replay DIR --config FILE     send dead letters again
+  policy simulate --policy FILE LOG...   what an audit policy keeps, trims and drops, by rule
   demo [--seconds N]           a small node on this machine, tailed and verified
 
   taffrail COMMAND --help      more on each
@@ -41,6 +42,10 @@ async function main(argv: string[]): Promise<number> {
     case 'setup': {
       const { setup } = await import('./commands/setup.ts')
       return setup(args, io)
+    }
+    case 'policy': {
+      const { policy } = await import('./commands/policy.ts')
+      return policy(args, io)
     }
     case 'demo': {
       const { demo } = await import('./commands/demo.ts')
