@@ -16,6 +16,7 @@ import type { HttpClientFactory, HttpRequest } from '../../ports/http.ts'
 import type { Random } from '../../ports/random.ts'
 import { authorization } from '../authorization.ts'
 import type { SegmentResult, Sink, SinkState, Target } from '../sink.ts'
+import { AuditDocumentEncoder, EitherEncoder } from './audit-document.ts'
 import { Burial } from './burial.ts'
 import type { Sent } from './classify.ts'
 import { Conversation, type Refusal } from './conversation.ts'
@@ -123,7 +124,19 @@ export class ElasticsearchSink implements Sink {
       fields: [fields('stdout'), fields('stderr')],
       expandsJson: isSwitchedOn(metadata.annotations[JSON_ANNOTATION]) ?? expandJson.includes(info.source),
     })
-    return { key, encoder }
+    if (info.sourceType !== 'audit') return { key, encoder }
+    const namespace = this.#config.namespace ?? namespaceOf(clusterName)
+    const { node } = metadata
+    const audit = new AuditDocumentEncoder({
+      namespace,
+      clusterName,
+      node,
+      path: info.path,
+      hasIds: documentIds,
+      labels,
+    })
+    // In a container's log, lines that are no events are the container's.
+    return { key, encoder: podUid === '' ? audit : new EitherEncoder(audit, encoder) }
   }
 
   mayShare(laneKey: string): boolean {
