@@ -36,15 +36,16 @@ export function parseContender(text: string, index: number): Contender {
 /** Writes the configuration below `directory` and returns the whole command line. State goes to `directory/state`. */
 export function agentCommand(
   contender: Contender,
-  options: { directory: string; links: string; url: string; once: boolean; sink?: object },
+  options: { directory: string; links: string; url: string; once: boolean; sink?: object; kubeconfig?: string | null },
 ): string[] {
+  const { kubeconfig = null } = options
   const stateDir = join(options.directory, 'state')
   mkdirSync(stateDir, { recursive: true })
   const config = {
     clusterName: 'bench',
     nodeName: 'node-1',
     stateDir,
-    kubernetes: { metadata: 'off' },
+    kubernetes: { metadata: kubeconfig === null ? 'off' : { kubeconfig } },
     sources: [{ name: 'containers', type: 'containers', paths: [join(options.links, '*.log')] }],
     sinks: [options.sink ?? { name: 'loki', type: 'loki', url: options.url }],
     limits: { memory: '96Mi' },

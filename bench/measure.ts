@@ -40,6 +40,8 @@ export class Measured {
   readonly exited: Promise<void>
   /** Bytes. */
   rssAnonPeak = 0
+  /** At the last look. */
+  rssAnon = 0
   rssPeak = 0
   voluntarySwitches = 0
   involuntarySwitches = 0
@@ -103,6 +105,7 @@ export class Measured {
       peak += status?.rssPeak ?? 0
     }
     this.cpuSecondsSampled = Math.max(this.cpuSecondsSampled, cpu)
+    this.rssAnon = rssAnon
     this.rssAnonPeak = Math.max(this.rssAnonPeak, rssAnon)
     this.rssPeak = Math.max(this.rssPeak, rss, peak)
     if (this.#samples++ % SWITCHES_ONE_IN === 0) this.readSwitches()
