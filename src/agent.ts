@@ -16,6 +16,7 @@ import { Directories } from './discover/directory.ts'
 import { type Discovered, Discovery, readsContainers } from './discover/discover.ts'
 import { infoFromKey, type LineageInfo } from './discover/lineage-info.ts'
 import type { ApiAccess } from './enrich/api-server.ts'
+import { directivesOf } from './enrich/directives.ts'
 import { Enrichment } from './enrich/enrichment.ts'
 import { agentStatus } from './observe/snapshot.ts'
 import type { Clock } from './ports/clock.ts'
@@ -26,7 +27,7 @@ import type { Hints, WatchDirectories, WatchFile } from './ports/hints.ts'
 import type { HttpClientFactory } from './ports/http.ts'
 import type { Output } from './ports/output.ts'
 import type { Random } from './ports/random.ts'
-import { Selection } from './select/selection.ts'
+import { isLike, Selection } from './select/selection.ts'
 import { ElasticsearchSink } from './sinks/elasticsearch/elasticsearch.ts'
 import { LokiSink } from './sinks/loki/loki.ts'
 import { createRowsAtOnce, type RowsAtOnce } from './sinks/loki/rows.ts'
@@ -544,9 +545,14 @@ export class Agent {
   }
 
   #selectionFor(sink: Sink, reader: Reader, metadata: Metadata): Selection | null {
-    const source = this.config.sources.find(({ name }) => name === reader.lineage.info.source)
-    const own = this.config.sinks.find(({ name }) => name === sink.name)
-    return Selection.of([source?.select, own?.select], source?.redact ?? [], metadata)
+    const { source: name, key: lineage } = reader.lineage.info
+    const source = this.config.sources.find((each) => each.name === name)
+    const own = this.config.sinks.find((each) => each.name === sink.name)
+    const { exemptNamespaces } = this.config.kubernetes.annotations
+    const isExempt = exemptNamespaces.some((glob) => isLike(glob, metadata.namespace))
+    const { problems, ...asked } = directivesOf(metadata.directives ?? {}, metadata.container)
+    for (const each of problems) this.#ports.events.emit('annotation.invalid', { lineage, ...each })
+    return Selection.of([source?.select, own?.select], source?.redact ?? [], metadata, isExempt ? undefined : asked)
   }
 
   #refresh(): void {

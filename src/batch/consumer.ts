@@ -458,9 +458,10 @@ export class Consumer {
       bytes += share.bytes[stream]
       lines += share.lines[stream]
       share.reader.settled(share.bytes[stream], share.lines[stream])
-      for (const [rule, amount] of share.skipped?.[stream] ?? []) {
-        this.ledger.settle('skipped', rule, amount.bytes, amount.lines)
-        share.reader.settled(amount.bytes, amount.lines)
+      for (const each of share.leftOut) {
+        if (each.stream !== stream) continue
+        this.ledger.settle(each.kind, each.reason, each.bytes, each.lines)
+        share.reader.settled(each.bytes, each.lines)
       }
     }
     for (const each of refused) {

@@ -1,7 +1,7 @@
 // Stands between a reader and its shipment where a selection applies: lines that a rule leaves out are accounted as
 // skipped, the others go on, redacted where they must be. Where none applies the reader writes to the shipment itself.
 import type { Entry } from '../core/entry.ts'
-import { REDACTED_BYTES_MORE_MAX, type Selection } from '../select/selection.ts'
+import { RATE_LIMIT, REDACTED_BYTES_MORE_MAX, type Selection } from '../select/selection.ts'
 import type { EntryWriter } from '../tail/writer.ts'
 import type { Shipment } from './shipment.ts'
 
@@ -25,7 +25,8 @@ export class SelectingWriter implements EntryWriter {
   write(entry: Entry): void {
     const rule = this.#selection.ruleFor(entry)
     if (rule !== null) {
-      this.#shipment.skip(entry, rule)
+      if (rule === RATE_LIMIT) this.#shipment.leaveOut(entry, 'dropped', 'rateLimit')
+      else this.#shipment.leaveOut(entry, 'skipped', rule)
       return
     }
     const redacted = this.#selection.redacts ? this.#selection.redact(entry) : null

@@ -31,8 +31,15 @@ export interface Share {
   /** Bytes and lines of its files by source stream. */
   bytes: [number, number]
   lines: [number, number]
-  /** Bytes and lines that a rule left out, by rule, for each source stream. */
-  skipped: [Map<string, Amount>, Map<string, Amount>] | null
+  /** What rules left out. */
+  leftOut: LeftOut[]
+}
+
+/** Lines of a source stream that do not go out, for one reason. */
+export interface LeftOut extends Amount {
+  kind: 'skipped' | 'dropped'
+  reason: string
+  stream: 0 | 1
 }
 
 export class Shipment implements EntryWriter {
@@ -103,7 +110,7 @@ export class Shipment implements EntryWriter {
     const { current: fromFile, offset: fromOffset } = reader
     this.#reader = reader
     this.#file = null
-    this.#segment?.shares.push({ reader, fromFile, fromOffset, files: [], bytes, lines, skipped: null })
+    this.#segment?.shares.push({ reader, fromFile, fromOffset, files: [], bytes, lines, leftOut: [] })
   }
 
   /** Closes the segment and returns it. */
@@ -137,17 +144,17 @@ export class Shipment implements EntryWriter {
     part.note(entry.offset, entry.sourceBytes, entry.sourceLines)
   }
 
-  /** Notes a line that a rule leaves out. */
-  skip(entry: Entry, rule: string): void {
+  /** Notes a line that does not go out, and why. */
+  leaveOut(entry: Entry, kind: LeftOut['kind'], reason: string): void {
     const share = this.#segment?.shares.at(-1) as Share
-    share.skipped ??= [new Map(), new Map()]
-    const amounts = share.skipped[this.#separate ? (entry.stream as 0 | 1) : 0]
-    const amount = amounts.get(rule)
-    if (amount === undefined) amounts.set(rule, { bytes: entry.sourceBytes, lines: entry.sourceLines })
-    else {
-      amount.bytes += entry.sourceBytes
-      amount.lines += entry.sourceLines
+    const stream = this.#separate ? (entry.stream as 0 | 1) : 0
+    let amount = share.leftOut.find((each) => each.stream === stream && each.kind === kind && each.reason === reason)
+    if (amount === undefined) {
+      amount = { kind, reason, stream, bytes: 0, lines: 0 }
+      share.leftOut.push(amount)
     }
+    amount.bytes += entry.sourceBytes
+    amount.lines += entry.sourceLines
   }
 
   writeRows(rows: CriRows): boolean {

@@ -26,6 +26,14 @@ export interface KubernetesConfig {
   /** How long a new container's lines wait for what the API server knows of their pod. Milliseconds. */
   metadataWait: number
   /** Names, with `*` for anything, of what sinks that store documents get. */
+  annotations: {
+    /** Whether pods may leave their lines out or limit them. */
+    honour: boolean
+    /** Opt-outs of other agents count, too. */
+    foreign: boolean
+    /** Namespaces (globs) whose pods cannot make lines disappear. */
+    exemptNamespaces: string[]
+  }
   podLabels: string[]
   podAnnotations: string[]
   namespaceLabels: string[]

@@ -407,6 +407,27 @@ const kubernetes = record<Config['kubernetes']>({
     yaml('5s'),
     "How long a new container's lines wait in their file until their pod is known. Then they go out with what the path tells, marked `metadata=path`.",
   ),
+  annotations: key<Config['kubernetes']['annotations']>(
+    record({
+      honour: key(
+        boolean(),
+        yaml('true'),
+        'Pods may direct their own lines: `taffrail.dev/exclude: "true"` leaves them out, `taffrail.dev/rate-limit: "100"` drops what is more than so many in a second; each also for one container (`taffrail.dev/exclude.CONTAINER`).',
+      ),
+      foreign: key(
+        boolean(),
+        yaml('false'),
+        '`fluentbit.io/exclude` and `vector.dev/exclude` count like `taffrail.dev/exclude`.',
+      ),
+      exemptNamespaces: key<string[]>(
+        list(format.nameGlob(), 'namespaces', 0),
+        yaml('[]'),
+        'Namespaces whose pods cannot make lines disappear; `*` stands for anything.',
+      ),
+    }),
+    yaml('{}'),
+    'What pods may ask for by annotations. What is left out so is counted: skipped under the rule `annotation`, dropped for the reason `rateLimit`.',
+  ),
   podLabels: allowList('Labels of the pod', '["*"]'),
   podAnnotations: allowList('Annotations of the pod', '[]'),
   namespaceLabels: allowList('Labels of the namespace', '[]'),

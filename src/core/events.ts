@@ -70,6 +70,8 @@ export interface AgentEvents {
   'kubernetes.recovered': { resource: string }
   /** All objects are asked for again: the watch was too old to go on (`expired`), or not to be believed (`untrusted`). */
   'kubernetes.relisted': { resource: string; reason: 'expired' | 'untrusted' }
+  /** A pod's annotation cannot be understood; its lines go out as if it were absent. */
+  'annotation.invalid': { lineage: string; annotation: string; problem: string }
   /** A container's lines go out with what its path tells: its pod was not known in time. */
   'metadata.missing': { source: string; lineage: string; waitedMs: number }
   /** The oldest file of a sink's dead letters was thrown away to make room. `bytes` are of the records' source files. */

@@ -26,6 +26,8 @@ export interface Metadata {
   readonly annotations: Readonly<Record<string, string>>
   /** Of its namespace, as far as the configuration lets them in. */
   readonly namespaceLabels: Readonly<Record<string, string>>
+  /** The pod's annotations that direct the agent itself; sinks do not send them. */
+  readonly directives?: Readonly<Record<string, string>>
 }
 
 const NONE: Readonly<Record<string, string>> = Object.freeze({})
@@ -55,7 +57,7 @@ export function pathMetadata(info: LineageInfo, nodeName: string, mark: Metadata
 /** Whether records go out alike with both. Objects are compared by their content, however they were made. */
 export function isSameMetadata(a: Metadata, b: Metadata): boolean {
   if (a === b) return true
-  const names = Object.keys(a) as (keyof Metadata)[]
+  const names = Object.keys({ ...a, ...b }) as (keyof Metadata)[]
   return names.every((name) => a[name] === b[name] || isSameMap(a[name], b[name]))
 }
 

@@ -1,11 +1,14 @@
 // What of pods and namespaces a configuration uses: nothing else is kept, and what nobody uses is not asked for. Pure.
 import type { Config } from '../config/config.ts'
 import { FIELD_PREFIXES, type FieldReference } from '../core/fields.ts'
+import { isDirective } from './directives.ts'
 
 export interface Needs {
   podLabel: (name: string) => boolean
   podAnnotation: (name: string) => boolean
   namespaceLabel: (name: string) => boolean
+  /** Annotations by which pods direct the agent. */
+  directive: (name: string) => boolean
   /** Whether namespaces are asked for at all. */
   namespaces: boolean
   /** Image, container ID, restart count: only whole pods have them, others come without spec and status. */
@@ -37,6 +40,7 @@ export function needsOf({ kubernetes, sources, sinks }: Config): Needs {
     podLabel,
     podAnnotation,
     namespaceLabel,
+    directive: kubernetes.annotations.honour ? (name) => isDirective(name, kubernetes.annotations.foreign) : nothing,
     namespaces: namespaceLabel !== nothing,
     containers: takesAll || references.some((each) => OF_CONTAINERS.includes(each)),
   }

@@ -32,6 +32,7 @@ interface Pod {
   ownerName: string
   labels: Strings
   annotations: Strings
+  directives: Strings
   /** null: the status is not asked for. */
   containers: Readonly<Record<string, Container>> | null
 }
@@ -190,12 +191,13 @@ export class Pods {
       ownerName,
       labels: picked(labels, this.#needs.podLabel),
       annotations: picked(annotations, this.#needs.podAnnotation),
+      directives: picked(annotations, this.#needs.directive),
       containers: this.#needs.containers ? containersOf(spec, status) : null,
     }
   }
 
   #make(pod: Pod, container: string, restart: number, namespaceLabels: Strings): Metadata {
-    const { uid: podUid, name, namespace, app, ownerKind, ownerName, labels, annotations } = pod
+    const { uid: podUid, name, namespace, app, ownerKind, ownerName, labels, annotations, directives } = pod
     const status = pod.containers?.[container]
     const isBefore = status !== undefined && restart === status.restarts - 1
     const containerId = restart === status?.restarts ? status.id : isBefore ? status.idBefore : ''
@@ -215,6 +217,7 @@ export class Pods {
       labels,
       annotations,
       namespaceLabels,
+      ...(directives !== NONE && { directives }),
     }
   }
 

@@ -170,6 +170,11 @@ const table: { [Name in EventName]: Entry<AgentEvents[Name]> } = {
     message: (d) =>
       `all ${d.resource} are listed again: ${d.reason === 'expired' ? 'the watch was too old to go on' : 'the watch said nothing'}`,
   },
+  'annotation.invalid': {
+    level: 'warn',
+    subject: (d) => `${d.lineage} ${d.annotation}`,
+    message: (d) => `the annotation ${d.annotation} of ${d.lineage} is taken for absent: ${d.problem}`,
+  },
   'metadata.missing': {
     level: 'warn',
     subject: (d) => d.source,

@@ -11,6 +11,10 @@ const LINE_CHARS_MAX = 16 * 1024
 export const REDACTED_BYTES_MORE_MAX = 16 * 1024
 /** The rule under which a line is skipped that no `include` wants. */
 const NOT_INCLUDED = 'include'
+/** The rule under which lines are skipped whose pod has opted out. */
+const OPTED_OUT: LineRule = { name: 'annotation', stream: null, line: null }
+/** What `ruleFor` says of lines that are too many in their second: these are dropped, not skipped. */
+export const RATE_LIMIT = Symbol('rateLimit')
 
 /** A rule of which only the line is still to be asked; null fields match all. */
 interface LineRule {
@@ -36,9 +40,14 @@ export class Selection {
   /** Lines changed by redaction, by rule, since they were cleared. */
   readonly redacted = new Map<string, number>()
   #text: string | null = null
+  readonly #linesPerSecond: number
+  /** Lines of the second that the last line was of. */
+  #second = 0
+  #lines = 0
 
-  private constructor(choices: readonly Choice[], redact: readonly RedactRule[]) {
+  private constructor(choices: readonly Choice[], redact: readonly RedactRule[], linesPerSecond: number) {
     this.#choices = choices
+    this.#linesPerSecond = linesPerSecond
     this.#redact = redact.map(({ name, pattern, replacement }) => ({
       name,
       pattern: regExpOf(pattern, 'g'),
@@ -46,15 +55,19 @@ export class Selection {
     }))
   }
 
-  /** The selection for a container; null when all of its lines go out as they are. */
+  /** The selection for a container; null when all of its lines go out as they are. `asked`: what its pod asks for. */
   static of(
     configs: readonly (SelectConfig | undefined)[],
     redact: readonly RedactRule[],
     metadata: Metadata,
+    asked: { exclude: boolean; linesPerSecond: number | null } = { exclude: false, linesPerSecond: null },
   ): Selection | null {
     const choices = configs.flatMap((config) => (config === undefined ? [] : [choiceOf(config, metadata)]))
+    if (asked.exclude) choices.unshift({ include: null, exclude: [OPTED_OUT] })
+    const linesPerSecond = asked.linesPerSecond ?? Number.POSITIVE_INFINITY
     const active = choices.filter(({ include, exclude }) => include !== null || exclude.length > 0)
-    return active.length === 0 && redact.length === 0 ? null : new Selection(active, redact)
+    const isIdle = active.length === 0 && redact.length === 0 && asked.linesPerSecond === null
+    return isIdle ? null : new Selection(active, redact, linesPerSecond)
   }
 
   get redacts(): boolean {
@@ -62,14 +75,24 @@ export class Selection {
   }
 
   /** The name of the rule by which the entry is left out; null when it goes out. A hole always does. */
-  ruleFor(entry: Entry): string | null {
+  ruleFor(entry: Entry): string | typeof RATE_LIMIT | null {
     this.#text = null
     if ((entry.marks & MARK_GAP) !== 0) return null
     for (const { include, exclude } of this.#choices) {
       if (include !== null && !include.some((rule) => this.#matches(rule, entry))) return NOT_INCLUDED
       for (const rule of exclude) if (this.#matches(rule, entry)) return rule.name
     }
-    return null
+    return this.#isTooMany(entry) ? RATE_LIMIT : null
+  }
+
+  /** By the line's own time: so a backlog is not cut for being read fast. A repeat may let more through, never less. */
+  #isTooMany({ seconds }: Entry): boolean {
+    if (this.#linesPerSecond === Number.POSITIVE_INFINITY) return false
+    if (seconds !== this.#second) {
+      this.#second = seconds
+      this.#lines = 0
+    }
+    return ++this.#lines > this.#linesPerSecond
   }
 
   /** The entry's message with everything hidden that is to be, or null when nothing is. The Buffer is the caller's. */
@@ -132,7 +155,7 @@ function isAll({ stream, line }: LineRule): boolean {
 }
 
 /** Whether a value is like a glob, in which `*` stands for anything. */
-function isLike(glob: string, value: string): boolean {
+export function isLike(glob: string, value: string): boolean {
   if (!glob.includes('*')) return glob === value
   const parts = glob.split('*').map((part) => part.replace(/[\\^$.+?()[\]{}|]/g, '\\$&'))
   return new RegExp(`^${parts.join('.*')}$`, 's').test(value)

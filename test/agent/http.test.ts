@@ -32,7 +32,14 @@ async function rig(t: Test, over: Partial<LokiSinkConfig> = {}, fault: FaultHook
       clusterName: 'test',
       nodeName: 'node',
       stateDir: '/nowhere',
-      kubernetes: { metadata: 'off', metadataWait: 5000, podLabels: [], podAnnotations: [], namespaceLabels: [] },
+      kubernetes: {
+        metadata: 'off',
+        metadataWait: 5000,
+        annotations: { honour: true, foreign: false, exemptNamespaces: [] },
+        podLabels: [],
+        podAnnotations: [],
+        namespaceLabels: [],
+      },
       sources: [
         {
           type: 'containers',

@@ -95,3 +95,35 @@ t.test('by labels of the pod, as they change', async (t) => {
   t.equal(world.ledger().skipped.get('quiet')?.lines, 1)
   world.accounted()
 })
+
+t.test('pods opt out and limit themselves, unless their namespace is exempt', async (t) => {
+  for (const exemptNamespaces of [[], ['n*']]) {
+    const isExempt = exemptNamespaces.length > 0
+    const api = new FakeApiServer()
+    const annotations = { honour: true, foreign: false, exemptNamespaces }
+    const world = new World(t, { api, kubernetes: { annotations } })
+    const put = (name: string, directives: Record<string, string>) =>
+      api.put({
+        kind: 'Pod',
+        metadata: { name, namespace: 'ns', uid: `uid-${name}`, resourceVersion: '', annotations: directives },
+        spec: { nodeName: 'node' },
+      })
+    put('out', { 'taffrail.dev/exclude.app': 'true' })
+    put('much', { 'taffrail.dev/rate-limit': '10' })
+    put('odd', { 'taffrail.dev/exclude': 'perhaps' })
+    put('foreign', { 'fluentbit.io/exclude': 'true' })
+    for (const name of ['out', 'odd', 'foreign']) world.write(name, [`${name} says`])
+    world.write('much', texts('much', 25))
+    world.start()
+    await world.clock.advance(6000)
+    t.equal(world.loki.lines({ pod: 'out' }).length, isExempt ? 1 : 0)
+    t.equal(world.loki.lines({ pod: 'much' }).length, isExempt ? 25 : 10)
+    t.equal(world.loki.lines({ pod: 'odd' }).length, 1)
+    t.equal(world.loki.lines({ pod: 'foreign' }).length, 1)
+    t.equal(world.ledger().skipped.get('annotation')?.lines, isExempt ? undefined : 1)
+    t.equal(world.ledger().dropped.get('rateLimit')?.lines, isExempt ? undefined : 15)
+    t.match(world.events.of('annotation.invalid'), [{ annotation: 'taffrail.dev/exclude', problem: /neither/ }])
+    world.accounted()
+    world.kill()
+  }
+})

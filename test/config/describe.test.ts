@@ -31,6 +31,10 @@ stateDir: /var/lib/taffrail
 kubernetes:
   metadata: auto
   metadataWait: 5s
+  annotations:
+    honour: true
+    foreign: false
+    exemptNamespaces: []
   podLabels:
     - "*"
   podAnnotations: []
@@ -206,6 +210,11 @@ const config: fc.Arbitrary<Config> = fc.record({
   kubernetes: fc.record({
     metadata: fc.constantFrom('off' as const, 'auto' as const, { kubeconfig: '/etc/kubeconfig' }),
     metadataWait: fc.integer({ min: 0, max: 300_000 }),
+    annotations: fc.record({
+      honour: fc.boolean(),
+      foreign: fc.boolean(),
+      exemptNamespaces: fc.subarray(['kube-system', 'team-*']),
+    }),
     podLabels: fc.subarray(['*', 'app.kubernetes.io/*', 'team']),
     podAnnotations: fc.subarray(['*', 'note']),
     namespaceLabels: fc.subarray(['env', 'team']),

@@ -39,7 +39,14 @@ sinks:
     clusterName: 'kubernetes',
     nodeName: 'host-1',
     stateDir: '/var/lib/taffrail',
-    kubernetes: { metadata: 'auto', metadataWait: 5000, podLabels: ['*'], podAnnotations: [], namespaceLabels: [] },
+    kubernetes: {
+      metadata: 'auto',
+      metadataWait: 5000,
+      annotations: { honour: true, foreign: false, exemptNamespaces: [] },
+      podLabels: ['*'],
+      podAnnotations: [],
+      namespaceLabels: [],
+    },
     sources: [
       {
         name: 'containers',
@@ -128,7 +135,14 @@ server: {listen: "[::1]:9095"}
     clusterName: 'prod-1',
     nodeName: 'n1',
     stateDir: '/state',
-    kubernetes: { metadata: 'off', metadataWait: 5000, podLabels: ['*'], podAnnotations: [], namespaceLabels: [] },
+    kubernetes: {
+      metadata: 'off',
+      metadataWait: 5000,
+      annotations: { honour: true, foreign: false, exemptNamespaces: [] },
+      podLabels: ['*'],
+      podAnnotations: [],
+      namespaceLabels: [],
+    },
     sources: [
       {
         name: 'app',

@@ -70,7 +70,12 @@ export function clusterConformance(t: Test, startRig: (t: Test) => Promise<Clust
   function start(t: Test, rig: ClusterRig, access = rig.access, fields = ['pod_uid']) {
     const config = {
       nodeName: rig.nodeName,
-      kubernetes: { podLabels: [], podAnnotations: [], namespaceLabels: [] },
+      kubernetes: {
+        annotations: { honour: true, foreign: false, exemptNamespaces: [] },
+        podLabels: [],
+        podAnnotations: [],
+        namespaceLabels: [],
+      },
       sources: [],
       sinks: [
         lokiConfig({

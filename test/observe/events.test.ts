@@ -110,6 +110,13 @@ const samples: { [Name in EventName]: [detail: AgentEvents[Name], level: string,
   ],
   'kubernetes.recovered': [{ resource: 'pods' }, 'info', 'pods'],
   'kubernetes.relisted': [{ resource: 'pods', reason: 'expired' }, 'info', 'pods', 'too old'],
+  'annotation.invalid': [
+    { lineage: 'shop/a/b', annotation: 'taffrail.dev/exclude', problem: 'neither true nor false' },
+    'warn',
+    'shop/a/b',
+    'taffrail.dev/exclude',
+    'neither true nor false',
+  ],
   'metadata.missing': [
     { source: 'containers', lineage: 'shop/a/b', waitedMs: 5000 },
     'warn',

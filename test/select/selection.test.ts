@@ -3,7 +3,7 @@ import t from 'tap'
 import type { RedactRule, SelectConfig } from '../../src/config/config.ts'
 import { MARK_GAP, newEntry, STDERR, STDOUT } from '../../src/core/entry.ts'
 import { type Metadata, pathMetadata } from '../../src/core/metadata.ts'
-import { Selection } from '../../src/select/selection.ts'
+import { RATE_LIMIT, Selection } from '../../src/select/selection.ts'
 
 const info = { source: 's', sourceType: 'containers' as const, key: '', path: '', podUid: 'u' }
 const metadata: Metadata = {
@@ -18,7 +18,7 @@ function entryOf(text: string, stream = STDOUT, marks = 0) {
 }
 
 function rule(select: SelectConfig, text: string, stream = STDOUT, of = metadata): string | null {
-  return Selection.of([select], [], of)?.ruleFor(entryOf(text, stream)) ?? null
+  return (Selection.of([select], [], of)?.ruleFor(entryOf(text, stream)) ?? null) as string | null
 }
 
 t.test('exclude', async (t) => {
@@ -127,4 +127,11 @@ t.test('redaction cannot make a line of any length', async (t) => {
   const long = grow.redact(entryOf('x'.repeat(1000))) as Buffer
   t.ok(long.length <= 1000 + 16 * 1024 && long.length > 16 * 1024)
   t.equal(Buffer.from(long.toString()).length, long.length, 'cut between two characters')
+})
+
+t.test('a limit of lines per second, by their own time', async (t) => {
+  const selection = Selection.of([], [], metadata, { exclude: false, linesPerSecond: 2 }) as Selection
+  const rules = [10, 10, 10, 10, 11, 11, 11].map((seconds) => selection.ruleFor({ ...entryOf('x'), seconds }))
+  t.strictSame(rules, [null, null, RATE_LIMIT, RATE_LIMIT, null, null, RATE_LIMIT])
+  t.equal(selection.ruleFor({ ...entryOf('lost', STDOUT, MARK_GAP), seconds: 11 }), null)
 })

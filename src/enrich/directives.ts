@@ -1,0 +1,54 @@
+// What pods ask for by annotations: `taffrail.dev/exclude` and `taffrail.dev/rate-limit`, each also for one container
+// alone (`taffrail.dev/exclude.CONTAINER`). Of other agents' annotations the opt-outs are known. Pure. What cannot be
+// understood is as if it were absent, and told.
+
+export interface Directives {
+  /** None of its lines go out. */
+  exclude: boolean
+  /** Lines per second, by the lines' own time, of which more are dropped; null: no limit. */
+  linesPerSecond: number | null
+  problems: { annotation: string; problem: string }[]
+}
+
+type Strings = Readonly<Record<string, string>>
+
+const EXCLUDE = 'taffrail.dev/exclude'
+const RATE_LIMIT = 'taffrail.dev/rate-limit'
+const FOREIGN = ['fluentbit.io/exclude', 'vector.dev/exclude']
+const RATE_MAX = 1_000_000
+
+/** Whether an annotation directs the agent; `foreign`: those of other agents do, too. */
+export function isDirective(name: string, foreign: boolean): boolean {
+  return name.startsWith('taffrail.dev/') || (foreign && FOREIGN.some((each) => isFor(name, each)))
+}
+
+/** What the annotations of a pod, as far as they are directives, say of a container. The more particular one counts. */
+export function directivesOf(annotations: Strings, container: string): Directives {
+  const directives: Directives = { exclude: false, linesPerSecond: null, problems: [] }
+  for (const [annotation, value] of Object.entries(annotations)) {
+    const base = [EXCLUDE, RATE_LIMIT, ...FOREIGN].find((each) => isFor(annotation, each))
+    const problem = base === undefined ? 'there is no such annotation' : problemOf(base, value)
+    if (problem !== null) directives.problems.push({ annotation, problem })
+  }
+  const valueFor = (base: string) => {
+    const values = [annotations[`${base}.${container}`], annotations[`${base}_${container}`], annotations[base]]
+    return values.find((value) => value !== undefined && problemOf(base, value) === null)
+  }
+  directives.exclude = [EXCLUDE, ...FOREIGN].map(valueFor).find((value) => value !== undefined) === 'true'
+  const rate = valueFor(RATE_LIMIT)
+  if (rate !== undefined) directives.linesPerSecond = Number(rate)
+  return directives
+}
+
+/** `taffrail.dev/exclude`, or that of one container: after a dot, or as Fluent Bit has it after `_`. */
+function isFor(name: string, base: string): boolean {
+  return (
+    name === base || name.startsWith(`${base}.`) || (base === 'fluentbit.io/exclude' && name.startsWith(`${base}_`))
+  )
+}
+
+function problemOf(base: string, value: string): string | null {
+  if (base !== RATE_LIMIT) return value === 'true' || value === 'false' ? null : 'neither true nor false'
+  const isRate = /^\d{1,7}$/.test(value) && Number(value) >= 1 && Number(value) <= RATE_MAX
+  return isRate ? null : `no whole number of lines per second from 1 to ${RATE_MAX}`
+}

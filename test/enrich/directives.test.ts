@@ -1,0 +1,53 @@
+// What pods may ask for, and what they ask for in vain.
+import t from 'tap'
+import { directivesOf, isDirective } from '../../src/enrich/directives.ts'
+
+const none = { exclude: false, linesPerSecond: null, problems: [] }
+
+t.test('opt-outs', async (t) => {
+  t.strictSame(directivesOf({}, 'app'), none)
+  t.equal(directivesOf({ 'taffrail.dev/exclude': 'true' }, 'app').exclude, true)
+  t.equal(directivesOf({ 'taffrail.dev/exclude.app': 'true' }, 'app').exclude, true)
+  t.equal(directivesOf({ 'taffrail.dev/exclude.other': 'true' }, 'app').exclude, false)
+  const both = { 'taffrail.dev/exclude': 'true', 'taffrail.dev/exclude.app': 'false' }
+  t.equal(directivesOf(both, 'app').exclude, false, 'the more particular one counts')
+  t.equal(directivesOf(both, 'other').exclude, true)
+  t.equal(directivesOf({ 'fluentbit.io/exclude': 'true' }, 'app').exclude, true)
+  t.equal(directivesOf({ 'fluentbit.io/exclude_app': 'true' }, 'app').exclude, true)
+  t.equal(directivesOf({ 'vector.dev/exclude': 'true' }, 'app').exclude, true)
+  const ours = { 'vector.dev/exclude': 'true', 'taffrail.dev/exclude': 'false' }
+  t.equal(directivesOf(ours, 'app').exclude, false, 'ours comes first')
+})
+
+t.test('limits', async (t) => {
+  t.equal(directivesOf({ 'taffrail.dev/rate-limit': '100' }, 'app').linesPerSecond, 100)
+  const both = { 'taffrail.dev/rate-limit': '100', 'taffrail.dev/rate-limit.app': '5' }
+  t.equal(directivesOf(both, 'app').linesPerSecond, 5)
+  t.equal(directivesOf(both, 'other').linesPerSecond, 100)
+})
+
+t.test('what cannot be understood is as if it were absent, and told', async (t) => {
+  for (const [annotation, value] of [
+    ['taffrail.dev/exclude', 'yes'],
+    ['taffrail.dev/exclude', ''],
+    ['taffrail.dev/rate-limit', '0'],
+    ['taffrail.dev/rate-limit', '1.5'],
+    ['taffrail.dev/rate-limit', '99999999'],
+    ['taffrail.dev/rate-limit.app', '10/s'],
+    ['taffrail.dev/exlude', 'true'],
+  ] as const) {
+    const { problems, ...rest } = directivesOf({ [annotation]: value }, 'app')
+    t.strictSame(rest, { exclude: false, linesPerSecond: null }, annotation)
+    t.match(problems, [{ annotation }])
+  }
+  const half = directivesOf({ 'taffrail.dev/exclude.app': 'yes', 'taffrail.dev/exclude': 'true' }, 'app')
+  t.equal(half.exclude, true, 'the one that can be understood counts')
+})
+
+t.test('which annotations are looked at', async (t) => {
+  t.ok(isDirective('taffrail.dev/exclude.app', false))
+  t.notOk(isDirective('fluentbit.io/exclude', false))
+  t.ok(isDirective('fluentbit.io/exclude', true))
+  t.notOk(isDirective('fluentbit.io/parser', true))
+  t.notOk(isDirective('example.com/taffrail.dev', true))
+})

@@ -1,0 +1,102 @@
+// What is remembered of pods: by UID, no longer than it is used, and no more of it.
+import t from 'tap'
+import type { Needs } from '../../src/enrich/needs.ts'
+import { Pods } from '../../src/enrich/pods.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+
+const needs: Needs = {
+  podLabel: (name) => name === 'team',
+  podAnnotation: () => false,
+  namespaceLabel: () => false,
+  directive: () => false,
+  namespaces: false,
+  containers: false,
+}
+
+function start(over: Partial<Needs> = {}) {
+  const clock = new FakeClock()
+  const pods = new Pods({ ...needs, ...over }, 'node', clock)
+  const changes: (string | null)[] = []
+  pods.onChange = (uid) => void changes.push(uid)
+  const put = (uid: string, labels: Record<string, string> = {}, more: object = {}) =>
+    pods.podReceiver.put({ metadata: { name: `pod-${uid}`, namespace: 'ns', uid, labels }, ...more })
+  const of = (uid: string, restart = 0, isLast = false) =>
+    pods.metadata({ namespace: 'ns', pod: `pod-${uid}`, podUid: uid, container: 'app' }, restart, isLast)
+  return { clock, pods, changes, put, of }
+}
+
+t.test('what a list does not name is a tombstone, and what comes again lives', async (t) => {
+  const { pods, put, of } = start()
+  pods.podReceiver.listing()
+  put('a')
+  put('b')
+  pods.podReceiver.listed()
+  t.match(pods.counts, { pods: 2, tombstones: 0 })
+  pods.podReceiver.listing()
+  put('b')
+  pods.podReceiver.listed()
+  t.match(pods.counts, { pods: 1, tombstones: 1 })
+  t.ok(of('a'), 'still known')
+  put('a')
+  t.match(pods.counts, { pods: 2, tombstones: 0 })
+})
+
+t.test('tombstones go when nobody uses them, and the oldest when there are too many', async (t) => {
+  const { clock, pods, put, of } = start()
+  for (const uid of ['used', 'unused']) {
+    put(uid)
+    pods.podReceiver.deleted({ metadata: { uid } })
+  }
+  const isUsed = (uid: string) => uid === 'used'
+  await clock.advance(9 * 60_000)
+  pods.sweep(isUsed)
+  t.ok(of('unused'), 'its files may not be found yet')
+  await clock.advance(2 * 60_000)
+  pods.sweep(isUsed)
+  t.equal(of('unused'), null)
+  t.ok(of('used'))
+  for (let i = 0; i < 1200; i++) {
+    await clock.advance(1)
+    put(`x${i}`)
+    pods.podReceiver.deleted({ metadata: { uid: `x${i}` } })
+  }
+  t.equal(pods.counts.tombstones, 1000)
+  t.equal(of('used'), null)
+  t.ok(of('x1199') && of('x200'))
+  t.equal(of('x199'), null)
+})
+
+t.test('what is not used is not kept and changes nothing', async (t) => {
+  const { put, of, changes } = start()
+  put('a', { team: 'web', other: 'x' })
+  const before = of('a')
+  t.strictSame(before?.labels, { team: 'web' })
+  put('a', { team: 'web', other: 'y' }, { status: { phase: 'Running' } })
+  t.equal(of('a'), before, 'the same object')
+  t.strictSame(changes, ['a'])
+  put('a', { team: 'data' })
+  t.strictSame(changes, ['a', 'a'])
+  t.equal(of('a')?.labels.team, 'data')
+})
+
+t.test('a container ID is waited for, where it may come', async (t) => {
+  const { put, of } = start({ containers: true })
+  const status = (restartCount: number, id: string) => ({
+    status: { containerStatuses: [{ name: 'app', restartCount, containerID: id }] },
+  })
+  put('a')
+  t.equal(of('a'), null)
+  t.equal(of('a', 0, true)?.containerId, '', 'if need be without')
+  put('a', {}, status(3, 'cri-o://three'))
+  t.equal(of('a', 3)?.containerId, 'three')
+  t.equal(of('a', 4), null, 'the next instance is not told of yet')
+  t.match(of('a', 1), { containerId: '', restartCount: 1 }, 'of those long ago nothing comes')
+})
+
+t.test('nonsense', async (t) => {
+  const { pods, of } = start({ containers: true })
+  for (const object of [{}, { metadata: {} }, { metadata: { uid: '' } }]) pods.podReceiver.put(object)
+  pods.podReceiver.deleted({})
+  t.match(pods.counts, { pods: 0, tombstones: 0 })
+  t.equal(of('a'), null)
+})
