@@ -15,7 +15,7 @@ import type { AgentStatus } from '../../src/core/status.ts'
 /** The sources, or what was built of them and is named in the environment. */
 export const MAIN = process.env.TAFFRAIL_PROGRAM ?? fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 /** For whatever a child is waited for. It is generous: a test never waits this long unless it fails. */
-const DEADLINE_MS = 45_000
+const DEADLINE_MS = process.env.TAFFRAIL_LONG === '1' ? 600_000 : 45_000
 const POLL_MS = 15
 const RECORDS_TOLD = 15
 
