@@ -123,6 +123,8 @@ function judge(name: string, level: number, runs: readonly Run[], corpus: Corpus
     fast,
     speed >= TARGET_MB_PER_CPU_SECOND,
   )
+  // Below the target and within the ratio: then the floor is slow here too, and the ratio counts.
+  if (finding.verdict === 'FAIL' && ratio <= TARGET_RATIO) finding.verdict = 'slow machine'
   return [
     finding,
     { what: `${what}: CPU seconds / floor's`, target: 'stated', measured: spread, verdict: 'stated' },
