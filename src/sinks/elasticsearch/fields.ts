@@ -4,7 +4,8 @@
 import type { Metadata } from '../../core/metadata.ts'
 import type { LineageInfo } from '../../discover/lineage-info.ts'
 
-/** `annotations` of the pod that switch the expansion of JSON lines: `"true"` or `"false"`. */
+const ANNOTATION_BYTES_MAX = 8191
+/** The annotation of a pod that switches the expansion of JSON lines: `true` or `false`. */
 export const JSON_ANNOTATION = 'taffrail.dev/json'
 
 /**
@@ -39,7 +40,7 @@ function podFields(metadata: Metadata): object {
       node: { name: node || undefined },
       ...(ownerKind !== '' && { [ownerKind.toLowerCase()]: { name: ownerName } }),
       labels: nonEmpty(labels),
-      annotations: nonEmpty(annotations),
+      annotations: nonEmpty(withoutLong(annotations)),
       metadata: mark || undefined,
     },
     container: nonEmpty({
@@ -48,6 +49,13 @@ function podFields(metadata: Metadata): object {
     }),
     service: app === '' ? undefined : { name: app },
   }
+}
+
+/** An annotation may have 256 KiB, and a term of an index 32 KiB: with a longer one every document of the pod would be refused. */
+function withoutLong(annotations: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(annotations).filter(([, value]) => Buffer.byteLength(value) <= ANNOTATION_BYTES_MAX),
+  )
 }
 
 function nonEmpty<T extends object>(value: T): T | undefined {

@@ -47,6 +47,14 @@ function flat({ product }: SetupOptions): object {
   return product === 'opensearch' ? { type: 'flat_object' } : { type: 'flattened', ignore_above: 8191, depth_limit: 20 }
 }
 
+/**
+ * Bodies of requests may hold terms longer than Lucene takes (a ConfigMap of a megabyte). `flattened` leaves those out;
+ * `flat_object` cannot be told to and refuses the document, so that there they are kept and not searched.
+ */
+function body(options: SetupOptions): object {
+  return options.product === 'opensearch' ? { type: 'object', enabled: false } : flat(options)
+}
+
 /** What holds for every document of an index. */
 function constants(dataset: string, { namespace }: SetupOptions): Record<string, object> {
   return {
@@ -133,10 +141,10 @@ function auditTemplate(options: SetupOptions): SetupObject {
       status: keyword,
       reason: keyword,
       message: text,
-      details: flat(options),
+      details: body(options),
     }),
-    requestObject: flat(options),
-    responseObject: flat(options),
+    requestObject: body(options),
+    responseObject: body(options),
     requestReceivedTimestamp: date,
     stageTimestamp: date,
     annotations: flat(options),

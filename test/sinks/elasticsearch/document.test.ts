@@ -103,11 +103,12 @@ t.test('what the API server tells', async (t) => {
     image: 'registry/web:1',
     containerId: 'c0ffee',
     labels: { app: 'web', 'app.kubernetes.io/name': 'web' },
-    annotations: { a: 'b' },
+    annotations: { a: 'b', long: 'x'.repeat(8192) },
     namespaceLabels: { team: 'shop' },
   }
   const text = lineageFields(info, known, {}, 'stderr')
   const { document } = one(entryOf('x', { stream: 1 }), { fields: [text, text] })
+  t.strictSame((document.kubernetes as { annotations: object }).annotations, { a: 'b' }, 'none that no index takes')
   t.match(document, {
     stream: 'stderr',
     kubernetes: {
