@@ -129,8 +129,8 @@ async function nodeFor(
 }
 
 /** Runs the agent to the end of what there is, however long that takes. */
-async function drained(t: Test, path: string, args: readonly string[] = []): Promise<TaffrailProcess> {
-  const agent = new TaffrailProcess(t, ['run', '--config', path, '--once', ...args])
+async function drained(t: Test, path: string): Promise<TaffrailProcess> {
+  const agent = new TaffrailProcess(t, ['run', '--config', path, '--once'])
   const { code } = await agent.ended
   t.equal(code, 0, code === 0 ? 'it ends well' : agent.story())
   return agent
