@@ -6,6 +6,7 @@ import { writeFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { buildAgent } from './agent.ts'
+import { audit } from './cases/audit.ts'
 import { bulk } from './cases/bulk.ts'
 import { exact } from './cases/exact.ts'
 import { idle } from './cases/idle.ts'
@@ -53,6 +54,7 @@ async function runCase(name: CaseName, settings: Settings, corpus: Corpus | null
     const results: CaseResult[] = []
     for (const contender of settings.contenders) {
       if (name === 'exact') results.push(await exact(settings, corpus!, contender))
+      else if (name === 'audit') results.push(await audit(settings, contender))
       else if (name === 'idle') results.push(await idle(settings, contender))
       else if (name === 'pods') results.push(await pods(settings, contender))
       else results.push(await paced(settings, name satisfies PacedCase, contender))

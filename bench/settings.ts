@@ -6,7 +6,17 @@ import { AGENT, type Contender, parseContender } from './agent.ts'
 import type { Cores } from './measure.ts'
 import { allowedCores } from './proc.ts'
 
-export const CASE_NAMES = ['throughput', 'exact', 'bulk', 'fleet', 'steady', 'latency', 'idle', 'pods'] as const
+export const CASE_NAMES = [
+  'throughput',
+  'exact',
+  'bulk',
+  'audit',
+  'fleet',
+  'steady',
+  'latency',
+  'idle',
+  'pods',
+] as const
 export type CaseName = (typeof CASE_NAMES)[number]
 
 export const USAGE = `usage: npm run bench -- [--case NAME[,NAME…]] [--quick] [--source] [--agent '[NAME=]COMMAND …']…
