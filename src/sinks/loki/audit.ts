@@ -4,6 +4,7 @@
 // pushed again. Bound: STAGES times VERBS streams a lane, whatever verbs clients think up.
 
 import { AUDIT_ID, type EventFacts, NAME, NAMESPACE, RESOURCE, STAGE, USERNAME, VERB } from '../../audit/event.ts'
+import { KnownBytes } from '../../audit/known.ts'
 import { STAGES } from '../../audit/policy/policy.ts'
 import type { Part } from '../../batch/part.ts'
 import { type Entry, MARK_INVALID_UTF8 } from '../../core/entry.ts'
@@ -12,7 +13,7 @@ import { withMarks } from '../../core/marks.ts'
 import type { EntryEncoder } from '../sink.ts'
 import { MetadataWriter } from './metadata-writer.ts'
 import { type LokiLane, LokiStream } from './stream.ts'
-import { ENTRY_OVERHEAD_BYTES, encodeMetadata, type Metadata, writeEntry } from './wire.ts'
+import { closeStream, ENTRY_OVERHEAD_BYTES, encodeMetadata, type Metadata, writeEntry } from './wire.ts'
 
 const VERBS = [
   'get',
@@ -56,10 +57,15 @@ export class AuditStreams {
   /** By number; 0 and 1 are for lines that are no events. */
   readonly streams: LokiStream[]
   readonly #labels: Labels
-  readonly #numbers = new Map<string, number>()
+  /** Places of stages and verbs in what the numbers are found by. */
+  readonly #stages = new KnownBytes<number>(6)
+  readonly #verbs = new KnownBytes<number>(6)
+  /** By stage and verb; -1 for none yet. */
+  readonly #byPlaces = new Int16Array((STAGES.length + 1) * (VERBS.length + 1)).fill(-1)
   /** By part: the stream's number of each record. */
   readonly #records: [Uint8Array, Uint8Array] = [new Uint8Array(1024), new Uint8Array(64)]
-  #last: { stage: string; verb: string; number: number } = { stage: '', verb: '', number: -1 }
+  /** By part: where each record begins. */
+  readonly #starts: [Int32Array, Int32Array] = [new Int32Array(1024), new Int32Array(64)]
 
   constructor(labels: Labels, others: readonly [LokiStream, LokiStream]) {
     const { cluster = '', node_name = '' } = labels
@@ -76,6 +82,7 @@ export class AuditStreams {
     const number = entry.audit === null ? entry.stream : this.#numberOf(entry.audit)
     const stream = this.streams[number] as LokiStream
     const records = this.#recordsOf(entry.stream as 0 | 1, part.count)
+    this.#starts[entry.stream as 0 | 1][part.count] = part.end
     if (entry.file !== null && entry.offset <= (stream.storedTo.get(entry.file) ?? -1)) {
       records[part.count] = DELIVERED
       return
@@ -103,32 +110,43 @@ export class AuditStreams {
     return [...byNumber.values()]
   }
 
+  /** The stream message of a group, whose records lie in the part up to `end`. A copy. */
+  body(index: 0 | 1, part: Part, first: number, last: number, end: number, { stream, records }: AuditGroup): Buffer {
+    const starts = this.#starts[index]
+    const endOf = (record: number) => (record + 1 < last ? starts[record + 1]! : end)
+    let bytes = stream.header.length
+    for (const record of records) bytes += endOf(first + record) - starts[first + record]!
+    const body = Buffer.allocUnsafeSlow(bytes)
+    let at = stream.header.copy(body, 0)
+    for (const record of records) at += part.buffer.copy(body, at, starts[first + record]!, endOf(first + record))
+    closeStream(body, 0, at)
+    return body
+  }
+
   /** All of the segment is settled: a record will not come again. */
   settled(): void {
     for (const stream of this.streams) stream.storedTo = new WeakMap()
   }
 
   #numberOf(facts: EventFacts): number {
-    const stage = facts.text(STAGE)
-    const verb = facts.text(VERB)
-    if (stage === this.#last.stage && verb === this.#last.verb && this.#last.number >= 0) return this.#last.number
-    const labels = {
-      stage: (STAGES as readonly string[]).includes(stage) ? stage : OTHER,
-      verb: VERBS.includes(verb) ? verb : OTHER,
-    }
-    const key = `${labels.stage} ${labels.verb}`
-    let number = this.#numbers.get(key)
-    if (number === undefined) {
+    const stage = placeOf(this.#stages, STAGES, facts, STAGE)
+    const verb = placeOf(this.#verbs, VERBS, facts, VERB)
+    const place = stage * (VERBS.length + 1) + verb
+    let number = this.#byPlaces[place]!
+    if (number < 0) {
+      const labels = { stage: STAGES[stage] ?? OTHER, verb: VERBS[verb] ?? OTHER }
       number = this.streams.push(new LokiStream({ ...this.#labels, ...labels })) - 1
-      this.#numbers.set(key, number)
+      this.#byPlaces[place] = number
     }
-    this.#last = { stage, verb, number }
     return number
   }
 
   #recordsOf(index: 0 | 1, count: number): Uint8Array {
     let records = this.#records[index]
     if (count >= records.length) {
+      const starts = new Int32Array(2 * Math.max(count, records.length))
+      starts.set(this.#starts[index])
+      this.#starts[index] = starts
       const grown = new Uint8Array(2 * Math.max(count, records.length))
       grown.set(records)
       this.#records[index] = grown
@@ -136,6 +154,20 @@ export class AuditStreams {
     }
     return records
   }
+}
+
+/** Where a fact's text is in a list; behind its end when it is not. */
+function placeOf(known: KnownBytes<number>, list: readonly string[], facts: EventFacts, fact: number): number {
+  const { buffer } = facts
+  const start = facts.startOf(fact)
+  const end = facts.endOf(fact)
+  let place = known.find(buffer, start, end)
+  if (place === undefined) {
+    const found = list.indexOf(facts.text(fact))
+    place = found < 0 ? list.length : found
+    known.add(buffer, start, end, place)
+  }
+  return place
 }
 
 /** The sink's constants: what is not the label of a container or its file. */

@@ -239,19 +239,21 @@ export class LokiSink implements Sink {
     let failure: { answer: Answer; recordsMax?: number } | null = null
     for (const index of streamsOf(segment)) {
       const part = shipment.parts[index]
-      const stretch = this.#stretch(lane, segment, index, part)
-      const groups = audit.groups(index, segment.firstRecords[index], segment.endRecords[index])
+      const { firstRecords, endRecords, ends: segmentEnds } = segment
+      const groups = audit.groups(index, firstRecords[index], endRecords[index])
+      const bodyOfGroup = (group: AuditGroup) =>
+        audit.body(index, part, firstRecords[index], endRecords[index], segmentEnds[index], group)
       const now = this.#now
       const calm = groups.filter(({ stream }) => stream.isCalm(now))
       const rest = calm.length < 2 ? groups : groups.filter((group) => !calm.includes(group))
       if (calm.length > 1) {
-        const bodies = calm.map(({ stream, records }) => stretch.body(records, stream.header))
+        const bodies = calm.map(bodyOfGroup)
         const answer = await this.#requests.push(Buffer.concat(bodies))
         if (answer.outcome.kind !== 'delivered') rest.push(...calm)
         else for (const [at, { stream }] of calm.entries()) this.#storedAudit(stream, bodies[at]!.length)
       }
       const ends = await Promise.all(
-        rest.map((group) => this.#shipAuditGroup(lane, segment, index, part, stretch, group)),
+        rest.map((group) => this.#shipAuditGroup(lane, segment, index, part, bodyOfGroup(group), group)),
       )
       for (const end of ends) {
         if (end.kind === 'again') failure ??= end
@@ -276,10 +278,9 @@ export class LokiSink implements Sink {
     segment: Segment,
     index: 0 | 1,
     part: Part,
-    stretch: Stretch,
+    body: Buffer,
     { stream, records }: AuditGroup,
   ): Promise<ConversationEnd> {
-    const body = stretch.body(records, stream.header)
     const answer = await this.#requests.push(body)
     if (answer.outcome.kind === 'delivered') {
       this.#storedAudit(stream, body.length)
