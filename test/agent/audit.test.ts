@@ -40,6 +40,12 @@ function auditSource(world: World, over: Partial<AuditSourceConfig> = {}): Audit
 const path = (world: World) => `${world.directory}/files/audit.log`
 const append = (world: World, lines: readonly string[], to = path(world)) =>
   world.raw(to, lines.map((line) => `${line}\n`).join(''))
+/** Some time passes first, as for an agent that runs. */
+async function delivered(world: World): Promise<void> {
+  await world.clock.advance(3000)
+  await world.drain()
+}
+
 /** What is stored, without the label that the store adds. */
 const stored = (world: World) =>
   world.loki.find().flatMap(({ labels: { service_name, ...labels }, entries }) =>
@@ -64,7 +70,7 @@ t.test('each event once, with its own time, under the labels of its stage and ve
   const world = auditWorld(t)
   append(world, everything)
   world.start()
-  await world.drain()
+  await delivered(world)
   t.strictSame(lines(world).sort(), [...everything].sort())
   for (const { labels, timestampNs, line, metadata } of stored(world)) {
     const event = JSON.parse(line)
@@ -102,7 +108,7 @@ t.test('policy and redaction: what is kept is trimmed and clean, what is not is 
   ]
   append(world, everything)
   world.start()
-  await world.drain()
+  await delivered(world)
   const decisions = fixtureLines('policies/01-managed-cluster.decisions.ndjson.gz').map((line) => JSON.parse(line))
   const written = decisions.filter((decision) => decision.written)
   const events = lines(world).map((line) => JSON.parse(line))
@@ -129,7 +135,7 @@ t.test('torn and foreign lines are delivered as they stand, marked and counted',
   const [first = '', second = ''] = everything
   append(world, ['I1121 07:51:10.1 a line of text', first, first.slice(0, 200), '', second])
   world.start()
-  await world.drain()
+  await delivered(world)
   const marked = stored(world).filter(({ metadata }) => metadata.taffrail_mark === 'not_audit')
   t.strictSame(
     marked.map(({ line }) => line).sort(),
@@ -150,7 +156,7 @@ t.test('a line is cut at four MiB, and what is known of it is told', async (t) =
   event.requestObject = { data: { x: 'y'.repeat(5 * 1024 * 1024) } }
   append(world, [JSON.stringify(event), everything[0] as string])
   world.start()
-  await world.drain()
+  await delivered(world)
   const [big] = stored(world).filter(({ metadata }) => metadata.taffrail_mark?.includes('cut_to_metadata'))
   t.equal(JSON.parse(big?.line ?? '{}').auditID, event.auditID)
   t.equal(lines(world).length, 2)
@@ -164,7 +170,7 @@ for (const lineBytesMax of [4 * 1024 * 1024, 256 * 1024]) {
     const big = fixtureLines('big-event.log.gz')
     append(world, [everything[0] as string, ...big, everything[1] as string])
     world.start()
-    await world.drain()
+    await delivered(world)
     const ids = lines(world)
       .map((line) => JSON.parse(line))
       .map(({ auditID, stage }) => `${auditID} ${stage}`)
@@ -201,7 +207,7 @@ t.test('backups of the API server, compressed and not, belong to the log', async
   await world.clock.advance(3000)
   renameSync(path(world), `${world.directory}/files/audit-2026-11-21T07-53-00.300.log`)
   append(world, at(3))
-  await world.drain()
+  await delivered(world)
   t.strictSame(lines(world).sort(), everything.slice(0, 2000).sort())
   world.settled()
 })
@@ -221,7 +227,7 @@ t.test('killed again and again, with failures in between: each event once', asyn
     world.start()
   }
   world.loki.fault = null
-  await world.drain()
+  await delivered(world)
   const events = lines(world)
   t.equal(new Set(events).size, events.length, 'none twice')
   const expected = fixtureLines('policies/07-managed-fields.decisions.ndjson.gz')
@@ -240,7 +246,7 @@ t.test('one stream that is refused for a while does not make the others come aga
     return isWatch && refused++ < 6 ? { kind: 'answer', status: 503 } : null
   }
   world.start()
-  await world.drain()
+  await delivered(world)
   t.ok(refused > 6)
   const pushed = world.loki.seen.filter(({ outcome }) => outcome === 204).flatMap(({ push }) => push.streams)
   const entries = pushed.reduce((sum, { entries }) => sum + entries.length, 0)
@@ -265,7 +271,7 @@ t.test('equal ids with different content are all kept, and each reuse is counted
   )
   append(world, [...same, ...odd, odd[0] as string])
   world.start()
-  await world.drain()
+  await delivered(world)
   const all = stored(world)
   t.strictSame(
     all.map(({ line }) => line).sort(),
@@ -310,7 +316,7 @@ t.test(
     append(world, rows, `${world.directory}/pods/kube-system_kube-apiserver-node_u1/kube-apiserver/0.log`)
     world.write('web', ['a line'])
     world.start()
-    await world.drain()
+    await delivered(world)
     const audit = stored(world).filter(({ labels }) => labels.job === 'kube-audit')
     t.equal(audit.length, events.length)
     t.ok(audit.every(({ labels, line }) => labels.verb === (JSON.parse(line).verb || 'other') && !('pod' in labels)))
@@ -334,7 +340,7 @@ t.test('an audit source that cannot be what it should is not read, and all other
   append(world, everything.slice(0, 3))
   world.write('web', ['a line'])
   world.start()
-  await world.drain()
+  await delivered(world)
   t.match(world.events.of('audit.stopped'), [{ source: 'audit', reason: /apiVersion/ }])
   t.strictSame(lines(world), ['a line'], 'and the files source leaves the log alone')
 })

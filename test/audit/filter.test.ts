@@ -215,3 +215,22 @@ test('large events come out the same in slices', (t) => {
   t.equal(small.isTruncated, true)
   t.end()
 })
+
+test('a credential anywhere in a long text hides the text', (t) => {
+  const filter = new AuditFilter(REDACTING)
+  const words = 'some words of a file, and more of them\n'.repeat(2500)
+  for (const at of [0, 16_380, 16_384, 32_760, 50_000, words.length]) {
+    for (const secret of ['password=qxzjvkqxzjvk', 'a7Q9xK2mB4nV8cL1pZ6wT3yR5sD0fG7h']) {
+      const data = { file: `${words.slice(0, at)} ${secret} ${words.slice(at)}` }
+      const requestURI = '/api/v1/namespaces/a/configmaps'
+      const out = run(
+        filter,
+        JSON.stringify({ ...EVENT, requestURI, requestObject: { kind: 'ConfigMap', data } }),
+      ) as string
+      t.equal(JSON.parse(out).requestObject.data.file, '[redacted]', `${secret} at ${at}`)
+    }
+  }
+  const harmless = JSON.stringify({ ...EVENT, requestObject: { kind: 'ConfigMap', data: { file: words } } })
+  t.equal(run(filter, harmless), harmless)
+  t.end()
+})

@@ -4,7 +4,7 @@
 //
 // It has no list of types that are harmless: everything in a body is looked at.
 import { Edits } from '../edits.ts'
-import { PADDING_BYTES, textOf, unescapeInto } from '../json/strings.ts'
+import { PADDING_BYTES, textOf, unescaped, unescapeInto } from '../json/strings.ts'
 import { ARRAY, OBJECT, OTHER, STRING, Tape } from '../json/tape.ts'
 import { KnownBytes } from '../known.ts'
 import { argumentHidden } from './arguments.ts'
@@ -43,6 +43,11 @@ const INHERITED = IS_SECRET | HAS_SECRET_DATA | IS_SIGNING | IS_TEXT | IS_STATUS
 
 /** A text within a text is taken apart so deeply; what is deeper is hidden. */
 const NESTED_MAX = 3
+/** Longer texts are looked through in windows; a credential that is longer than the overlap shows by its form or its randomness. */
+const WINDOW_BYTES = 16 * 1024
+const WINDOW_OVERLAP_BYTES = 1024
+/** A longer text that may be JSON is hidden as a whole. */
+const NESTED_BYTES_MAX = 256 * 1024
 const INNER_KEPT_BYTES_MAX = 256 * 1024
 const ENV_VALUE_PATH = /\/env\/(?:\d+|-)\/value$/
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
@@ -106,6 +111,10 @@ export class Walk {
   #at = 0
   #first = 0
   #inner: Inner | null = null
+  /** A long text that is being looked through, and from where on; -1 for none. */
+  #longValue = -1
+  #longAt = 0
+  #longRole = 0
   /** The last value was a text with JSON in it. */
   #isJson = false
 
@@ -124,6 +133,7 @@ export class Walk {
     this.#first = role
     this.#depth = -1
     this.#at = 0
+    this.#longValue = -1
   }
 
   /** Goes on for about so many values. True when all is done. */
@@ -132,12 +142,35 @@ export class Walk {
     const until = this.#at + valuesMax
     if (this.#at === 0 && tape.count > 0) this.#at = this.#value(0, -1, this.#first, NAME_PLAIN)
     while (this.#at < tape.count) {
+      if (this.#longValue >= 0) {
+        this.#lookAtLong()
+        if (valuesMax !== Number.POSITIVE_INFINITY) return false
+        continue
+      }
       if (this.#at >= until) return false
       const top = this.#open[this.#depth]!
       if (this.#at >= top.end) this.#depth--
       else this.#at = top.isObject ? this.#member(this.#at, top) : this.#element(this.#at, top)
     }
+    while (this.#longValue >= 0) {
+      this.#lookAtLong()
+      if (valuesMax !== Number.POSITIVE_INFINITY) return false
+    }
     return true
+  }
+
+  /** One window of a long text: to look through a megabyte at once would hold the event loop for a tenth of a second. */
+  #lookAtLong(): void {
+    const { buffer: b } = this.#tape
+    const end = this.#tape.endOf(this.#longValue)
+    const from = Math.max(this.#tape.startOf(this.#longValue), this.#longAt - WINDOW_OVERLAP_BYTES)
+    const to = Math.min(end, this.#longAt + WINDOW_BYTES)
+    const text = unescaped(b.toString('utf8', from, to))
+    if (looksSecret(text, (this.#longRole & IS_TEXT) === 0, false)) {
+      this.#hide(this.#longValue)
+      this.#longValue = -1
+    } else if (to === end) this.#longValue = -1
+    else this.#longAt = to
   }
 
   /** The name at a string of the tape. */
@@ -342,6 +375,12 @@ export class Walk {
       return false
     }
     if (!mayBeCredential(kinds, end - start)) return false
+    if (end - start > WINDOW_BYTES) {
+      this.#longValue = value
+      this.#longAt = start
+      this.#longRole = role
+      return true
+    }
     const text = textOf(b, start, end)
     if (!looksSecret(text, (role & IS_TEXT) === 0, (role & IS_BINARY) !== 0)) return false
     this.#hide(value)
@@ -375,6 +414,10 @@ export class Walk {
     const { buffer: b } = this.#tape
     const start = this.#tape.startOf(value)
     const end = this.#tape.endOf(value)
+    if (end - start > NESTED_BYTES_MAX) {
+      this.#hide(value)
+      return true
+    }
     this.#inner ??= new Inner(this.#nesting + 1)
     const { tape, edits, walk } = this.#inner
     const bytes = this.#inner.reserve(end - start + PADDING_BYTES)
