@@ -172,11 +172,12 @@ export class AuditFilter {
     const verb = facts.text(VERB)
     const uri = facts.text(REQUEST_URI)
     const target = requestTarget(uri, verb)
-    const role = roleOf(target ?? NO_TARGET)
+    // A list of operations is one wherever it stands, whatever the verb says.
+    const role = roleOf(target ?? NO_TARGET) | IS_PATCH
     const options: WalkOptions = {
       mask: mask ?? String,
       redacts: mask !== null,
-      requestRole: verb === 'patch' ? role | IS_PATCH : role,
+      requestRole: role,
       responseRole: role,
       dropsRequest: false,
       dropsResponse: false,

@@ -34,7 +34,12 @@ function sink(encode: (line: Buffer) => Buffer = (line) => line): Sink {
 
 test('redaction holds for every rule, with and without a key', (t) => {
   for (const key of [null, Buffer.from('0123456789abcdef')]) {
-    t.equal(failingRule(SOURCE, { policy: null, mask: maskWith(key) }, [sink()]), null)
+    // Its secrets are random: what depends on how one looks would show now and then.
+    for (let round = 0; round < 300; round++) {
+      const failure = failingRule(SOURCE, { policy: null, mask: maskWith(key) }, [sink()])
+      if (failure !== null) t.fail(failure)
+    }
+    t.pass('300 rounds')
   }
   t.end()
 })
