@@ -23,7 +23,7 @@ import { Conversation, type ConversationEnd } from './conversation.ts'
 import { LokiEntryEncoder } from './encode.ts'
 import { type Answer, LokiRequests } from './requests.ts'
 import type { RowsAtOnce } from './rows.ts'
-import { LokiLane, type LokiStream, SPAN_SECONDS_MAX } from './stream.ts'
+import { LokiLane, SPAN_SECONDS_MAX } from './stream.ts'
 import { entriesWithin, Stretch } from './stretch.ts'
 import { closeStream, labelSet } from './wire.ts'
 
@@ -241,19 +241,22 @@ export class LokiSink implements Sink {
       const part = shipment.parts[index]
       const { firstRecords, endRecords, ends: segmentEnds } = segment
       const groups = audit.groups(index, firstRecords[index], endRecords[index])
-      const bodyOfGroup = (group: AuditGroup) =>
-        audit.body(index, part, firstRecords[index], endRecords[index], segmentEnds[index], group)
+      const messagesOf = (some: readonly AuditGroup[]) =>
+        audit.body(index, part, firstRecords[index], endRecords[index], segmentEnds[index], some)
       const now = this.#now
       const calm = groups.filter(({ stream }) => stream.isCalm(now))
       const rest = calm.length < 2 ? groups : groups.filter((group) => !calm.includes(group))
       if (calm.length > 1) {
-        const bodies = calm.map(bodyOfGroup)
-        const answer = await this.#requests.push(Buffer.concat(bodies))
+        const answer = await this.#requests.push(messagesOf(calm))
         if (answer.outcome.kind !== 'delivered') rest.push(...calm)
-        else for (const [at, { stream }] of calm.entries()) this.#storedAudit(stream, bodies[at]!.length)
+        else for (const group of calm) this.#storedAudit(group)
       }
+      // A push has compressed its body when it returns: the next may be put together in the same memory.
       const ends = await Promise.all(
-        rest.map((group) => this.#shipAuditGroup(lane, segment, index, part, bodyOfGroup(group), group)),
+        rest.map((group) => {
+          const answer = this.#requests.push(messagesOf([group]))
+          return this.#answeredAudit(lane, segment, index, part, group, answer)
+        }),
       )
       for (const end of ends) {
         if (end.kind === 'again') failure ??= end
@@ -272,18 +275,19 @@ export class LokiSink implements Sink {
     return { kind: 'acked', refused }
   }
 
-  /** One stream's records of a segment in a push of their own. */
-  async #shipAuditGroup(
+  /** What becomes of one stream's records of a segment that were in a push of their own. */
+  async #answeredAudit(
     lane: LokiLane,
     segment: Segment,
     index: 0 | 1,
     part: Part,
-    body: Buffer,
-    { stream, records }: AuditGroup,
+    group: AuditGroup,
+    push: Promise<Answer>,
   ): Promise<ConversationEnd> {
-    const answer = await this.#requests.push(body)
+    const { stream, records, bytes } = group
+    const answer = await push
     if (answer.outcome.kind === 'delivered') {
-      this.#storedAudit(stream, body.length)
+      this.#storedAudit(group)
       return { kind: 'settled', refused: [] }
     }
     if (answer.status === 500) lane.serverErrors++
@@ -294,12 +298,12 @@ export class LokiSink implements Sink {
     const burial = new Burial(segment, index, stream, own, { sink, deadLetters, events, clock })
     const conversation = new Conversation(own, stream, lane, burial, { sink, requests: this.#requests, events })
     const end = await conversation.run(answer)
-    if (conversation.hasStored) stream.delivered(this.#now, body.length, conversation.newestSeconds)
+    if (conversation.hasStored) stream.delivered(this.#now, bytes, conversation.newestSeconds)
     return end
   }
 
   /** All of a stream's records in the shipment were delivered. */
-  #storedAudit(stream: LokiStream, bytes: number): void {
+  #storedAudit({ stream, bytes }: AuditGroup): void {
     stream.delivered(this.#now, bytes, stream.pendingNewest)
     if (stream.pendingFile !== null) stream.storedTo.set(stream.pendingFile, stream.pendingOffset)
   }
