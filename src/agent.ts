@@ -16,7 +16,7 @@ import { Directories } from './discover/directory.ts'
 import { type Discovered, Discovery, readsContainers } from './discover/discover.ts'
 import { infoFromKey, type LineageInfo } from './discover/lineage-info.ts'
 import type { ApiAccess } from './enrich/api-server.ts'
-import { directivesOf } from './enrich/directives.ts'
+import { directivesOf, tenantsFor } from './enrich/directives.ts'
 import { Enrichment } from './enrich/enrichment.ts'
 import { agentStatus } from './observe/snapshot.ts'
 import type { Clock } from './ports/clock.ts'
@@ -541,16 +541,28 @@ export class Agent {
     const known = this.#enrichment?.metadata(reader.lineage.info, restart, true) ?? null
     // Of a pod that nobody remembers the next instance is another one all the same.
     const isOther = known === null && before.restartCount >= 0 && before.restartCount !== restart
-    return isOther ? { ...before, restartCount: restart, containerId: '' } : known
+    const after = isOther ? { ...before, restartCount: restart, containerId: '' } : (known ?? before)
+    if (after.tenant === undefined || this.#mayName(after, after.tenant)) return after
+    // Decided under another configuration, and nobody knows the pod any more.
+    const { tenant, ...rest } = after
+    return rest
+  }
+
+  #mayName({ namespace }: Metadata, tenant: string): boolean {
+    const { honour, tenants } = this.config.kubernetes.annotations
+    return honour && tenantsFor(namespace, tenants).includes(tenant)
   }
 
   #selectionFor(sink: Sink, reader: Reader, metadata: Metadata): Selection | null {
     const { source: name, key: lineage } = reader.lineage.info
     const source = this.config.sources.find((each) => each.name === name)
     const own = this.config.sinks.find((each) => each.name === sink.name)
-    const { exemptNamespaces } = this.config.kubernetes.annotations
-    const isExempt = exemptNamespaces.some((glob) => isLike(glob, metadata.namespace))
-    const { problems, ...asked } = directivesOf(metadata.directives ?? {}, metadata.container)
+    // What was audited goes out, whatever the pod says that it happened in.
+    if (source?.type === 'audit') return Selection.of([source.select, own?.select], source.redact ?? [], metadata)
+    const { exemptNamespaces, tenants } = this.config.kubernetes.annotations
+    const { namespace, container, directives = {} } = metadata
+    const isExempt = exemptNamespaces.some((glob) => isLike(glob, namespace))
+    const { problems, ...asked } = directivesOf(directives, container, tenantsFor(namespace, tenants))
     for (const each of problems) this.#ports.events.emit('annotation.invalid', { lineage, ...each })
     return Selection.of([source?.select, own?.select], source?.redact ?? [], metadata, isExempt ? undefined : asked)
   }

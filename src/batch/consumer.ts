@@ -361,7 +361,7 @@ export class Consumer {
     for (const lane of this.lanes.values()) {
       if (shipment.roomBytes < 4096) return
       if (lane.busy || lane.retryAt > now || !lane.hasWork || lane.isParked(now)) continue
-      if (!this.sink.mayShare(lane.key)) continue
+      if (!this.sink.mayShare(lane.key, first.key)) continue
       if (lane.unreadBytes > shipment.roomBytes) continue
       lane.busy = true
       if (clock.monotonic() - turnStartedAt > TURN_MS_MAX) {

@@ -33,6 +33,8 @@ export interface KubernetesConfig {
     foreign: boolean
     /** Namespaces (globs) whose pods cannot make lines disappear. */
     exemptNamespaces: string[]
+    /** Loki tenants that pods may name, and the namespaces (globs) whose pods may. */
+    tenants: { tenant: string; namespaces: string[] }[]
   }
   podLabels: string[]
   podAnnotations: string[]

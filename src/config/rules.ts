@@ -55,6 +55,30 @@ export function checkWhole(draft: Partial<Config>, report: Report): void {
   if (sources) checkRoutes(sources, sinks, report)
   if (sources) checkExpanded(sources, sinks, report)
   if (sources) checkAuditApart(sources, sinks, report)
+  if (sources && draft.kubernetes?.annotations) checkTenants(draft.kubernetes.annotations, sources, sinks, report)
+}
+
+/** What pods may name is never where audit events go. */
+function checkTenants(
+  annotations: Partial<Config['kubernetes']['annotations']>,
+  sources: DraftList<{ name: string; type: string }>,
+  sinks: DraftList<Config['sinks'][number]>,
+  report: Report,
+): void {
+  const tenants: DraftList<{ tenant: string }> = annotations.tenants ?? []
+  for (const sink of sinks) {
+    if (sink?.type !== 'loki' || sink.sources === undefined || !sink.tenant) continue
+    const { sources: taken, tenant, name } = sink
+    const isAudit = sources.some(
+      (source) => source?.type === 'audit' && (taken === null || taken.includes(source.name ?? '')),
+    )
+    if (!isAudit) continue
+    for (const [index, each] of tenants.entries()) {
+      if (each?.tenant !== tenant) continue
+      const path = `kubernetes.annotations.tenants[${index}].tenant`
+      report(path, `${tenant} is the tenant of the sink ${name}, which takes an audit source; no pod may write there`)
+    }
+  }
 }
 
 function checkNamesDiffer(list: string, items: DraftList<{ name: string }>, report: Report): void {

@@ -424,6 +424,26 @@ const kubernetes = record<Config['kubernetes']>({
         yaml('[]'),
         'Namespaces whose pods cannot make lines disappear; `*` stands for anything.',
       ),
+      tenants: key<Config['kubernetes']['annotations']['tenants']>(
+        list(
+          record<Config['kubernetes']['annotations']['tenants'][number]>({
+            tenant: key(
+              format.tenant(),
+              REQUIRED,
+              'A tenant of Loki that pods may name by `taffrail.dev/tenant`. Never that of a sink that takes an audit source.',
+            ),
+            namespaces: key<string[]>(
+              list(format.nameGlob(), 'namespaces', 1),
+              REQUIRED,
+              'Whose pods may; `*` stands for anything.',
+            ),
+          }),
+          'tenants',
+          0,
+        ),
+        yaml('[]'),
+        'Where the lines of a pod may go instead of to the tenant of the sink, if its annotation `taffrail.dev/tenant` (or `taffrail.dev/tenant.CONTAINER`) says so. What is not listed here is ignored, and told.',
+      ),
     }),
     yaml('{}'),
     'What pods may ask for by annotations. What is left out so is counted: skipped under the rule `annotation`, dropped for the reason `rateLimit`.',

@@ -28,6 +28,8 @@ export interface Metadata {
   readonly namespaceLabels: Readonly<Record<string, string>>
   /** The pod's annotations that direct the agent itself; sinks do not send them. */
   readonly directives?: Readonly<Record<string, string>>
+  /** The tenant that the pod names and may name; absent: the sink's own. Part of the decision, so a repeat goes there too. */
+  readonly tenant?: string
 }
 
 const NONE: Readonly<Record<string, string>> = Object.freeze({})

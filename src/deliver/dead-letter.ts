@@ -20,6 +20,8 @@ export interface DeadLetter {
   sink: string
   /** Absent: `logs`. */
   quota?: 'audit'
+  /** To whom it was to go, where that is not the sink's own tenant. */
+  tenant?: string
   lane: string
   /** A fixed word, such as `too_old`, `line_too_long`, `too_far_behind`. */
   reason: string

@@ -72,6 +72,7 @@ function parseLetter(line: Buffer): DeadLetter | null {
     (isText(letter.line) || isText(letter.lineBase64) || isText((letter.create as DeadLetter['create'])?.document)) &&
     isText(letter.timestamp) &&
     /^\d{1,20}$/.test(letter.timestamp as string) &&
+    (letter.tenant === undefined || isText(letter.tenant)) &&
     Number.isSafeInteger(letter.bytes)
   return isSound ? (value as DeadLetter) : null
 }

@@ -15,7 +15,7 @@ export type Resent =
   /** `halted`: no repeat mends it by itself. */
   | { kind: 'again'; delayMs: number; recordsMax?: number; halted: boolean }
 
-/** A sink that can send letters again. `resend` gets letters with equal labels, oldest first. */
+/** A sink that can send letters again. `resend` gets letters with equal labels and tenant, oldest first. */
 export interface Resender {
   resend(letters: readonly DeadLetter[]): Promise<Resent>
 }
@@ -126,9 +126,9 @@ class FileReplay {
     const { letters, unreadable } = readLetters(await fs.readFile(this.#takenPath))
     this.#account.unreadable += unreadable.length
     try {
-      for (const group of Map.groupBy(letters, ({ labels }) =>
-        JSON.stringify(Object.entries(labels).sort()),
-      ).values()) {
+      const streamOf = ({ tenant, labels }: DeadLetter) =>
+        JSON.stringify([tenant ?? null, Object.entries(labels).sort()])
+      for (const group of Map.groupBy(letters, streamOf).values()) {
         await this.#send(group.sort(byTime))
       }
     } finally {

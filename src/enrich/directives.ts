@@ -1,12 +1,15 @@
-// What pods ask for by annotations: `taffrail.dev/exclude` and `taffrail.dev/rate-limit`, each also for one container
-// alone (`taffrail.dev/exclude.CONTAINER`). Of other agents' annotations the opt-outs are known. Pure. What cannot be
-// understood is as if it were absent, and told.
+// What pods ask for by annotations: `taffrail.dev/exclude`, `taffrail.dev/rate-limit` and `taffrail.dev/tenant`, each also
+// for one container alone (`taffrail.dev/exclude.CONTAINER`). Of other agents' annotations the opt-outs are known. Pure.
+// What cannot be understood, or is not allowed, is as if it were absent, and told.
+import { isLike } from '../select/selection.ts'
 
 export interface Directives {
   /** None of its lines go out. */
   exclude: boolean
   /** Lines per second, by the lines' own time, of which more are dropped; null: no limit. */
   linesPerSecond: number | null
+  /** The tenant that its lines go to; null: that of the sink. */
+  tenant: string | null
   problems: { annotation: string; problem: string }[]
 }
 
@@ -14,19 +17,40 @@ type Strings = Readonly<Record<string, string>>
 
 const EXCLUDE = 'taffrail.dev/exclude'
 const RATE_LIMIT = 'taffrail.dev/rate-limit'
+const TENANT = 'taffrail.dev/tenant'
+/** Known to sinks that store documents (src/sinks/elasticsearch). */
+const JSON_ANNOTATION = 'taffrail.dev/json'
 const FOREIGN = ['fluentbit.io/exclude', 'vector.dev/exclude']
 const RATE_MAX = 1_000_000
+/** Whether a name is a tenant's at all makes no difference: only what is listed may be named. */
+const NOT_ALLOWED = 'the configuration (kubernetes.annotations.tenants) does not let its namespace name this tenant'
 
 /** Whether an annotation directs the agent; `foreign`: those of other agents do, too. */
 export function isDirective(name: string, foreign: boolean): boolean {
   return name.startsWith('taffrail.dev/') || (foreign && FOREIGN.some((each) => isFor(name, each)))
 }
 
-/** What the annotations of a pod, as far as they are directives, say of a container. The more particular one counts. */
-export function directivesOf(annotations: Strings, container: string): Directives {
-  const directives: Directives = { exclude: false, linesPerSecond: null, problems: [] }
+/** The tenants that pods of a namespace may name. */
+export function tenantsFor(
+  namespace: string,
+  tenants: readonly { tenant: string; namespaces: readonly string[] }[],
+): string[] {
+  return tenants
+    .filter(({ namespaces }) => namespaces.some((glob) => isLike(glob, namespace)))
+    .map(({ tenant }) => tenant)
+}
+
+/**
+ * What the annotations of a pod, as far as they are directives, say of a container. The more particular one counts.
+ * `tenants`: those that it may name.
+ */
+export function directivesOf(annotations: Strings, container: string, tenants: readonly string[] = []): Directives {
+  const directives: Directives = { exclude: false, linesPerSecond: null, tenant: null, problems: [] }
+  const problemOf = (base: string, value: string) =>
+    base !== TENANT ? problemOfValue(base, value) : tenants.includes(value) ? null : NOT_ALLOWED
   for (const [annotation, value] of Object.entries(annotations)) {
-    const base = [EXCLUDE, RATE_LIMIT, ...FOREIGN].find((each) => isFor(annotation, each))
+    if (annotation === JSON_ANNOTATION) continue
+    const base = [EXCLUDE, RATE_LIMIT, TENANT, ...FOREIGN].find((each) => isFor(annotation, each))
     const problem = base === undefined ? 'there is no such annotation' : problemOf(base, value)
     if (problem !== null) directives.problems.push({ annotation, problem })
   }
@@ -34,6 +58,7 @@ export function directivesOf(annotations: Strings, container: string): Directive
     const values = [annotations[`${base}.${container}`], annotations[`${base}_${container}`], annotations[base]]
     return values.find((value) => value !== undefined && problemOf(base, value) === null)
   }
+  directives.tenant = valueFor(TENANT) ?? null
   directives.exclude = [EXCLUDE, ...FOREIGN].map(valueFor).find((value) => value !== undefined) === 'true'
   const rate = valueFor(RATE_LIMIT)
   if (rate !== undefined) directives.linesPerSecond = Number(rate)
@@ -47,7 +72,7 @@ function isFor(name: string, base: string): boolean {
   )
 }
 
-function problemOf(base: string, value: string): string | null {
+function problemOfValue(base: string, value: string): string | null {
   if (base !== RATE_LIMIT) return value === 'true' || value === 'false' ? null : 'neither true nor false'
   const isRate = /^\d{1,7}$/.test(value) && Number(value) >= 1 && Number(value) <= RATE_MAX
   return isRate ? null : `no whole number of lines per second from 1 to ${RATE_MAX}`

@@ -9,6 +9,8 @@ export interface Needs {
   namespaceLabel: (name: string) => boolean
   /** Annotations by which pods direct the agent. */
   directive: (name: string) => boolean
+  /** Loki tenants that pods may name, and the namespaces (globs) whose pods may. */
+  tenants: Config['kubernetes']['annotations']['tenants']
   /** Whether namespaces are asked for at all. */
   namespaces: boolean
   /** Image, container ID, restart count: only whole pods have them, others come without spec and status. */
@@ -41,6 +43,7 @@ export function needsOf({ kubernetes, sources, sinks }: Config): Needs {
     podAnnotation,
     namespaceLabel,
     directive: kubernetes.annotations.honour ? (name) => isDirective(name, kubernetes.annotations.foreign) : nothing,
+    tenants: kubernetes.annotations.honour ? kubernetes.annotations.tenants : [],
     namespaces: namespaceLabel !== nothing,
     containers: takesAll || references.some((each) => OF_CONTAINERS.includes(each)),
   }

@@ -3,6 +3,7 @@
 // name is never a key. Bound: what the node runs, and TOMBSTONES_MAX.
 import type { Metadata } from '../core/metadata.ts'
 import type { Clock } from '../ports/clock.ts'
+import { directivesOf, tenantsFor } from './directives.ts'
 import type { Needs } from './needs.ts'
 import { appOf, type OwnerReference, ownerOf } from './owner.ts'
 
@@ -200,6 +201,7 @@ export class Pods {
     const { uid: podUid, name, namespace, app, ownerKind, ownerName, labels, annotations, directives } = pod
     const status = pod.containers?.[container]
     const isBefore = status !== undefined && restart === status.restarts - 1
+    const { tenant } = directivesOf(directives, container, tenantsFor(namespace, this.#needs.tenants))
     const containerId = restart === status?.restarts ? status.id : isBefore ? status.idBefore : ''
     return {
       mark: '',
@@ -218,6 +220,7 @@ export class Pods {
       annotations,
       namespaceLabels,
       ...(directives !== NONE && { directives }),
+      ...(tenant !== null && { tenant }),
     }
   }
 

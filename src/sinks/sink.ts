@@ -89,8 +89,8 @@ export interface Sink {
   readonly separateStreams: boolean
   /** The lane and encoder for a lineage with this metadata; asked again when another one is to take effect. */
   target(lineage: LineageInfo, metadata: Metadata): Target
-  /** Whether the lane's entries may share a shipment with others now. */
-  mayShare(laneKey: string): boolean
+  /** Whether the lane's entries may share a shipment with others now; with those of the lane `withKey`, if it is given. */
+  mayShare(laneKey: string, withKey?: string): boolean
   /** Called around the entries of one lane in one part. */
   beginSegment(part: Part, laneKey: string, stream: number): void
   endSegment(part: Part, segment: Segment, stream: number): void
@@ -104,7 +104,7 @@ export interface Sink {
   /** All that is acknowledged is being made durable. */
   checkpointing(): void
   /**
-   * One attempt at dead letters with equal labels, oldest first, under the sink's own rules; refused ones make no new
+   * One attempt at dead letters with equal labels and tenant, oldest first, under the sink's own rules; refused ones make no new
    * letters. Absent where a sink refuses nothing.
    */
   resend?(letters: readonly DeadLetter[]): Promise<Resent>

@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import type { AuditSourceConfig } from '../../src/config/config.ts'
 import { fixture, fixtureLines } from '../audit/fixtures.ts'
+import { FakeApiServer } from '../support/fake-api-server.ts'
 import { criTime, lokiConfig, World } from './world.ts'
 
 const START_MS = Date.parse('2026-11-21T08:00:00Z')
@@ -343,4 +344,30 @@ t.test('an audit source that cannot be what it should is not read, and all other
   await delivered(world)
   t.match(world.events.of('audit.stopped'), [{ source: 'audit', reason: /apiVersion/ }])
   t.strictSame(lines(world), ['a line'], 'and the files source leaves the log alone')
+})
+
+t.test('no annotation of its pod leaves an event out, or takes it elsewhere', async (t) => {
+  const api = new FakeApiServer()
+  const tenants = [{ tenant: 'red', namespaces: ['*'] }]
+  const kubernetes = { annotations: { honour: true, foreign: true, exemptNamespaces: [], tenants } }
+  const sinks = [lokiConfig({ tenant: 'audit' })]
+  const world = auditWorld(t, {}, { api, kubernetes, sinks, limits: { authEnabled: true } })
+  const paths = [`${world.directory}/pods/*/*/*.log`]
+  world.options.sources = [auditSource(world, { format: 'cri', paths })]
+  const annotations = {
+    'taffrail.dev/exclude': 'true',
+    'vector.dev/exclude': 'true',
+    'taffrail.dev/rate-limit': '1',
+    'taffrail.dev/tenant': 'red',
+  }
+  api.put({
+    kind: 'Pod',
+    metadata: { name: 'a', namespace: 'ns', uid: 'uid-a', resourceVersion: '', annotations },
+    spec: { nodeName: 'node' },
+  })
+  world.write('a', [...everything.slice(0, 20), 'no event'])
+  world.start()
+  await world.clock.advance(8000)
+  t.equal(lines(world).length, 21)
+  t.ok(world.loki.find().every(({ tenant }) => tenant === 'audit'))
 })

@@ -35,7 +35,7 @@ async function rig(t: Test, over: Partial<LokiSinkConfig> = {}, fault: FaultHook
       kubernetes: {
         metadata: 'off',
         metadataWait: 5000,
-        annotations: { honour: true, foreign: false, exemptNamespaces: [] },
+        annotations: { honour: true, foreign: false, exemptNamespaces: [], tenants: [] },
         podLabels: [],
         podAnnotations: [],
         namespaceLabels: [],

@@ -100,7 +100,7 @@ t.test('pods opt out and limit themselves, unless their namespace is exempt', as
   for (const exemptNamespaces of [[], ['n*']]) {
     const isExempt = exemptNamespaces.length > 0
     const api = new FakeApiServer()
-    const annotations = { honour: true, foreign: false, exemptNamespaces }
+    const annotations = { honour: true, foreign: false, exemptNamespaces, tenants: [] }
     const world = new World(t, { api, kubernetes: { annotations } })
     const put = (name: string, directives: Record<string, string>) =>
       api.put({

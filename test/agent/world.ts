@@ -395,7 +395,7 @@ export class World {
       kubernetes: {
         metadata: options.api === undefined ? ('off' as const) : ('auto' as const),
         metadataWait: 5000,
-        annotations: { honour: true, foreign: false, exemptNamespaces: [] },
+        annotations: { honour: true, foreign: false, exemptNamespaces: [], tenants: [] },
         podLabels: [],
         podAnnotations: [],
         namespaceLabels: [],

@@ -64,6 +64,15 @@ async function scene(t: Test, letters: DeadLetter[], limits = {}) {
   return { receiver, state, config, run, left, stored }
 }
 
+t.test('each letter goes to the tenant that it was for', async (t) => {
+  const now = Date.now()
+  const letters = [letter('a', now, { tenant: 'red' }), letter('b', now), letter('c', now + 1, { tenant: 'red' })]
+  const { config, state, run, receiver } = await scene(t, letters, { authEnabled: true })
+  t.match(await run(state, '-c', config, '--log-level', 'silent'), { code: 1, stdout: /2 sent, 0 .*, 1 not sent/ })
+  const streams = receiver.store.streams().map(({ tenant, entries }) => [tenant, entries.map(({ line }) => `${line}`)])
+  t.strictSame(streams, [['red', ['a', 'c']]], 'the sink has none, which this server refuses')
+})
+
 t.test('sends each letter as the entry that it was', async (t) => {
   const now = Date.now()
   const letters = [

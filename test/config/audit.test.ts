@@ -39,6 +39,25 @@ t.test('a Loki sink that takes audit events takes nothing else', async (t) => {
   t.strictSame(errors('{name: out, type: stdout}'), [])
 })
 
+t.test('no pod may name the tenant of audit events', async (t) => {
+  const sources = 'sources: [{name: a, type: audit, paths: [/a.log]}, {name: c, type: containers}]\n'
+  const own = '{name: audit, type: loki, url: "http://l:3100", tenant: audit, sources: [a]}'
+  const errors = (tenants: string) => {
+    const loaded = load(
+      `${sources}sinks: [${LOKI}, sources: [c]}, ${own}]\nkubernetes: {annotations: {tenants: [${tenants}]}}`,
+    )
+    return 'errors' in loaded ? loaded.errors.map(({ key, message }) => `${key}: ${message}`) : []
+  }
+  t.strictSame(errors('{tenant: team, namespaces: [a, "b-*"]}'), [])
+  t.match(errors('{tenant: team, namespaces: [a]}, {tenant: audit, namespaces: [a]}'), [
+    /^kubernetes\.annotations\.tenants\[1\]\.tenant: audit is the tenant of the sink audit, which takes an audit source/,
+  ])
+  t.match(errors('{tenant: "a|b", namespaces: [a]}, {tenant: b, namespaces: []}'), [
+    /a tenant of at most/,
+    /namespaces/,
+  ])
+})
+
 t.test('check reads the policies: errors refuse the configuration, all else is a warning', async (t) => {
   const directory = t.testdir({})
   const run = async (policy: string) => {

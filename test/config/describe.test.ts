@@ -35,6 +35,7 @@ kubernetes:
     honour: true
     foreign: false
     exemptNamespaces: []
+    tenants: []
   podLabels:
     - "*"
   podAnnotations: []
@@ -214,6 +215,10 @@ const config: fc.Arbitrary<Config> = fc.record({
       honour: fc.boolean(),
       foreign: fc.boolean(),
       exemptNamespaces: fc.subarray(['kube-system', 'team-*']),
+      tenants: fc.subarray([
+        { tenant: 'team-a', namespaces: ['a-*', 'b'] },
+        { tenant: 'team-b', namespaces: ['b'] },
+      ]),
     }),
     podLabels: fc.subarray(['*', 'app.kubernetes.io/*', 'team']),
     podAnnotations: fc.subarray(['*', 'note']),

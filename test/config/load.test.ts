@@ -42,7 +42,7 @@ sinks:
     kubernetes: {
       metadata: 'auto',
       metadataWait: 5000,
-      annotations: { honour: true, foreign: false, exemptNamespaces: [] },
+      annotations: { honour: true, foreign: false, exemptNamespaces: [], tenants: [] },
       podLabels: ['*'],
       podAnnotations: [],
       namespaceLabels: [],
@@ -138,7 +138,7 @@ server: {listen: "[::1]:9095"}
     kubernetes: {
       metadata: 'off',
       metadataWait: 5000,
-      annotations: { honour: true, foreign: false, exemptNamespaces: [] },
+      annotations: { honour: true, foreign: false, exemptNamespaces: [], tenants: [] },
       podLabels: ['*'],
       podAnnotations: [],
       namespaceLabels: [],

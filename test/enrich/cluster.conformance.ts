@@ -71,7 +71,7 @@ export function clusterConformance(t: Test, startRig: (t: Test) => Promise<Clust
     const config = {
       nodeName: rig.nodeName,
       kubernetes: {
-        annotations: { honour: true, foreign: false, exemptNamespaces: [] },
+        annotations: { honour: true, foreign: false, exemptNamespaces: [], tenants: [] },
         podLabels: [],
         podAnnotations: [],
         namespaceLabels: [],

@@ -1,8 +1,8 @@
 // What pods may ask for, and what they ask for in vain.
 import t from 'tap'
-import { directivesOf, isDirective } from '../../src/enrich/directives.ts'
+import { directivesOf, isDirective, tenantsFor } from '../../src/enrich/directives.ts'
 
-const none = { exclude: false, linesPerSecond: null, problems: [] }
+const none = { exclude: false, linesPerSecond: null, tenant: null, problems: [] }
 
 t.test('opt-outs', async (t) => {
   t.strictSame(directivesOf({}, 'app'), none)
@@ -26,6 +26,28 @@ t.test('limits', async (t) => {
   t.equal(directivesOf(both, 'other').linesPerSecond, 100)
 })
 
+t.test('tenants, as far as they are allowed', async (t) => {
+  const allowed = tenantsFor('team-a', [
+    { tenant: 'a', namespaces: ['team-*'] },
+    { tenant: 'b', namespaces: ['b', 'team-a'] },
+    { tenant: 'c', namespaces: ['team-ab'] },
+  ])
+  t.strictSame(allowed, ['a', 'b'])
+  const both = { 'taffrail.dev/tenant': 'a', 'taffrail.dev/tenant.app': 'b' }
+  t.equal(directivesOf(both, 'app', allowed).tenant, 'b')
+  t.equal(directivesOf(both, 'other', allowed).tenant, 'a')
+  t.match(directivesOf(both, 'app'), { tenant: null, problems: { length: 2 } }, 'none is allowed')
+  for (const value of ['c', '', 'a|b', 'A', 'team-*']) {
+    const { tenant, problems } = directivesOf({ 'taffrail.dev/tenant': value }, 'app', allowed)
+    t.equal(tenant, null, value)
+    t.match(problems, [{ annotation: 'taffrail.dev/tenant', problem: /does not let/ }])
+  }
+})
+
+t.test("what is a sink's matter is no mistake", async (t) => {
+  t.strictSame(directivesOf({ 'taffrail.dev/json': 'true' }, 'app'), none)
+})
+
 t.test('what cannot be understood is as if it were absent, and told', async (t) => {
   for (const [annotation, value] of [
     ['taffrail.dev/exclude', 'yes'],
@@ -37,7 +59,7 @@ t.test('what cannot be understood is as if it were absent, and told', async (t) 
     ['taffrail.dev/exlude', 'true'],
   ] as const) {
     const { problems, ...rest } = directivesOf({ [annotation]: value }, 'app')
-    t.strictSame(rest, { exclude: false, linesPerSecond: null }, annotation)
+    t.strictSame(rest, { exclude: false, linesPerSecond: null, tenant: null }, annotation)
     t.match(problems, [{ annotation }])
   }
   const half = directivesOf({ 'taffrail.dev/exclude.app': 'yes', 'taffrail.dev/exclude': 'true' }, 'app')

@@ -9,6 +9,7 @@ const needs: Needs = {
   podAnnotation: () => false,
   namespaceLabel: () => false,
   directive: () => false,
+  tenants: [],
   namespaces: false,
   containers: false,
 }

@@ -15,6 +15,8 @@ const UNWRITABLE_REASON = 'deadLetterUnwritable'
 
 export interface BurialDeps {
   sink: string
+  /** Where it is not the sink's own. */
+  tenant: string | null
   deadLetters: Pick<DeadLetters, 'write'>
   events: Events
   clock: Clock
@@ -121,6 +123,7 @@ export class Burial {
     return {
       at: new Date(this.#deps.clock.now()).toISOString(),
       sink: this.#deps.sink,
+      ...(this.#deps.tenant !== null && { tenant: this.#deps.tenant }),
       ...(isAudit && { quota: 'audit' as const }),
       lane: this.#segment.lane.key,
       reason,

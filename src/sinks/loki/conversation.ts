@@ -92,9 +92,9 @@ export class Conversation {
   async #push({ indexes, header }: Group): Promise<Answer> {
     const { requests } = this.#deps
     const body = this.#stretch.body(indexes, header)
-    let answer = await requests.push(body)
+    let answer = await requests.push(body, this.#lane.tenant)
     // What was said so far would be said for nothing: of two servers behind one address the other may be well.
-    if (isPassing(answer)) answer = await requests.push(body)
+    if (isPassing(answer)) answer = await requests.push(body, this.#lane.tenant)
     return answer
   }
 

@@ -61,7 +61,8 @@ export class LokiSink implements Sink {
   readonly #lanes = new Map<string, LokiLane>()
   readonly #backoff: { delayMsMin: number; delayMsMax: number }
   #retrying = new Set<string>()
-  #halted = false
+  /** Lanes whose last answer was one that no repeat mends: a tenant may be refused while the others are served. */
+  readonly #halted = new Set<string>()
   /** While letters are sent again: those that were refused, their index as the offset. */
   #refusedLetters: DeadLetter[] | null = null
 
@@ -92,10 +93,11 @@ export class LokiSink implements Sink {
     const { labels: constants, labelsFrom, profile } = this.#config
     const without = profile === 'lowCardinality' ? ['pod'] : []
     const labels = labelsOf(info, metadata, { ...this.#deps.context, labels: constants, labelsFrom, without })
-    const key = labelSet(labels)
+    const tenant = this.#tenantOf(info, metadata)
+    const key = laneKey(tenant, labels)
     let lane = this.#lanes.get(key)
     if (lane === undefined) {
-      lane = new LokiLane(key, labels, info.pod !== '')
+      lane = new LokiLane(key, labels, info.pod !== '', tenant)
       if (info.sourceType === 'audit') lane.audit = new AuditStreams(labels, lane.streams)
       this.#lanes.set(key, lane)
     }
@@ -105,8 +107,14 @@ export class LokiSink implements Sink {
     return { key, encoder: new LokiEntryEncoder(lane, this.#structured(metadata), this.#deps.rowsAtOnce) }
   }
 
-  mayShare(laneKey: string): boolean {
-    return this.#lanes.get(laneKey)?.mayShare ?? false
+  /** What pods name is never for audit events. A sink's own tenant is the same lane, whoever names it. */
+  #tenantOf({ sourceType }: LineageInfo, { tenant }: Metadata): string | null {
+    return sourceType === 'audit' || tenant === undefined || tenant === this.#config.tenant ? null : tenant
+  }
+
+  mayShare(laneKey: string, withKey: string = laneKey): boolean {
+    const lane = this.#lanes.get(laneKey)
+    return lane?.mayShare === true && lane.tenant === this.#lanes.get(withKey)?.tenant
   }
 
   beginSegment(part: Part, laneKey: string, stream: number): void {
@@ -159,20 +167,21 @@ export class LokiSink implements Sink {
   forget(laneKey: string): void {
     this.#lanes.delete(laneKey)
     this.#retrying.delete(laneKey)
+    this.#halted.delete(laneKey)
   }
 
   status(): SinkState {
     const { lastError, inFlight, requests, retries, requestSeconds } = this.#requests
-    const state = this.#halted ? 'halted' : this.#retrying.size > 0 ? 'retrying' : 'ok'
+    const state = this.#halted.size > 0 ? 'halted' : this.#retrying.size > 0 ? 'retrying' : 'ok'
     return { state, lastError, requestsInFlight: inFlight, requests, retries, requestSeconds }
   }
 
   /** Each letter is the entry that it was, in the stream of its labels. */
   async resend(letters: readonly DeadLetter[]): Promise<Resent> {
-    const labels = letters[0]?.labels ?? {}
-    const key = `replay ${labelSet(labels)}`
+    const { labels = {}, tenant = null } = letters[0] ?? {}
+    const key = `replay ${laneKey(tenant, labels)}`
     let lane = this.#lanes.get(key)
-    if (lane === undefined) this.#lanes.set(key, (lane = new LokiLane(key, labels, false)))
+    if (lane === undefined) this.#lanes.set(key, (lane = new LokiLane(key, labels, false, tenant)))
     // An earlier attempt is repeated as a whole.
     lane.streams[0].buried.clear()
     const part = new Part(this.batchBytesMax)
@@ -188,7 +197,7 @@ export class LokiSink implements Sink {
     this.#refusedLetters = null
     if (result === undefined || result.kind === 'acked') return { kind: 'done', refused }
     const { delayMs, recordsMax } = result
-    return { kind: 'again', delayMs, halted: this.#halted, ...(recordsMax !== undefined && { recordsMax }) }
+    return { kind: 'again', delayMs, halted: this.#halted.has(key), ...(recordsMax !== undefined && { recordsMax }) }
   }
 
   /** Ends the connections; what is under way ends as a failure. */
@@ -205,7 +214,7 @@ export class LokiSink implements Sink {
       const target = lane.streams[stream]
       const part = shipment.parts[stream]
       const body = part.buffer.subarray(segment.starts[stream], segment.ends[stream])
-      const answer = await this.#requests.push(body)
+      const answer = await this.#requests.push(body, lane.tenant)
       if (answer.outcome.kind === 'delivered') target.delivered(this.#now, body.length, target.pendingNewest)
       else {
         if (answer.status === 500) lane.serverErrors++
@@ -247,14 +256,14 @@ export class LokiSink implements Sink {
       const calm = groups.filter(({ stream }) => stream.isCalm(now))
       const rest = calm.length < 2 ? groups : groups.filter((group) => !calm.includes(group))
       if (calm.length > 1) {
-        const answer = await this.#requests.push(messagesOf(calm))
+        const answer = await this.#requests.push(messagesOf(calm), lane.tenant)
         if (answer.outcome.kind !== 'delivered') rest.push(...calm)
         else for (const group of calm) this.#storedAudit(group)
       }
       // A push has compressed its body when it returns: the next may be put together in the same memory.
       const ends = await Promise.all(
         rest.map((group) => {
-          const answer = this.#requests.push(messagesOf([group]))
+          const answer = this.#requests.push(messagesOf([group]), lane.tenant)
           return this.#answeredAudit(lane, segment, index, part, group, answer)
         }),
       )
@@ -295,7 +304,7 @@ export class LokiSink implements Sink {
     own.restrict(records, stream.header)
     const { clock, events, deadLetters } = this.#deps
     const { name: sink } = this
-    const burial = new Burial(segment, index, stream, own, { sink, deadLetters, events, clock })
+    const burial = new Burial(segment, index, stream, own, { sink, tenant: lane.tenant, deadLetters, events, clock })
     const conversation = new Conversation(own, stream, lane, burial, { sink, requests: this.#requests, events })
     const end = await conversation.run(answer)
     if (conversation.hasStored) stream.delivered(this.#now, bytes, conversation.newestSeconds)
@@ -325,16 +334,18 @@ export class LokiSink implements Sink {
     const target = lane.streams[stream]
     const stretch = this.#stretch(lane, segment, stream, part)
     const { name: sink } = this
-    const burial = new Burial(segment, stream, target, stretch, { sink, deadLetters, events, clock })
+    const { tenant } = lane
+    const burial = new Burial(segment, stream, target, stretch, { sink, tenant, deadLetters, events, clock })
     return new Conversation(stretch, target, lane, burial, { sink, requests: this.#requests, events })
   }
 
   /** Calm lanes in one push: all delivered, or each on its own next time. */
   async #shipTogether(shipment: Load, segments: readonly Segment[]): Promise<SegmentResult[]> {
     const now = this.#now
+    const { tenant } = this.#lane((segments[0] as Segment).lane.key)
     const calm = segments.filter((segment) => {
-      const { streams } = this.#lane(segment.lane.key)
-      return streamsOf(segment).every((stream) => streams[stream].isCalm(now))
+      const lane = this.#lane(segment.lane.key)
+      return lane.tenant === tenant && streamsOf(segment).every((stream) => lane.streams[stream].isCalm(now))
     })
     const results = new Map<Segment, SegmentResult>()
     for (const segment of segments) {
@@ -342,7 +353,7 @@ export class LokiSink implements Sink {
     }
     if (calm.length > 0) {
       const all = shipment.segments.filter((segment) => streamsOf(segment).length > 0)
-      const answer = await this.#requests.push(bodyOf(shipment, calm, calm.length === all.length))
+      const answer = await this.#requests.push(bodyOf(shipment, calm, calm.length === all.length), tenant)
       for (const segment of calm) results.set(segment, this.#toldTogether(segment, answer))
     }
     return segments.map((segment) => results.get(segment) as SegmentResult)
@@ -401,7 +412,7 @@ export class LokiSink implements Sink {
 
   /** Everything of a stream, or of the lane, has come to its end. */
   #settled(lane: LokiLane): void {
-    this.#halted = false
+    this.#halted.delete(lane.key)
     lane.clearServerErrors()
     if (lane.attempts === 0) return
     const { attempts } = lane
@@ -419,7 +430,7 @@ export class LokiSink implements Sink {
     const attempt = lane.attempts
     const message = outcome.kind === 'delivered' ? '' : outcome.message
     if (outcome.kind === 'halt') {
-      this.#halted = true
+      this.#halted.add(lane.key)
       const delayMs = backoffDelayMs(attempt + 4, this.#backoff, random)
       events.emit('sink.halted', { sink: this.name, status, message, delayMs })
       return delayMs
@@ -450,6 +461,11 @@ export class LokiSink implements Sink {
     if (lane === undefined) throw new Error(`no lane for ${key}`)
     return lane
   }
+}
+
+/** The lane of a label set; another one for each tenant that is not the sink's own (null). */
+function laneKey(tenant: string | null, labels: Labels): string {
+  return tenant === null ? labelSet(labels) : `${tenant} ${labelSet(labels)}`
 }
 
 /** A segment of so many records in the first part, which nobody has read from a file. */

@@ -18,6 +18,7 @@ export interface Answer {
 
 export interface RequestOptions {
   path: string
+  /** The sink's own. */
   tenant: string | null
   /** The value of the Authorization header, or null; asked before each request, because its file may change. */
   authorization: () => string | null
@@ -42,12 +43,15 @@ export class LokiRequests {
     this.#options = options
   }
 
-  /** Pushes a PushRequest message. Never rejects: what went wrong is the outcome. */
-  async push(body: Buffer): Promise<Answer> {
+  /**
+   * Pushes a PushRequest message, to `tenant` or, when it is null, to the sink's own. Never rejects: what went wrong is the
+   * outcome.
+   */
+  async push(body: Buffer, tenant: string | null): Promise<Answer> {
     const started = this.#clock.monotonic()
     this.inFlight++
     try {
-      const answer = await this.#send(body)
+      const answer = await this.#send(body, tenant ?? this.#options.tenant)
       this.#count(String(answer.status || 'error'), started)
       if (answer.outcome.kind === 'delivered') {
         this.okAt = this.#clock.monotonic()
@@ -59,8 +63,8 @@ export class LokiRequests {
     }
   }
 
-  async #send(body: Buffer): Promise<Answer> {
-    const { path, tenant, authorization, timeoutMs } = this.#options
+  async #send(body: Buffer, tenant: string | null): Promise<Answer> {
+    const { path, authorization, timeoutMs } = this.#options
     try {
       const headers: Record<string, string> = { 'content-type': 'application/x-protobuf', 'user-agent': 'taffrail' }
       if (tenant !== null) headers['x-scope-orgid'] = tenant

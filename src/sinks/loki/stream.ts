@@ -87,6 +87,8 @@ export class LokiStream {
 
 export class LokiLane {
   readonly key: string
+  /** To whom it goes, where that is not the sink's own tenant; null: it is. No push holds lanes of several. */
+  readonly tenant: string | null
   /** By source stream. */
   readonly streams: readonly [LokiStream, LokiStream]
   /** Refused in company: it goes alone until it is answered 2xx. */
@@ -101,8 +103,9 @@ export class LokiLane {
   audit: AuditStreams | null = null
   #suspectAt = SERVER_ERRORS_MAX
 
-  constructor(key: string, labels: Labels, hasSourceStreams: boolean) {
+  constructor(key: string, labels: Labels, hasSourceStreams: boolean, tenant: string | null = null) {
     this.key = key
+    this.tenant = tenant
     const stream = (name: string) => new LokiStream(hasSourceStreams ? { ...labels, stream: name } : labels)
     this.streams = [stream('stdout'), stream('stderr')]
   }
