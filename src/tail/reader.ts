@@ -841,8 +841,10 @@ export class Reader implements FileUser {
       const end = compressed ? { to: null, writtenMs: null } : { to: sizeSeen, writtenMs: mtimeMs }
       this.#noteRest(file, { from, ...end, cause: file.gone as string }, next)
     }
-    if (next !== null && copyBytes >= offset) this.#goTo(next, offset, this.#tailText())
-    else if (next !== null && copyBytes >= 0) this.#goTo(next, copyBytes)
+    if (next !== null && copyBytes >= offset) {
+      this.#lines.stamps.carry(file, next)
+      this.#goTo(next, offset, this.#tailText())
+    } else if (next !== null && copyBytes >= 0) this.#goTo(next, copyBytes)
     else {
       this.#closeGzip()
       this.#ended = file

@@ -55,6 +55,11 @@ export class Stamps {
     return end
   }
 
+  /** What was in `file` is read from `copy` from now on, at the same offsets. */
+  carry(file: TailedFile, copy: TailedFile): void {
+    for (const stamp of this.#stamps) if (stamp.file === file) stamp.file = copy
+  }
+
   /** Forgets what ends at or before `offset` of `file`, or in files before it. */
   prune(file: TailedFile, offset: number): void {
     if (this.#stamps.length === 0) return

@@ -2,6 +2,7 @@
 // and bytes that vanish unread. What can be had is delivered; what cannot is a hole, said and shipped.
 import { copyFileSync, truncateSync } from 'node:fs'
 import t, { type Test } from 'tap'
+import { identity } from '../support/reference.ts'
 import { messages, type RigSink, row, rows, TailRig, withoutSpans } from '../support/tail-rig.ts'
 
 function plainRig(t: Test): { rig: TailRig; sink: RigSink } {
@@ -52,6 +53,22 @@ t.test('copytruncate while there is something to read: the copy has it', async (
       t.strictSame(losses(rig), [])
     }
   }
+})
+
+t.test('copytruncate between a push and its repeat: the lines keep their time of arrival', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.clock.wallMs = 1_795_248_000_000
+  rig.write('app.log', lines(0, 10))
+  rig.look()
+  sink.fill()
+  const first = sink.pending.map(identity)
+  t.equal(first.length, 10)
+  copyTruncate(rig)
+  rig.look()
+  sink.again()
+  rig.clock.wallMs += 9000
+  await rig.run(3000)
+  t.strictSame(sink.delivered.map(identity), first, 'read from the copy, they are the same entries')
 })
 
 t.test('copytruncate twice while we do not look', async (t) => {
