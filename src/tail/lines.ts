@@ -228,12 +228,13 @@ export class Lines {
     offset: number,
     valid: boolean,
     out: EntryWriter,
+    mark = 0,
   ): boolean {
     const row = this.#row
-    let marks = 0
+    let marks = mark
     if (this.#container) {
       if (!parseCri(block, start, end, row) && !parseDockerJson(block, start, end, row)) {
-        marks = MARK_NOT_CRI
+        marks |= MARK_NOT_CRI
         this.#takeAsItIs(block, start, end, offset)
       }
     } else this.#takeAsItIs(block, start, end, offset)
@@ -342,6 +343,7 @@ export class Lines {
       partial.append(row.buffer, row.messageStart, row.messageEnd, limit)
       partial.sourceBytes += rowBytes
       partial.sourceLines++
+      partial.marks |= marks & MARK_PARTIAL_OPEN
       if ((marks & MARK_FUTURE_TIME) === 0) this.timeline.row(row.seconds, row.nanos)
       if (!row.partial) this.#endPartial(partial, row.stream, offset + rowBytes, out)
       return true
@@ -536,12 +538,15 @@ export class Lines {
     return true
   }
 
-  /** The last line of a finished file, which has no newline. */
-  lastLine(block: Buffer, start: number, end: number, out: EntryWriter): boolean {
-    if (this.#raw !== null) return this.rawEnd(block, start, end, end, out)
+  /** The last line of a finished file, which has no newline; `mark` if it is not the whole of it. */
+  lastLine(block: Buffer, start: number, end: number, out: EntryWriter, mark: number): boolean {
+    if (this.#raw !== null) {
+      this.#raw.marks |= mark
+      return this.rawEnd(block, start, end, end, out)
+    }
     const file = this.#place.file as TailedFile
     this.limit(file, start, end)
-    return this.#line(file, block, start, end, end, this.#place.offset, false, out)
+    return this.#line(file, block, start, end, end, this.#place.offset, false, out, mark)
   }
 
   /** Ends the open lines, where nothing can follow any more. False: no room for them. */

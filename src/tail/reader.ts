@@ -443,7 +443,9 @@ export class Reader implements FileUser {
       // Only what the file ends with can be its last line.
       if (!file.compressed && this.#size(file) !== this.#place.offset + rest) return 'dry'
       if (rest > 0 && lastNewline < overlap) {
-        if (!this.#lines.lastLine(block, overlap, got, out)) return this.#noRoom()
+        // Where a damaged file ends a line does not.
+        const mark = file.compressed && this.#gzip?.failure ? MARK_PARTIAL_OPEN : 0
+        if (!this.#lines.lastLine(block, overlap, got, out, mark)) return this.#noRoom()
         this.#consume(block, overlap, available)
       } else if (available > 0) continue
       else if (this.#lines.isInRaw && !this.#lines.rawEnd(block, got, got, got, out)) return this.#noRoom()

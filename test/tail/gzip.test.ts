@@ -86,8 +86,11 @@ t.test('a file that ends too early: what there is, then a hole', async (t) => {
     )
     t.equal(sink.texts[hole + 1], 'live')
     t.equal(sink.texts.length, hole + 2)
-    // The last line may have lost its end; all others are whole.
+    // The last line has lost its end, and says so; all others are whole.
     t.strictSame(sink.texts.slice(0, hole - 1), lines.slice(0, hole - 1))
+    const isWhole = sink.texts[hole - 1] === lines[hole - 1]
+    t.strictSame(sink.delivered[hole - 1]?.marks, isWhole ? [] : ['partial_open'])
+    t.strictSame(sink.delivered[hole - 2]?.marks, [])
     t.equal(holes(rig).length, 1)
     rig.restart()
     await rig.run(5000)
