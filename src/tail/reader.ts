@@ -777,6 +777,8 @@ export class Reader implements FileUser {
     if (file.compressed) return this.#gzip?.ended === true
     const now = this.#deps.clock.monotonic()
     if (this.lineage.next(file) !== null) {
+      // While a sibling cannot be opened it is not known what comes next.
+      if (!this.lineage.settled) return false
       return file.supersededAt !== null && now - Math.max(file.supersededAt, file.grewAt) >= SUPERSEDED_GRACE_MS
     }
     return file.unlinkedAt !== null && now - Math.max(file.unlinkedAt, file.grewAt) >= UNLINKED_GRACE_MS

@@ -166,3 +166,19 @@ t.test('what fails is told, and not again and again', async (t) => {
   await rig.run(2000)
   t.strictSame(sink.texts, messages(0, 10))
 })
+
+t.test('a rotated file that cannot be opened for a while is not passed over', async (t) => {
+  const rig = new TailRig(t)
+  const sink = rig.sink()
+  rig.write('0.log', rows(0, 3))
+  await rig.step()
+  rig.append('0.log', `${row(3, 'line ', 'P')}\n`)
+  rig.rename('0.log', stamp(0))
+  rig.write(stamp(1), `${row(4, '3')}\n${rows(4, 6)}`)
+  rig.write('1.log', rows(6, 9))
+  rig.fs.fault = (operation, path) => (operation === 'open' && path.endsWith(stamp(1)) ? 'EMFILE' : null)
+  await rig.run(3000)
+  rig.fs.fault = () => null
+  await rig.run(5000)
+  t.strictSame(sink.texts, messages(0, 9))
+})
