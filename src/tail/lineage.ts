@@ -281,7 +281,7 @@ export class Lineage {
       if (linked) file.unlinkedAt = null
       file.linked = linked
     }
-    for (const file of fresh) this.#insert(file, present)
+    for (const file of fresh) this.#insert(file)
     if (fresh.some((file) => file.begin === 0)) this.#noteRotation(now)
     for (const [index, file] of this.files.entries()) {
       if (index === this.files.length - 1 || file.supersededAt !== null) continue
@@ -458,12 +458,12 @@ export class Lineage {
     return false
   }
 
-  #insert(file: TailedFile, present: ReadonlySet<TailedFile>): void {
+  #insert(file: TailedFile): void {
     // Before the first file whose place is known and later. Files whose names are gone were seen before this one came.
     let index = this.files.length
     for (let i = this.files.length - 1; i >= 0; i--) {
       const other = this.files[i] as TailedFile
-      const placed = present.has(other) || other.sequence === 0 || !this.looked
+      const placed = other.linked || other.sequence === 0 || !this.looked
       if (!placed || compareOrder(other.order, file.order) <= 0) break
       index = i
     }

@@ -182,3 +182,22 @@ t.test('a rotated file that cannot be opened for a while is not passed over', as
   await rig.run(5000)
   t.strictSame(sink.texts, messages(0, 9))
 })
+
+t.test('a file that could not be opened at first comes to its place, even while another name fails', async (t) => {
+  const rig = new TailRig(t)
+  const sink = rig.sink()
+  rig.write(stamp(0), rows(0, 3))
+  rig.write(stamp(1), rows(3, 6))
+  rig.write('0.log', rows(6, 9))
+  const fails = (what: ReadOperation, name: string) => {
+    rig.fs.fault = (operation, path) => (operation === what && path.endsWith(name) ? 'EIO' : null)
+  }
+  fails('open', stamp(1))
+  rig.look()
+  fails('stat', '/0.log')
+  rig.clock.monotonicMs += 500
+  rig.look()
+  rig.fs.fault = () => null
+  await rig.run(5000)
+  t.strictSame(sink.texts, messages(0, 9))
+})
