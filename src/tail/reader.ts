@@ -786,7 +786,7 @@ export class Reader implements FileUser {
 
   /** At the very end of a finished file: on to the next one. null: go on. */
   #leaveFinished(file: TailedFile, out: EntryWriter): FillEnd | null {
-    const next = this.lineage.next(file)
+    const next = this.#nextToRead(file)
     if (this.#ended !== file) {
       const failure = file.compressed ? (this.#gzip?.failure ?? null) : null
       if (failure !== null) {
@@ -821,6 +821,18 @@ export class Reader implements FileUser {
     if (next === null) return 'dry'
     this.#goTo(next, next.begin)
     return this.options.endsAtRestart && next.order.restart !== file.order.restart ? 'full' : null
+  }
+
+  /** The file after this one, without those that came to their end empty. */
+  #nextToRead(file: TailedFile): TailedFile | null {
+    let next = this.lineage.next(file)
+    while (next !== null && next.head.bytes === 0 && next.gone === null && this.#isFinished(next)) {
+      const after = this.lineage.next(next)
+      if (after === null) break
+      this.#left.set(next, 0)
+      next = after
+    }
+    return next
   }
 
   /** A compressed file that ends too early may be one that is being written. */
