@@ -60,6 +60,8 @@ interface FinishedFile {
   /** Another name's copy of a file that is still being read: where a truncated file's rest may be found. */
   copyOf: TailedFile | null
   path: string
+  /** No name in the last listing led to it. */
+  isUnlisted: boolean
 }
 
 /** After so long a listing that fails in part is taken for all there is. */
@@ -270,7 +272,7 @@ export class Lineage {
       }
     }
     // A name that could not be looked at says nothing about what it led to before.
-    if (!failed) for (const id of this.#known.keys()) if (!listed.has(id)) this.#known.delete(id)
+    if (!failed) this.#forgetUnlisted(listed)
     for (const path of this.#reported.keys()) {
       if (!candidates.some((candidate) => candidate.path === path)) this.#reported.delete(path)
     }
@@ -304,15 +306,25 @@ export class Lineage {
     return candidates.every((candidate) => led.get(candidate.path) === identityOf(this.#statOf(candidate)))
   }
 
+  /** Forgets finished files that are listed no more; not at once, for names may move while a listing is gone through. */
+  #forgetUnlisted(listed: ReadonlySet<string>): void {
+    for (const [id, known] of this.#known) {
+      if (listed.has(id)) known.isUnlisted = false
+      else if (known.isUnlisted) this.#known.delete(id)
+      else known.isUnlisted = true
+    }
+  }
+
   /** What a candidate's name leads to. null: nothing, or nothing that may be read; 'later': it cannot be told now. */
   #statOf(candidate: Candidate): FileStat | 'later' | null {
     const { fs } = this.#deps
     try {
       const stat = fs.stat(candidate.path)
-      if (stat === null && fs.lstat(candidate.path)?.kind === 'symlink') {
-        this.#refused(candidate.path, 'it is a link that leads nowhere')
-      }
-      return stat
+      if (stat !== null) return stat
+      // Renamed since it was listed: what it led to is not gone, it has another name.
+      if (fs.lstat(candidate.path) === null) return 'later'
+      this.#refused(candidate.path, 'it is a link that leads nowhere')
+      return null
     } catch (error) {
       if (errorCode(error) === 'ELOOP') {
         this.#refused(candidate.path, 'its links go round in a circle')
@@ -616,7 +628,7 @@ export class Lineage {
     witness: string,
     copyOf: TailedFile | null,
   ): void {
-    this.#known.set(id, { head, order, compressed, size, mtimeMs, witness, copyOf, path })
+    this.#known.set(id, { head, order, compressed, size, mtimeMs, witness, copyOf, path, isUnlisted: false })
   }
 
   #close(file: TailedFile): void {

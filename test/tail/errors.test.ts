@@ -201,3 +201,25 @@ t.test('a file that could not be opened at first comes to its place, even while 
   await rig.run(5000)
   t.strictSame(sink.texts, messages(0, 9))
 })
+
+for (const seen of ['app.log.3', 'app.log.2']) {
+  t.test(`numbers move up between the listing and the look at ${seen}: no file is new`, async (t) => {
+    const rig = new TailRig(t, { kind: 'app.log', directory: 'logs' })
+    const sink = rig.sink()
+    const names = ['app.log.3', 'app.log.2', 'app.log.1', 'app.log']
+    for (const [index, name] of names.entries()) rig.write(name, plain(3 * index, 3 * index + 3))
+    await rig.run(4000)
+    rig.append('app.log', plain(12, 15))
+    rig.write('app.log.9', '')
+    let isMoved = false
+    rig.fs.fault = (operation, path) => {
+      if (operation !== 'stat' || isMoved || !path.endsWith(seen)) return null
+      isMoved = true
+      for (const number of [3, 2, 1]) rig.rename(`app.log.${number}`, `app.log.${number + 1}`)
+      return null
+    }
+    await rig.run(4000)
+    t.ok(isMoved)
+    t.strictSame(sink.texts, messages(0, 15))
+  })
+}

@@ -1,0 +1,143 @@
+// A checkpoint is never past what was acknowledged; what the store calls durable is there after a kill and a power cut,
+// and becomes durable in time; and nothing is sent again that a process found checkpointed when it began.
+import type { Agent } from '../../../src/agent.ts'
+import type { Position } from '../../../src/checkpoint/position.ts'
+import type { AgentEvents, EventName } from '../../../src/core/events.ts'
+import type { Checker, CheckerDeps, SavedPosition } from '../checker.ts'
+import type { Life } from '../life.ts'
+import type { SimDisk } from '../sim-disk.ts'
+import type { StoredRecord } from '../sink.ts'
+import { isSettled, nameOf, type TruthLine, type TruthLog } from '../truth.ts'
+
+/** The promise is 250 ms; a disk that is well takes some of its own. */
+const DURABLE_MS_MAX = 250 + 100
+
+export class Checkpoints implements Checker {
+  readonly name = 'checkpoints'
+  readonly #deps: CheckerDeps
+  readonly #disk: SimDisk
+  readonly #logs = new Map<string, TruthLog>()
+  /** By place: how many lines of its log lie before it. */
+  readonly #linesBefore = new Map<string, number>()
+  /** By log: lines before the last checkpoint set; those before the last that the store called durable. */
+  #set = new Map<string, number>()
+  #durable = new Map<string, number>()
+  /** By log: the least lines before any checkpoint set since then: it may go back, where a place is not found again. */
+  #least = new Map<string, number>()
+  /** By log: lines before the checkpoint that the process began with. */
+  #begun = new Map<TruthLog, number>()
+  readonly #settled = new Map<TruthLog, number>()
+
+  constructor(deps: CheckerDeps, disk: SimDisk) {
+    this.#deps = deps
+    this.#disk = disk
+  }
+
+  checkpoint(_life: Life, lineage: string, position: Position): void {
+    const log = this.#log(lineage)
+    const before = log === null ? null : this.#countBefore(log, position)
+    if (log === null || before === null) return
+    this.#linesBefore.set(placeOf(lineage, position), before)
+    this.#set.set(lineage, before)
+    this.#least.set(lineage, Math.min(before, this.#least.get(lineage) ?? before))
+    let index = this.#settled.get(log) ?? 0
+    for (; index < before; index++) {
+      const line = log.lines[index] as TruthLine
+      if (isSettled(line) || this.#isBuried(line)) continue
+      this.#deps.fail(
+        `the checkpoint at ${position.offset} of ${position.path} is past ${nameOf(line)}, which is nowhere`,
+      )
+      return
+    }
+    this.#settled.set(log, Math.max(index, this.#settled.get(log) ?? 0))
+  }
+
+  event(_life: Life, name: EventName, detail: AgentEvents[EventName]): void {
+    if (name !== 'lineage.gone') return
+    const { lineage } = detail as AgentEvents['lineage.gone']
+    this.#set.delete(lineage)
+    this.#durable.delete(lineage)
+  }
+
+  tick(life: Life, agent: Agent): void {
+    const { pending, ageSeconds, failing } = agent.ports.checkpoints.status()
+    if (pending === 0 && this.#least.size > 0) {
+      this.#durable = new Map(this.#set)
+      this.#least.clear()
+    }
+    const { clock, faults } = this.#deps
+    const isDiskWell = !(['fullDisk', 'badDisk', 'slowDisk'] as const).some((kind) => faults.on.has(kind))
+    const isPaused = clock.monotonic() - life.stalledUntil < 1000
+    if (isDiskWell && !isPaused && failing === null && ageSeconds * 1000 > DURABLE_MS_MAX) {
+      this.#deps.fail(`a checkpoint was not durable ${Math.round(ageSeconds * 1000)} ms after its acknowledgement`)
+    }
+  }
+
+  opened(_life: Life, positions: readonly SavedPosition[]): void {
+    const found = new Map<string, number>()
+    for (const { lineage, position } of positions) {
+      const before = this.#linesBefore.get(placeOf(lineage, position))
+      if (before !== undefined) found.set(lineage, before)
+    }
+    for (const [lineage, before] of this.#durable) {
+      if ((found.get(lineage) ?? -1) >= Math.min(before, this.#least.get(lineage) ?? before)) continue
+      const has = found.get(lineage) ?? 'none'
+      this.#deps.fail(
+        `the checkpoint of ${lineage} was called durable with ${before} lines before it; now it has ${has}`,
+      )
+    }
+    this.#set = new Map(found)
+    this.#durable = found
+    this.#least.clear()
+    this.#begun = new Map()
+    for (const [lineage, before] of found) {
+      const log = this.#log(lineage)
+      if (log !== null) this.#begun.set(log, before)
+    }
+  }
+
+  stored({ sender }: StoredRecord, line: TruthLine | null, isRepeat: boolean, life: Life | null): void {
+    if (line === null || !isRepeat || life === null || sender !== life.number) return
+    // A file that could not be read when its place was looked for is begun again: harmless, and said.
+    if (line.index >= (this.#begun.get(line.log) ?? 0) || life.files.errorCount > 0) return
+    this.#deps.fail(`${nameOf(line)} was sent again, although the process began with a checkpoint behind it`)
+  }
+
+  #log(lineage: string): TruthLog | null {
+    const known = this.#logs.get(lineage)
+    if (known !== undefined) return known
+    const log = this.#deps.truth.logs.find(({ key }) => key === lineage)
+    if (log !== undefined) this.#logs.set(lineage, log)
+    return log ?? null
+  }
+
+  /** How many lines of the log end at or before the place; null when it cannot be told. */
+  #countBefore(log: TruthLog, { ino, offset }: Position): number | null {
+    const inode = this.#disk.byNumber(ino)
+    const content = inode === null ? null : this.#deps.truth.contentOf(inode)
+    if (content === null || content.log !== log) return null
+    let low = 0
+    let high = log.lines.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      const line = log.lines[middle] as TruthLine
+      const isBefore = line.content.order < content.order || (line.content === content && line.end <= offset)
+      if (isBefore) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  #isBuried(line: TruthLine): boolean {
+    const { truth, deadLetters } = this.#deps
+    for (const { line: text } of deadLetters()) {
+      const buried = truth.find(text)
+      if (buried !== null) buried.buried = true
+    }
+    return line.buried
+  }
+}
+
+function placeOf(lineage: string, { ino, offset, head, witness }: Position): string {
+  return `${lineage} ${ino} ${offset} ${head} ${witness}`
+}

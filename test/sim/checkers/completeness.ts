@@ -1,0 +1,130 @@
+// Every line that was written is stored once, as it was written; or it is a dead letter for a reason that holds; or its
+// bytes were destroyed, and if the agent had seen them it has told so, in an event and in a record of the same log.
+import type { AgentEvents, EventName } from '../../../src/core/events.ts'
+import type { Checker, CheckerDeps, DeadLetterOnDisk } from '../checker.ts'
+import type { Life } from '../life.ts'
+import { TOO_LARGE_BYTES_MIN } from '../sim-loki.ts'
+import type { StoredRecord } from '../sink.ts'
+import { type Accepted, nameOf, type TruthLine } from '../truth.ts'
+
+/** Headers, labels and metadata of a push of one record. */
+const PUSH_BYTES = 1000
+
+type Loss = AgentEvents['bytes.lost'] & { life: number }
+
+export class Completeness implements Checker {
+  readonly name = 'completeness'
+  readonly #deps: CheckerDeps
+  readonly #losses: Loss[] = []
+  readonly #gaps: { text: string; life: number }[] = []
+
+  constructor(deps: CheckerDeps) {
+    this.#deps = deps
+  }
+
+  stored(record: StoredRecord, line: TruthLine | null): void {
+    const { truth, fail } = this.#deps
+    const marks = (record.metadata.taffrail_mark ?? '').split(',')
+    if (marks.includes('gap')) {
+      this.#gaps.push({ text: record.line.toString(), life: record.sender })
+      return
+    }
+    if (line === null) {
+      // A piece of a line of which the rest was destroyed.
+      if (truth.logs.some(({ damaged }) => damaged)) return
+      fail(`stored what nobody wrote: ${shown(record.line)}`)
+    } else if (!isSame(record, line, marks)) {
+      fail(`${nameOf(line)} was stored as ${shown(record.line)} [${marks}], written as ${shown(line.text)}`)
+    } else if (line.accepted !== null && !isTwin(record, line.accepted)) {
+      if (this.#mayDiffer(record, line, marks)) return
+      const { accepted } = line
+      const first = `${accepted.timestampNs} in ${accepted.stream} ${accepted.metadata}`
+      const second = `${record.timestampNs} in ${record.stream} ${JSON.stringify(record.metadata)}`
+      fail(`${nameOf(line)} is stored twice: ${first}; ${second}`)
+    }
+  }
+
+  event(life: Life, name: EventName, detail: AgentEvents[EventName]): void {
+    if (name === 'bytes.lost') this.#losses.push({ ...(detail as AgentEvents['bytes.lost']), life: life.number })
+  }
+
+  killed(): void {
+    // What it had seen and did not come to tell, nobody knows any more.
+    for (const line of this.#lines()) if (line.fate === 'seen' && !this.#isTold(line)) line.fate = 'unseen'
+  }
+
+  ended(life: Life | null): void {
+    const { fail, truth, deadLetters } = this.#deps
+    const letters = deadLetters()
+    for (const letter of letters) this.#checkLetter(letter)
+    const buried = new Set(letters.map(({ line }) => truth.find(line)))
+    for (const line of this.#lines()) {
+      const { accepted, fate } = line
+      if (accepted !== null || buried.has(line)) continue
+      if (fate === null) fail(`${nameOf(line)} is missing, and its bytes are still there`)
+      else if (fate === 'seen' && !this.#isTold(line)) fail(`${nameOf(line)} was seen and is lost without a word`)
+    }
+    for (const { life: number, path } of this.#losses) {
+      if (number !== life?.number) continue
+      if (!this.#gaps.some((gap) => gap.life === number && gap.text.includes(path))) {
+        fail(`the loss of a part of ${path} was told in an event, and in no record`)
+      }
+    }
+  }
+
+  #lines(): TruthLine[] {
+    return this.#deps.truth.logs.flatMap(({ lines }) => lines)
+  }
+
+  #isTold({ log, end }: TruthLine): boolean {
+    return this.#losses.some(
+      ({ lineage, fromOffset, toOffset }) =>
+        lineage === log.key && fromOffset < end && (toOffset === null || end <= toOffset),
+    )
+  }
+
+  /** Where docs/guarantees.md says that a repeat may be another entry. */
+  #mayDiffer({ sender }: StoredRecord, { accepted, timeNs }: TruthLine, marks: readonly string[]): boolean {
+    const { on } = this.#deps.faults
+    // The cut form of a file that was read before it was compressed is not always known for it.
+    if (marks.includes('partial_open') && on.has('cutGzip')) return true
+    if (accepted?.life === sender) return false
+    if (marks.includes('future_time') || accepted?.metadata.includes('future_time') === true) return true
+    return timeNs === null && (on.has('fullDisk') || on.has('badDisk'))
+  }
+
+  #checkLetter({ reason, line: text }: DeadLetterOnDisk): void {
+    const { truth, fail, faults } = this.#deps
+    const line = truth.find(text)
+    if (line === null) {
+      if (!truth.logs.some(({ damaged }) => damaged)) fail(`a dead letter of what nobody wrote: ${shown(text)}`)
+      return
+    }
+    const { on } = faults
+    const holds =
+      (reason === 'server_error' && line.poison) ||
+      (reason === 'line_too_long' && on.has('refusals') && text.length > Math.round(faults.lineBytesMax / 2)) ||
+      (reason === 'too_large' && on.has('tooLarge') && text.length + PUSH_BYTES > TOO_LARGE_BYTES_MIN) ||
+      (reason === 'too_new' && (on.has('clockForward') || on.has('clockBack')))
+    if (!holds) fail(`${nameOf(line)} is a dead letter for no good reason: ${reason}`)
+  }
+}
+
+function isSame({ line: text }: StoredRecord, line: TruthLine, marks: readonly string[]): boolean {
+  const repaired = Buffer.from(line.text.toString())
+  if (text.equals(line.text) || text.equals(repaired)) return true
+  const isBeginning = text.length < line.text.length && repaired.subarray(0, text.length).equals(text)
+  // Where the rest was destroyed before anybody saw it, nobody can tell that there was more.
+  return isBeginning && (marks.includes('cut') || line.log.damaged)
+}
+
+function isTwin(record: StoredRecord, accepted: Accepted): boolean {
+  const { timestampNs, stream, metadata } = record
+  return (
+    timestampNs === accepted.timestampNs && stream === accepted.stream && JSON.stringify(metadata) === accepted.metadata
+  )
+}
+
+function shown(text: Buffer): string {
+  return JSON.stringify(text.length > 80 ? `${text.toString('utf8', 0, 80)}… (${text.length} bytes)` : text.toString())
+}

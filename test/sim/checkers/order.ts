@@ -1,0 +1,54 @@
+// Within a log and a source stream, lines are first stored in the order in which they were written, and the times under
+// which they are stored ascend wherever their own times do.
+import type { AgentEvents, EventName } from '../../../src/core/events.ts'
+import type { Checker, CheckerDeps } from '../checker.ts'
+import type { Life } from '../life.ts'
+import type { StoredRecord } from '../sink.ts'
+import { nameOf, type TruthLine, type TruthLog } from '../truth.ts'
+
+export class Order implements Checker {
+  readonly name = 'order'
+  readonly #deps: CheckerDeps
+  readonly #last = new Map<TruthLog, [number, number]>()
+  /** docs/guarantees.md names what may come out of order: what is late, and the neighbours of what is divided. */
+  #mayBeMixed = false
+
+  constructor(deps: CheckerDeps) {
+    this.#deps = deps
+    const { on } = deps.faults
+    // The names of rotated files tell their order; a clock that goes back makes them lie. A file that cannot be opened
+    // for long is read when it can be.
+    this.#mayBeMixed = on.has('clockBack') || on.has('noDescriptors') || on.has('readErrors')
+  }
+
+  event(_life: Life, name: EventName, _detail: AgentEvents[EventName]): void {
+    if (name === 'sink.split' || name === 'records.late' || name === 'records.deadLettered') this.#mayBeMixed = true
+  }
+
+  stored(record: StoredRecord, line: TruthLine | null, isRepeat: boolean): void {
+    if (line === null || isRepeat || record.late || this.#mayBeMixed) return
+    const last = this.#last.get(line.log) ?? [-1, -1]
+    this.#last.set(line.log, last)
+    if (line.seq < last[line.stream]) {
+      this.#deps.fail(`${nameOf(line)} was stored after number ${last[line.stream]} of its stream`)
+    }
+    last[line.stream] = line.seq
+  }
+
+  ended(): void {
+    for (const log of this.#deps.truth.logs) for (const stream of [0, 1] as const) this.#checkTimes(log, stream)
+  }
+
+  #checkTimes(log: TruthLog, stream: 0 | 1): void {
+    let before: TruthLine | null = null
+    for (const line of log.lines) {
+      if (line.stream !== stream || line.accepted === null || line.timeNs === null) continue
+      if (line.accepted.metadata.includes('taffrail_original_time')) continue
+      if (before?.accepted != null && line.timeNs >= (before.timeNs as bigint) && line.seq > before.seq) {
+        const isAfter = line.accepted.timestampNs > before.accepted.timestampNs
+        if (!isAfter) this.#deps.fail(`${nameOf(line)} has no later time than number ${before.seq}, which it follows`)
+      }
+      before = line
+    }
+  }
+}

@@ -1,0 +1,163 @@
+// What was really written, line by line, and where its bytes are: the other side of the account. The node's writers tell
+// it what they write and what becomes of the bytes; the receiver tells it what was stored. Checkers only read it.
+// Terms: a *content* is what one file of a log held from its creation to its end; inodes hold it, whole (the file
+// itself) or in part (a copy, a compressed sibling), and when none does any more its unread lines are destroyed.
+import type { Inode } from './sim-disk.ts'
+
+/** An entry as the receiver took it. */
+export interface Accepted {
+  stream: string
+  timestampNs: bigint
+  metadata: string
+  /** Number of the process that sent it. */
+  life: number
+  late: boolean
+}
+
+/**
+ * Why a line may be missing. `seen`: its bytes had been shown to the process that lives, so that it must tell of their
+ * loss. `unseen`: nobody looked in time.
+ */
+export type Fate = 'seen' | 'unseen'
+
+export interface TruthLine {
+  log: TruthLog
+  /** In order of completion. */
+  index: number
+  stream: 0 | 1
+  seq: number
+  text: Buffer
+  poison: boolean
+  /** Its last row, and where that ends. `first`: where it began. */
+  content: Content
+  end: number
+  first: Content
+  /** Monotonic ms. */
+  writtenAt: number
+  /** Its own time; null when it has none. */
+  timeNs: bigint | null
+  accepted: Accepted | null
+  /** A dead letter of it is on the disk. */
+  buried: boolean
+  fate: Fate | null
+}
+
+export interface Content {
+  log: TruthLog
+  /** Ascends in the order of writing. */
+  order: number
+  lines: TruthLine[]
+  /** Bytes of it that each inode has. */
+  holders: Map<Inode, number>
+}
+
+export interface TruthLog {
+  /** The agent's key for the lineage. */
+  key: string
+  /** Begins every line. */
+  id: string
+  /** In order of completion; and by stream and number. */
+  lines: TruthLine[]
+  byNumber: Map<number, TruthLine>
+  /** Number of the next line of each stream. */
+  seqs: [number, number]
+  contents: Content[]
+  /** Some of its bytes were destroyed unread: pieces of lines may come alone. */
+  damaged: boolean
+}
+
+const NAME = /^w(\d+)\.([oe])\.(\d+) /
+const BANNER = /^(?:banner =+|heartbeat) w(\d+)\.([oe])\.(\d+)$/
+
+export class Truth {
+  readonly logs: TruthLog[] = []
+  /** Poisonous records that may still be written. */
+  poisonLeft = 2
+  /** Called for each line that is destroyed; says what may be expected of it. */
+  judge: (line: TruthLine, inode: Inode) => Fate = () => 'unseen'
+  /** Called when an inode has lost what it held. */
+  onDropped: (inode: Inode) => void = () => {}
+  readonly #contentOf = new Map<Inode, Content>()
+
+  newLog(key: string): TruthLog {
+    const id = `w${this.logs.length}`
+    const log: TruthLog = { key, id, lines: [], byNumber: new Map(), seqs: [0, 0], contents: [], damaged: false }
+    this.logs.push(log)
+    return log
+  }
+
+  /** A new file of the log, which `inode` holds. */
+  newContent(log: TruthLog, inode: Inode): Content {
+    const content: Content = { log, order: log.contents.length, lines: [], holders: new Map() }
+    log.contents.push(content)
+    this.hold(content, inode, Number.POSITIVE_INFINITY)
+    return content
+  }
+
+  /** `inode` has the first `bytes` of the content too. */
+  hold(content: Content, inode: Inode, bytes: number): void {
+    content.holders.set(inode, bytes)
+    this.#contentOf.set(inode, content)
+  }
+
+  contentOf(inode: Inode): Content | null {
+    return this.#contentOf.get(inode) ?? null
+  }
+
+  /** A line is complete with the bytes that were just written. */
+  add(line: Omit<TruthLine, 'index' | 'accepted' | 'buried' | 'fate'>): TruthLine {
+    const { log, content, first } = line
+    // Its beginning may be destroyed before it is complete.
+    const fate = first !== content && first.holders.size === 0 ? 'unseen' : null
+    const made: TruthLine = { ...line, index: log.lines.length, accepted: null, buried: false, fate }
+    log.lines.push(made)
+    log.byNumber.set(2 * made.seq + made.stream, made)
+    content.lines.push(made)
+    return made
+  }
+
+  /** The inode has nothing of its content any more. */
+  drop(inode: Inode): void {
+    this.#drop(inode)
+    this.onDropped(inode)
+  }
+
+  #drop(inode: Inode): void {
+    const content = this.#contentOf.get(inode)
+    if (content === undefined) return
+    this.#contentOf.delete(inode)
+    content.holders.delete(inode)
+    let heldBytes = 0
+    for (const bytes of content.holders.values()) heldBytes = Math.max(heldBytes, bytes)
+    for (const line of content.lines) {
+      if (line.end > heldBytes) this.#destroy(line, inode)
+    }
+    if (heldBytes > 0) return
+    // The beginning of a line that goes on elsewhere.
+    for (const line of content.log.lines)
+      if (line.first === content && line.content !== content) this.#destroy(line, inode)
+    content.log.damaged = true
+  }
+
+  #destroy(line: TruthLine, inode: Inode): void {
+    line.log.damaged = true
+    if (line.accepted === null && !line.buried && line.fate === null) line.fate = this.judge(line, inode)
+  }
+
+  /** The line whose name a text begins with, or ends with if it is a banner; null for none. */
+  find(text: Buffer): TruthLine | null {
+    const match = NAME.exec(text.toString('latin1', 0, 40)) ?? BANNER.exec(text.toString('latin1'))
+    if (match === null) return null
+    return this.logs[Number(match[1])]?.byNumber.get(2 * Number(match[3]) + (match[2] === 'o' ? 0 : 1)) ?? null
+  }
+}
+
+/** Whether nothing is to be done about the line any more. */
+export function isSettled({ accepted, buried, fate }: TruthLine): boolean {
+  return accepted !== null || buried || fate !== null
+}
+
+export function nameOf(line: TruthLine): string {
+  const { log, stream, seq, content, end } = line
+  return `${log.id}.${stream === 0 ? 'o' : 'e'}.${seq} (${log.key}, file ${content.order}, ends at ${end})`
+}
