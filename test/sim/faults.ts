@@ -93,6 +93,7 @@ export const HARD_KINDS: readonly FaultKind[] = [
   'readErrors',
   'noDescriptors',
   'clockBack',
+  'poison',
 ]
 
 /** Draws a world, and takes out of it the kinds that are named. */

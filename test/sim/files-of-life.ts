@@ -108,6 +108,10 @@ export class FilesOfLife implements ReadFileSystem {
     this.#deps.disk.reads.close(fd)
   }
 
+  fileSystemBytes(path: string): number {
+    return this.#deps.disk.reads.fileSystemBytes(path)
+  }
+
   /** The process is dead: the kernel closes what it had open. */
   closeAll(): void {
     for (const fd of this.#open) this.#deps.disk.reads.close(fd)

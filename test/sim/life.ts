@@ -221,6 +221,11 @@ export class Life {
         observers.checkpoint(this, lineage, position)
         store.set(sink, lineage, position)
       },
+      metadata: (sink, lineage) => store.metadata(sink, lineage),
+      setMetadata: (sink, lineage, metadata) => {
+        this.#step()
+        store.setMetadata(sink, lineage, metadata)
+      },
       delete: (sink, lineage) => store.delete(sink, lineage),
       entries: () => store.entries(),
       flush: () => store.flush(),

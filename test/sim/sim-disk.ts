@@ -4,6 +4,8 @@
 import type { FileKind, FileStat, ReadFileSystem } from '../../src/ports/fs.ts'
 
 const LINKS_MAX = 40
+/** A node's usual disk. */
+const FILE_SYSTEM_BYTES = 100 * 1024 ** 3
 /** The kernel's clock ticks: two changes within one tick have one modification time. */
 const TICK_MS = 4
 
@@ -252,6 +254,10 @@ export class SimDisk {
         this.#descriptors[fd] = null
         inode.opens--
         this.#freeUnused(inode)
+      },
+      fileSystemBytes: (path) => {
+        this.#existing(path, true, 'statfs')
+        return FILE_SYSTEM_BYTES
       },
     }
   }

@@ -63,6 +63,7 @@ export class World {
   readonly #programs: Program[] = []
   #state: FaultyFileSystem
   #life: Life | null = null
+  #stopping: Life | null = null
   #lives = 0
   #isStorming = false
   #healedAt: number | null = null
@@ -102,8 +103,11 @@ export class World {
     this.#schedule()
     this.#clock.after(this.#draw.of('start').scale(1, 5000), () => this.#begin())
     this.#clock.after(this.faults.durationMs, () => this.#heal())
+    const onRejection = (error: unknown) => this.#fail('process', `an unhandled rejection: ${String(error)}`)
+    process.on('unhandledRejection', onRejection)
     await this.#loop()
     if (this.#failure === null) await this.#end()
+    process.off('unhandledRejection', onRejection)
     this.#life?.kill()
     const lines = this.#truth.logs.flatMap((log) => log.lines)
     return {
@@ -312,9 +316,15 @@ export class World {
   /** SIGTERM, and another process after it. */
   async #stop(): Promise<void> {
     const life = this.#life
-    if (life === null || life.agent === null) return
+    if (life === null || life.agent === null || this.#stopping === life) return
+    if (life.stalledUntil > this.#clock.monotonic()) return // it hears no signal now
+    this.#stopping = life
     this.#trace.note('stop', String(life.number))
-    await life.stop()
+    try {
+      await life.stop()
+    } catch (error) {
+      if (!life.isDead) throw error
+    }
     if (life === this.#life) this.#died(false)
   }
 

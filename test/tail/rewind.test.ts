@@ -212,3 +212,21 @@ t.test('a time of arrival stays with its line', async (t) => {
     )
   }
 })
+
+t.test('an empty file that is over holds nothing back', async (t) => {
+  const rig = new TailRig(t)
+  const sink = rig.sink()
+  rig.write('0.log.20261121-080001', rows(0, 3))
+  rig.write('0.log.20261121-080002', '')
+  rig.write('0.log', rows(3, 6))
+  for (let passed = 0; passed < 3000; passed += 100) {
+    rig.clock.monotonicMs += 100
+    rig.look()
+    sink.fill()
+  }
+  t.strictSame(
+    sink.pending.map(({ text }) => text),
+    messages(0, 6),
+    'what lies behind it is read before what lies before it is acknowledged',
+  )
+})

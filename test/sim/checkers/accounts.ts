@@ -21,6 +21,8 @@ export class Accounts implements Checker {
       if (bytes !== 0 || lines !== 0) fail(`the ledger of ${sink.name} is off by ${bytes} bytes and ${lines} lines`)
       const { inFlight } = ledger
       if (inFlight.bytes < 0 || inFlight.lines < 0) fail(`${inFlight.bytes} bytes are in flight to ${sink.name}`)
+      if (active === 0 && inFlight.bytes > 0)
+        fail(`${inFlight.bytes} bytes are in flight to ${sink.name}, in no shipment`)
       if (active > sink.concurrency) fail(`${active} shipments to ${sink.name} are under way`)
       neededBytes += active * reservationBytes(sink)
     }

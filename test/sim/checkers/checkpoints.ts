@@ -99,8 +99,12 @@ export class Checkpoints implements Checker {
   stored({ sender }: StoredRecord, line: TruthLine | null, isRepeat: boolean, life: Life | null): void {
     if (line === null || !isRepeat || life === null || sender !== life.number) return
     // A file that could not be read when its place was looked for is begun again: harmless, and said.
-    if (line.index >= (this.#begun.get(line.log) ?? 0) || life.files.errorCount > 0) return
-    this.#deps.fail(`${nameOf(line)} was sent again, although the process began with a checkpoint behind it`)
+    if (life.files.errorCount > 0) return
+    if (line.index < (this.#begun.get(line.log) ?? 0)) {
+      this.#deps.fail(`${nameOf(line)} was sent again, although the process began with a checkpoint behind it`)
+    } else if (line.index < (this.#set.get(line.log.key) ?? 0)) {
+      this.#deps.fail(`${nameOf(line)} was sent again, although the checkpoint is behind it`)
+    }
   }
 
   #log(lineage: string): TruthLog | null {
