@@ -31,7 +31,7 @@ configuration.
 `
 
 /** How long a stop waits for what is under way. */
-const STOP_MS_MAX = 10_000
+export const STOP_MS_MAX = 10_000
 /** The first part of it: what is in the files by then is delivered. */
 const FINISH_MS_MAX = 8000
 /** The reason of the end that `--once` is to come to. */

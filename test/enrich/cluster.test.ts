@@ -1,10 +1,12 @@
 // The suite on the fake API server, over real sockets, and on a real one: TAFFRAIL_TEST_KUBECONFIG names the kubeconfig
 // of an administrator; the agent's own account is made there with exactly the rights that the manifests give it.
 import { randomBytes } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { kubeconfigAccess } from '../../src/enrich/access.ts'
 import type { ApiAccess } from '../../src/enrich/api-server.ts'
 import { createHttpClient } from '../../src/ports/real-http.ts'
+import { build } from '../manifests/kustomize.ts'
 import { FakeApiServer, type KubeThing } from '../support/fake-api-server.ts'
 import { type ClusterRig, clusterConformance } from './cluster.conformance.ts'
 
@@ -47,6 +49,12 @@ t.test('the fake one', async (t) => clusterConformance(t, fakeRig))
 const kubeconfig = process.env.TAFFRAIL_TEST_KUBECONFIG
 if (kubeconfig !== undefined) t.test('a real one', async (t) => clusterConformance(t, (t) => realRig(t, kubeconfig)))
 
+/** The object of that kind which every installation has. */
+function manifest(kind: string): object {
+  const objects = build(fileURLToPath(new URL('../../manifests/base', import.meta.url)))
+  return objects.find((each) => each.kind === kind) as object
+}
+
 async function realRig(t: Test, path: string): Promise<ClusterRig> {
   const admin = kubeconfigAccess(path)
   const http = createHttpClient(admin.origin, { connections: 2, tls: admin.tls })
@@ -71,10 +79,7 @@ async function realRig(t: Test, path: string): Promise<ClusterRig> {
   for (const name of names) {
     await must('POST', `/api/v1/namespaces/${namespace}/serviceaccounts`, { metadata: { name } })
   }
-  const role = {
-    metadata: { name: namespace },
-    rules: [{ apiGroups: [''], resources: ['pods', 'namespaces'], verbs: ['list', 'watch'] }],
-  }
+  const role = { ...manifest('ClusterRole'), metadata: { name: namespace } }
   const rbac = '/apis/rbac.authorization.k8s.io/v1'
   await must('POST', `${rbac}/clusterroles`, role)
   await must('POST', `${rbac}/clusterrolebindings`, {
