@@ -29,7 +29,7 @@ import { GzipReader, WAIT } from './gzip.ts'
 import type { FileUser, Lineage } from './lineage.ts'
 import { Lines } from './lines.ts'
 import { type Acked, AT_END, OVERLAP_BYTES, type Place, type Snapshot } from './place.ts'
-import { findResumption, holeOf, type Missing } from './resume.ts'
+import { findResumption, holeOf, type Missing, type Resumption } from './resume.ts'
 import { Rate } from './rotation.ts'
 import type { EntryWriter } from './writer.ts'
 
@@ -41,6 +41,8 @@ const UNLINKED_GRACE_MS = 5000
 /** After a failed read; a compressed file that ends too early is being written for so long. */
 const RETRY_MS = 1000
 const GROWING_GZIP_MS = 2000
+/** For so long a place is searched for in files that cannot be read. */
+const SEARCH_MS_MAX = 10_000
 /** The least that is read at once; a line that is not whole in what was read then is taken in pieces. */
 const PIECE_BYTES_MIN = 128 * 1024
 /** Committed places that are remembered. */
@@ -113,6 +115,8 @@ export class Reader implements FileUser {
   /** The end of this file was dealt with; there was no next one. */
   #ended: TailedFile | null = null
   #waiting = false
+  /** Monotonic ms of the first search for the checkpoint's place; null before it. */
+  #searchedSince: number | null = null
   /** Monotonic ms, as foreseen at the last look; infinite when there is nothing to lose, or nothing known. */
   lossAt = Number.POSITIVE_INFINITY
   readonly #ackedRate: Rate
@@ -259,8 +263,9 @@ export class Reader implements FileUser {
 
   /** Nothing to do now, but more will come by itself: decompression is under way, or what failed is tried again. */
   get isWaiting(): boolean {
-    if (this.#place.file === null) return this.lineage.files.length > 0 && !this.lineage.settled
-    return this.#waiting || this.#retryAt > this.#deps.clock.monotonic()
+    const isRetrying = this.#retryAt > this.#deps.clock.monotonic()
+    if (this.#place.file === null) return this.lineage.files.length > 0 && (!this.lineage.settled || isRetrying)
+    return this.#waiting || isRetrying
   }
 
   /** Bytes of an unfinished last line that were looked at already: no work until there are more. */
@@ -272,8 +277,9 @@ export class Reader implements FileUser {
     const first = lineage.files[0]
     if (first === undefined || !this.#canBegin) return false
     const { clock, events } = this.#deps
-    if (this.#saved !== undefined) this.#resume(this.#saved)
-    else if (options.startAt === 'end' && !options.once) this.#beginAtEnd()
+    if (this.#saved !== undefined) {
+      if (!this.#resume(this.#saved)) return false
+    } else if (options.startAt === 'end' && !options.once) this.#beginAtEnd()
     else {
       if (options.startAgeMax !== null) {
         this.#lines.skipBeforeSeconds = (clock.now() - options.startAgeMax) / 1000
@@ -301,11 +307,23 @@ export class Reader implements FileUser {
     return true
   }
 
-  /** Goes to the place of a checkpoint, or to what is left of it, and takes up the holes that it speaks of. */
-  #resume(saved: Position): void {
-    const { fs, gunzip } = this.#deps
+  /**
+   * Goes to the place of a checkpoint, or to what is left of it, and takes up the holes that it speaks of. False: a file
+   * cannot be read in which the place may be; it is searched for again a little later.
+   */
+  #resume(saved: Position): boolean {
+    const { fs, gunzip, clock } = this.#deps
     const { files } = this.lineage
-    const { file, offset, found, lost, missing } = findResumption(this.lineage, saved, fs, gunzip)
+    this.#searchedSince ??= clock.monotonic()
+    let resumption: Resumption
+    try {
+      const isLate = clock.monotonic() - this.#searchedSince > SEARCH_MS_MAX
+      resumption = findResumption(this.lineage, saved, fs, gunzip, isLate)
+    } catch (error) {
+      this.#failed('read', error)
+      return false
+    }
+    const { file, offset, found, lost, missing } = resumption
     this.#lines.timeline.load(saved.times)
     this.#lines.skipBeforeSeconds = saved.skipBeforeSeconds ?? Number.NEGATIVE_INFINITY
     this.#goTo(file, offset)
@@ -316,6 +334,7 @@ export class Reader implements FileUser {
     for (const gap of this.#gaps) if (gap.records === undefined) this.#tellLoss(gap)
     this.#missing = missing
     if (lost !== null) this.#noteHole(lost, file)
+    return true
   }
 
   /** How far the process before, killed, may have handed out lines from `file` on as was decided for them: all there was. */

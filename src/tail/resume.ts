@@ -30,14 +30,23 @@ export interface Resumption {
   missing: Missing[]
 }
 
-/** `lineage.files` must not be empty. */
-export function findResumption(lineage: Lineage, saved: Position, fs: ReadFileSystem, gunzip: Gunzip): Resumption {
+/**
+ * `lineage.files` must not be empty. A file that cannot be read now may be the one that is searched for: throws the system's
+ * error, unless `anyway`, where it counts as another one.
+ */
+export function findResumption(
+  lineage: Lineage,
+  saved: Position,
+  fs: ReadFileSystem,
+  gunzip: Gunzip,
+  anyway: boolean,
+): Resumption {
   const { files } = lineage
   const taken = new Set<TailedFile>()
   const find = (seen: Witnessed): TailedFile | null => {
     const isSame = (file: TailedFile) => file.dev === seen.dev && file.ino === seen.ino
     const inOrder = [...files.filter(isSame), ...files.filter((file) => !isSame(file))]
-    const file = inOrder.find((each) => !taken.has(each) && agrees(each, seen, fs, gunzip)) ?? null
+    const file = inOrder.find((each) => !taken.has(each) && agrees(each, seen, fs, gunzip, anyway)) ?? null
     if (file !== null) taken.add(file)
     return file
   }
@@ -81,7 +90,7 @@ function restartOf(path: string): number {
 
 type Witnessed = Pick<SeenFile, 'dev' | 'ino' | 'head' | 'headBytes' | 'offset' | 'witness'>
 
-function agrees(file: TailedFile, seen: Witnessed, fs: ReadFileSystem, gunzip: Gunzip): boolean {
+function agrees(file: TailedFile, seen: Witnessed, fs: ReadFileSystem, gunzip: Gunzip, anyway: boolean): boolean {
   try {
     if (file.gone !== null) return false
     const head = { hash: seen.head, bytes: seen.headBytes }
@@ -91,7 +100,8 @@ function agrees(file: TailedFile, seen: Witnessed, fs: ReadFileSystem, gunzip: G
       return bytes < 0 || bytes >= seen.offset % 2 ** 32
     }
     return seen.witness !== '' && readWitness(fs, file.fd, seen.offset) === seen.witness
-  } catch {
-    return false // unreadable now: an open error has been reported already, and a fresh start loses nothing
+  } catch (error) {
+    if (!anyway) throw error
+    return false // unreadable for long: a fresh start loses nothing
   }
 }

@@ -256,3 +256,22 @@ t.test('damaged checkpoints do no harm', async (t) => {
   }
   t.strictSame([...new Set(sink.texts.filter((each) => each.startsWith('line')))], messages(0, 20))
 })
+
+t.test('files that cannot be read for a moment while the place is searched for', async (t) => {
+  const { rig, sink } = await partlyRead(t, 7)
+  rig.append('0.log', rows(20, 25))
+  await rig.run(300)
+  rig.rename('0.log', stamp(1))
+  rig.write('0.log', rows(25, 30))
+  rig.look()
+  sink.fill()
+  sink.ack()
+  rig.restart()
+  let failures = 6
+  rig.fs.fault = (operation) => (operation === 'read' && rig.lineage.looked && failures-- > 0 ? 'EIO' : null)
+  await rig.run(12_000)
+  rig.fs.fault = () => null
+  t.ok(failures < 6, 'reads failed')
+  t.strictSame(sink.texts, messages(0, 30))
+  t.strictSame(losses(rig), [])
+})
