@@ -74,7 +74,8 @@ export class TaffrailProcess {
   constructor(t: Test, args: string[], options: StartOptions = {}) {
     const { nodeArgs = [], program = MAIN, prefix = [], env = {}, uid, stdio = ['ignore', 'pipe', 'pipe'] } = options
     // The test runner puts its own loader in the way of every child, by an environment that only the child itself can shed.
-    this.child = spawn('env', ['-u', 'NODE_OPTIONS', ...prefix, process.execPath, ...nodeArgs, program, ...args], {
+    const clean = env.NODE_OPTIONS === undefined ? ['-u', 'NODE_OPTIONS'] : [`NODE_OPTIONS=${env.NODE_OPTIONS}`]
+    this.child = spawn('env', [...clean, ...prefix, process.execPath, ...nodeArgs, program, ...args], {
       stdio,
       env: {
         PATH: process.env.PATH,

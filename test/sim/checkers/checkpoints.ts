@@ -3,6 +3,7 @@
 import type { Agent } from '../../../src/agent.ts'
 import type { Position } from '../../../src/checkpoint/position.ts'
 import type { AgentEvents, EventName } from '../../../src/core/events.ts'
+import { digest } from '../../../src/tail/file.ts'
 import type { Checker, CheckerDeps, SavedPosition } from '../checker.ts'
 import type { Life } from '../life.ts'
 import type { SimDisk } from '../sim-disk.ts'
@@ -116,9 +117,12 @@ export class Checkpoints implements Checker {
   }
 
   /** How many lines of the log end at or before the place; null when it cannot be told. */
-  #countBefore(log: TruthLog, { ino, offset }: Position): number | null {
+  #countBefore(log: TruthLog, { path, ino, offset, head, headBytes }: Position): number | null {
     const inode = this.#disk.byNumber(ino)
-    const content = inode === null ? null : this.#deps.truth.contentOf(inode)
+    if (inode === null) return null
+    // The inode may have been cut since, and hold something else: then nothing says how far the place was.
+    if (!path.endsWith('.gz') && digest(inode.bytes.subarray(0, Math.min(headBytes, inode.size))) !== head) return null
+    const content = this.#deps.truth.contentOf(inode)
     if (content === null || content.log !== log) return null
     let low = 0
     let high = log.lines.length
