@@ -39,6 +39,8 @@ export interface TruthLine {
   accepted: Accepted | null
   /** A dead letter of it is on the disk. */
   buried: boolean
+  /** It could have been given up at the moment when a record was, because the disk took no dead letters. */
+  mayBeDropped: boolean
   fate: Fate | null
 }
 
@@ -105,11 +107,18 @@ export class Truth {
   }
 
   /** A line is complete with the bytes that were just written. */
-  add(line: Omit<TruthLine, 'index' | 'accepted' | 'buried' | 'fate'>): TruthLine {
+  add(line: Omit<TruthLine, 'index' | 'accepted' | 'buried' | 'mayBeDropped' | 'fate'>): TruthLine {
     const { log, content, first } = line
     // Its beginning may be destroyed before it is complete.
     const fate = first !== content && first.holders.size === 0 ? 'unseen' : null
-    const made: TruthLine = { ...line, index: log.lines.length, accepted: null, buried: false, fate }
+    const made: TruthLine = {
+      ...line,
+      index: log.lines.length,
+      accepted: null,
+      buried: false,
+      mayBeDropped: false,
+      fate,
+    }
     log.lines.push(made)
     log.byNumber.set(2 * made.seq + made.stream, made)
     content.lines.push(made)
@@ -153,8 +162,8 @@ export class Truth {
 }
 
 /** Whether nothing is to be done about the line any more. */
-export function isSettled({ accepted, buried, fate }: TruthLine): boolean {
-  return accepted !== null || buried || fate !== null
+export function isSettled({ accepted, buried, mayBeDropped, fate }: TruthLine): boolean {
+  return accepted !== null || buried || mayBeDropped || fate !== null
 }
 
 export function nameOf(line: TruthLine): string {

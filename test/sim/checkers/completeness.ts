@@ -46,12 +46,25 @@ export class Completeness implements Checker {
   }
 
   event(life: Life, name: EventName, detail: AgentEvents[EventName]): void {
+    if (name === 'records.dropped') this.#noteDropped()
     if (name !== 'bytes.lost') return
     const loss = detail as AgentEvents['bytes.lost']
     this.#losses.push({ ...loss, life: life.number })
     const { truth, fail } = this.#deps
     const log = truth.logs.find(({ key }) => key === loss.lineage)
     if (log?.damaged === false) fail(`the loss of a part of ${loss.path} was told, and nothing was lost`)
+  }
+
+  /** A record was given up: only where the disk takes no dead letters, and only one that the sink refuses for its own sake. */
+  #noteDropped(): void {
+    const { fail, faults } = this.#deps
+    const { on, lineBytesMax } = faults
+    if (!on.has('fullDisk') && !on.has('badDisk') && !on.has('slowDisk'))
+      fail('a record was dropped, and the disk is well')
+    const refusedBytes = on.has('tooLarge') ? TOO_LARGE_BYTES_MIN - PUSH_BYTES : lineBytesMax / 2
+    for (const line of this.#lines()) {
+      if (line.accepted === null && (line.poison || line.text.length > refusedBytes)) line.mayBeDropped = true
+    }
   }
 
   killed(): void {
@@ -65,8 +78,8 @@ export class Completeness implements Checker {
     for (const letter of letters) this.#checkLetter(letter)
     const buried = new Set(letters.map(({ line }) => truth.find(line)))
     for (const line of this.#lines()) {
-      const { accepted, fate } = line
-      if (accepted !== null || buried.has(line)) continue
+      const { accepted, mayBeDropped, fate } = line
+      if (accepted !== null || mayBeDropped || buried.has(line)) continue
       if (fate === null) fail(`${nameOf(line)} is missing, and its bytes are still there`)
       else if (fate === 'seen' && !this.#isTold(line)) fail(`${nameOf(line)} was seen and is lost without a word`)
     }
