@@ -16,11 +16,17 @@ export function backoffDelayMs(attempt: number, limits: BackoffLimits, random: R
   return limits.delayMsMin / 2 + random() * (ceiling - limits.delayMsMin / 2)
 }
 
-/** Parses a `Retry-After` header (RFC 9110, 10.2.3: seconds or an HTTP date); undefined when absent or nonsense. Capped at an hour. */
-export function retryAfterMs(header: string | undefined, nowMs: number): number | undefined {
-  if (header === undefined) return undefined
-  const text = header.trim()
-  const delay = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowMs
+/**
+ * The `Retry-After` among an answer's headers (RFC 9110, 10.2.3: seconds or an HTTP date) in milliseconds; undefined when
+ * absent or nonsense. At most an hour. A date is the server's: it is told by the answer's own `Date`, and by our clock,
+ * `nowMs`, only where there is none, because clocks are set wrong.
+ */
+export function retryAfterMs(headers: Readonly<Record<string, string>>, nowMs: number): number | undefined {
+  const text = headers['retry-after']?.trim()
+  if (text === undefined) return undefined
+  const answeredMs = Date.parse(headers.date ?? '')
+  const from = Number.isFinite(answeredMs) ? answeredMs : nowMs
+  const delay = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - from
   if (!Number.isFinite(delay)) return undefined
   return Math.min(Math.max(delay, 0), 3_600_000)
 }

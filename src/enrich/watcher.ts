@@ -237,7 +237,7 @@ export function statusError({ status, headers, body }: HttpResponse, nowMs: numb
   } catch {
     // Something in between answered; its own words will do.
   }
-  return new StatusError(status, message, retryAfterMs(headers['retry-after'], nowMs))
+  return new StatusError(status, message, retryAfterMs(headers, nowMs))
 }
 
 function parse(text: string): KubeObject {

@@ -181,6 +181,7 @@ const PLANS: readonly (readonly [FaultKind, (deps: SinkDeps) => Plan])[] = [
       const seconds = draw.int(0, 8)
       const date = new Date(clock.trueNow() + seconds * 1000).toUTCString()
       const after = draw.pick([null, String(seconds), date])
+      answer.headers.date = new Date(clock.trueNow()).toUTCString()
       if (after !== null) answer.headers['retry-after'] = after
       return { store: 'none', tell: { answer } }
     },

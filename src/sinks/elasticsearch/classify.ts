@@ -75,11 +75,11 @@ export function classify(answer: HttpResponse, sent: Sent, nowMs: number): BulkO
   const error = readError(body)
   const message = clean(`${status} ${error.type}: ${error.reason}`)
   if (status === 413) return { kind: 'split', reason: 'too_large', message: 'the request is too large (413)' }
-  if (status === 429) return overloaded(error.type, error.reason, message, retryAfterMs(headers['retry-after'], nowMs))
+  if (status === 429) return overloaded(error.type, error.reason, message, retryAfterMs(headers, nowMs))
   if (status === 400) return refusedWhole(error.type, error.reason, message)
   if (status === 408 || status === 425 || status >= 500) {
     const reason = status >= 502 && status <= 504 ? 'unavailable' : status >= 500 ? 'server_error' : 'timeout'
-    return retry(reason, message, retryAfterMs(headers['retry-after'], nowMs))
+    return retry(reason, message, retryAfterMs(headers, nowMs))
   }
   if (status >= 300 && status < 400) {
     return halt('redirect', clean(`status ${status}, redirects to ${headers.location ?? 'nowhere'}`))

@@ -77,7 +77,7 @@ export function classify(answer: HttpResponse, nowMs: number): LokiOutcome {
   }
   const retry = retryReason(status, text)
   if (retry !== null) {
-    const afterMs = retryAfterMs(headers['retry-after'], nowMs)
+    const afterMs = retryAfterMs(headers, nowMs)
     const message = words(status, text)
     return afterMs === undefined
       ? { kind: 'retry', reason: retry, message }

@@ -3,10 +3,10 @@
 import type { Agent } from '../../../src/agent.ts'
 import type { Position } from '../../../src/checkpoint/position.ts'
 import type { AgentEvents, EventName } from '../../../src/core/events.ts'
-import { digest } from '../../../src/tail/file.ts'
+import { digest, WITNESS_BYTES } from '../../../src/tail/file.ts'
 import type { Checker, CheckerDeps, SavedPosition } from '../checker.ts'
 import type { Life } from '../life.ts'
-import type { SimDisk } from '../sim-disk.ts'
+import type { Inode, SimDisk } from '../sim-disk.ts'
 import type { StoredRecord } from '../sink.ts'
 import { isSettled, nameOf, type TruthLine, type TruthLog } from '../truth.ts'
 
@@ -117,11 +117,10 @@ export class Checkpoints implements Checker {
   }
 
   /** How many lines of the log end at or before the place; null when it cannot be told. */
-  #countBefore(log: TruthLog, { path, ino, offset, head, headBytes }: Position): number | null {
+  #countBefore(log: TruthLog, position: Position): number | null {
+    const { ino, offset } = position
     const inode = this.#disk.byNumber(ino)
-    if (inode === null) return null
-    // The inode may have been cut since, and hold something else: then nothing says how far the place was.
-    if (!path.endsWith('.gz') && digest(inode.bytes.subarray(0, Math.min(headBytes, inode.size))) !== head) return null
+    if (inode === null || !isOf(inode, position)) return null
     const content = this.#deps.truth.contentOf(inode)
     if (content === null || content.log !== log) return null
     let low = 0
@@ -144,6 +143,13 @@ export class Checkpoints implements Checker {
     }
     return line.buried
   }
+}
+
+/** Whether the inode holds what the place is in: it may have been cut since, and hold something else. */
+function isOf({ bytes, size }: Inode, { path, head, headBytes, offset, witness }: Position): boolean {
+  if (path.endsWith('.gz')) return true
+  if (size < offset || digest(bytes.subarray(0, Math.min(headBytes, size))) !== head) return false
+  return digest(bytes.subarray(Math.max(0, offset - WITNESS_BYTES), offset)) === witness
 }
 
 function placeOf(lineage: string, { ino, offset, head, witness }: Position): string {

@@ -335,6 +335,13 @@ t.test('statuses and the words with them', async (t) => {
   t.match(answer(503, ''), { message: 'status 503 without a word' })
 })
 
+t.test('Retry-After as a date is told by the clock of the server that said it', async (t) => {
+  const headers = { date: 'Sat, 21 Nov 2026 08:00:00 GMT', 'retry-after': 'Sat, 21 Nov 2026 08:00:05 GMT' }
+  for (const nowMs of [Date.UTC(2026, 10, 21, 7), Date.UTC(2026, 10, 21, 9)]) {
+    t.match(classify({ status: 429, headers, body: Buffer.alloc(0) }, nowMs), { kind: 'retry', afterMs: 5000 })
+  }
+})
+
 t.test('Retry-After, in seconds and as a date', async (t) => {
   const after = (value: string, status = 429) => answer(status, '', { 'retry-after': value })
   t.match(after('7'), { kind: 'retry', afterMs: 7000 })
