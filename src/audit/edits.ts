@@ -1,6 +1,13 @@
 // Changes to a line, from its start to its end: stretches that are left out or replaced. What is not changed is copied
 // byte for byte.
 
+/** Places are relative to the bytes in which it was found. */
+export interface Replacement {
+  start: number
+  end: number
+  text: string
+}
+
 export class Edits {
   count = 0
   #places = new Int32Array(64)
@@ -17,6 +24,28 @@ export class Edits {
   /** Where what was replaced last ends; -1 before the first. */
   get lastEnd(): number {
     return this.count === 0 ? -1 : this.#places[2 * this.count - 1]!
+  }
+
+  /** What was changed in [start, end), to be repeated where the same bytes stand again; null: a change reaches out of it. */
+  within(start: number, end: number): Replacement[] | null {
+    const found: Replacement[] = []
+    for (let i = 0; i < this.count; i++) {
+      const from = this.#places[2 * i]!
+      const to = this.#places[2 * i + 1]!
+      if (from >= end || to <= start) continue
+      if (from < start || to > end) return null
+      found.push({ start: from - start, end: to - start, text: this.#texts[i]! })
+    }
+    return found
+  }
+
+  /** Repeats changes of bytes that stand at `start`; false, and some are not repeated, where they come too late. */
+  repeat(replacements: readonly Replacement[], start: number): boolean {
+    for (const replacement of replacements) {
+      if (start + replacement.start < this.lastEnd) return false
+      this.add(start + replacement.start, start + replacement.end, replacement.text)
+    }
+    return true
   }
 
   /** Replaces [start, end), which lies behind all that was replaced before. */

@@ -24,7 +24,29 @@ export const USER = 11
 export const REQUEST_OBJECT = 12
 export const RESPONSE_OBJECT = 13
 export const ANNOTATIONS = 14
-const FACTS = 15
+export const RESPONSE_STATUS = 15
+const FACTS = 16
+
+// Members of an event as the API server writes it, for whether it has others or one of them twice.
+const HAS_KIND = 1
+const HAS_VERSION = 2
+const HAS_LEVEL = 4
+const HAS_AUDIT_ID = 8
+const HAS_STAGE = 16
+const HAS_URI = 32
+const HAS_VERB = 64
+const HAS_USER = 128
+const HAS_SOURCE = 256
+const HAS_AGENT = 512
+const HAS_REFERENCE = 1024
+const HAS_STATUS = 2048
+const HAS_REQUEST = 4096
+const HAS_RESPONSE = 8192
+const HAS_RECEIVED = 16384
+const HAS_TIME = 32768
+const HAS_ANNOTATIONS = 65536
+const HAS_SENDER = HAS_USER | HAS_SOURCE | HAS_AGENT
+const NEEDED = HAS_SENDER | HAS_LEVEL | HAS_URI | HAS_VERB | HAS_STAGE
 
 export class EventFacts {
   /** What the places are in. */
@@ -35,7 +57,11 @@ export class EventFacts {
   nanos = 0
   /** responseStatus.code; 0 where there is none. */
   code = 0
+  /** Of who sent it, where user, sourceIPs and userAgent stand one after the other, without a blank; null where not. */
+  sender: Sender | null = null
   readonly #places = new Int32Array(2 * FACTS)
+  #members = 0
+  #isUsual = true
   #isEvent = false
   #isVersion = false
   readonly #senders = new Senders()
@@ -59,6 +85,15 @@ export class EventFacts {
   /** Whether it called itself an audit event and gave an id, whatever came after. */
   get looksLikeEvent(): boolean {
     return this.#isEvent && this.#isVersion && this.has(AUDIT_ID)
+  }
+
+  /**
+   * Whether it is made as the API server makes them: of the members that all events have, each at most once, of their
+   * types; its objectRef of texts alone. `sender` is known then. What it does not tell is what is in user, responseStatus,
+   * annotations and bodies.
+   */
+  get isUsual(): boolean {
+    return this.#isUsual && this.sender !== null && (this.#members & NEEDED) === NEEDED
   }
 
   /** The text of a string; empty where there is none. */
@@ -87,11 +122,14 @@ export class EventFacts {
     this.#isEvent = false
     this.#isVersion = false
     this.#senderStart = 0
-    return this.#members(b, viewOf(b), start, end) === end && this.#isEvent && this.#isVersion
+    this.sender = null
+    this.#members = 0
+    this.#isUsual = true
+    return this.#topLevel(b, viewOf(b), start, end) === end && this.#isEvent && this.#isVersion
   }
 
   /** Reads the top level. Returns where it ended; -1 for none. */
-  #members(b: Buffer, view: DataView, start: number, end: number): number {
+  #topLevel(b: Buffer, view: DataView, start: number, end: number): number {
     let at = start
     if (b[at] !== 0x7b) return -1
     at++
@@ -127,20 +165,35 @@ export class EventFacts {
       if (this.#senderStart > 0) this.#noteSender(b, view, key, keyEnd, close + 1)
       return close + 1
     }
-    if (c !== 0x7b && c !== 0x5b) return scalarEnd(b, at, end)
+    if (c !== 0x7b && c !== 0x5b) {
+      this.#isUsual = false
+      return scalarEnd(b, at, end)
+    }
     const word = view.getInt32(key, true)
     const length = keyEnd - key
     if (word === word_resp && length === 14) {
-      if (is(view, key, RESPONSE_STATUS)) return this.#object(b, view, at, end, IN_STATUS)
-      if (is(view, key, RESPONSE_OBJECT_KEY)) return this.#value(b, view, at, end, RESPONSE_OBJECT)
+      if (is(view, key, RESPONSE_STATUS_KEY)) {
+        this.#note(HAS_STATUS)
+        const close = this.#object(b, view, at, end, IN_STATUS)
+        this.#set(RESPONSE_STATUS, at, close)
+        return close
+      }
+      if (is(view, key, RESPONSE_OBJECT_KEY)) {
+        this.#note(HAS_RESPONSE)
+        return this.#value(b, view, at, end, RESPONSE_OBJECT)
+      }
+      this.#isUsual = false
     } else if (word === word_user && length === 4) {
       this.#forget(USERNAME)
       const known = this.#senders.find(b, view, at, end)
       if (known !== null) {
         this.#set(USER, at, at + known.userBytes)
         this.#set(USERNAME, at + known.nameStart, at + known.nameEnd)
+        this.#note(HAS_SENDER)
+        this.sender = known
         return at + known.bytes.length
       }
+      this.#note(HAS_USER)
       const close = this.#object(b, view, at, end, IN_USER)
       this.#set(USER, at, close)
       this.#senderStart = at
@@ -148,17 +201,22 @@ export class EventFacts {
       return close
     } else if (word === word_obje && length === 9 && is(view, key, OBJECT_REF)) {
       for (const fact of IN_OBJECT_REF_FACTS) this.#forget(fact)
+      this.#note(HAS_REFERENCE)
       return this.#object(b, view, at, end, IN_OBJECT_REF)
     } else if (word === word_requ && length === 13 && is(view, key, REQUEST_OBJECT_KEY)) {
+      this.#note(HAS_REQUEST)
       return this.#value(b, view, at, end, REQUEST_OBJECT)
     } else if (word === word_anno && length === 11 && is(view, key, ANNOTATIONS_KEY)) {
+      this.#note(HAS_ANNOTATIONS)
       return this.#value(b, view, at, end, ANNOTATIONS)
     }
     // sourceIPs goes on with what user began.
     if (!(word === word_sour && length === 9 && is(view, key, SOURCE_IPS) && key === this.#senderEnd + 2)) {
       this.#senderStart = 0
+      this.#isUsual = false
       return valueEnd(b, view, at, end)
     }
+    this.#note(HAS_SOURCE)
     this.#senderEnd = valueEnd(b, view, at, end)
     return this.#senderEnd
   }
@@ -169,28 +227,55 @@ export class EventFacts {
     this.#senderStart = 0
     if (keyEnd - key !== 9 || key !== this.#senderEnd + 2 || !is(view, key, USER_AGENT)) return
     const userBytes = this.endOf(USER) - start
-    this.#senders.add(b, start, end, userBytes, this.startOf(USERNAME) - start, this.endOf(USERNAME) - start)
+    this.sender = this.#senders.add(
+      b,
+      start,
+      end,
+      userBytes,
+      this.startOf(USERNAME) - start,
+      this.endOf(USERNAME) - start,
+    )
   }
 
   /** A string of the top level. */
   #string(b: Buffer, view: DataView, key: number, keyEnd: number, start: number, end: number): void {
     const word = view.getInt32(key, true)
+    let member = 0
     switch (keyEnd - key) {
       case 4:
-        if (word === word_verb) this.#set(VERB, start, end)
-        else if (word === word_kind) this.#isEvent = end - start === 5 && is(view, start, EVENT)
+        if (word === word_verb) {
+          this.#set(VERB, start, end)
+          member = HAS_VERB
+        } else if (word === word_kind) {
+          this.#isEvent = end - start === 5 && is(view, start, EVENT)
+          member = HAS_KIND
+        }
         break
       case 5:
-        if (word === word_stag && b[key + 4] === 0x65) this.#set(STAGE, start, end)
-        else if (word === word_leve && b[key + 4] === 0x6c) this.#set(LEVEL, start, end)
+        if (word === word_stag && b[key + 4] === 0x65) {
+          this.#set(STAGE, start, end)
+          member = HAS_STAGE
+        } else if (word === word_leve && b[key + 4] === 0x6c) {
+          this.#set(LEVEL, start, end)
+          member = HAS_LEVEL
+        }
         break
       case 7:
-        if (word === word_audi && is(view, key, AUDIT_ID_KEY)) this.#set(AUDIT_ID, start, end)
+        if (word === word_audi && is(view, key, AUDIT_ID_KEY)) {
+          this.#set(AUDIT_ID, start, end)
+          member = HAS_AUDIT_ID
+        }
+        break
+      case 9:
+        if (word === word_user && is(view, key, USER_AGENT)) member = HAS_AGENT
         break
       case 10:
-        if (word === word_requ && is(view, key, REQUEST_URI_KEY)) this.#set(REQUEST_URI, start, end)
-        else if (word === word_apiV && is(view, key, API_VERSION)) {
+        if (word === word_requ && is(view, key, REQUEST_URI_KEY)) {
+          this.#set(REQUEST_URI, start, end)
+          member = HAS_URI
+        } else if (word === word_apiV && is(view, key, API_VERSION)) {
           this.#isVersion = end - start === VERSION.length && is(view, start, VERSION)
+          member = HAS_VERSION
         }
         break
       case 14:
@@ -198,13 +283,27 @@ export class EventFacts {
           this.hasTime = parseTimestamp(b, start, end + 1) && timestamp.end === end
           this.seconds = timestamp.seconds
           this.nanos = timestamp.nanos
+          member = HAS_TIME
         }
+        break
+      case 24:
+        if (word === word_requ && is(view, key, RECEIVED_TIMESTAMP)) member = HAS_RECEIVED
     }
+    this.#note(member)
+  }
+
+  /** Notes that it has these members; 0: one that is not usual. */
+  #note(members: number): void {
+    if (members === 0 || (this.#members & members) !== 0) this.#isUsual = false
+    this.#members |= members
   }
 
   /** Reads the members of a nested object that is of interest. */
   #object(b: Buffer, view: DataView, start: number, end: number, where: number): number {
-    if (b[start] !== 0x7b) return valueEnd(b, view, start, end)
+    if (b[start] !== 0x7b) {
+      this.#isUsual = false
+      return valueEnd(b, view, start, end)
+    }
     if (where === IN_STATUS) this.code = 0
     let at = skipSpace(b, start + 1)
     if (b[at] === 0x7d) return at + 1
@@ -223,7 +322,10 @@ export class EventFacts {
         if (close < 0) return -1
         this.#nestedString(view, key, keyEnd, at + 1, close, where)
         at = close + 1
-      } else at = valueEnd(b, view, at, end)
+      } else {
+        if (where === IN_OBJECT_REF) this.#isUsual = false
+        at = valueEnd(b, view, at, end)
+      }
       if (at < 0) return -1
       if (where === IN_STATUS && keyEnd - key === 4 && is(view, key, CODE)) this.code = integer(b, from, at)
       at = skipSpace(b, at)
@@ -264,7 +366,7 @@ export class EventFacts {
 }
 
 /** One client's user, sourceIPs and userAgent as they stand in its events, which are many, and what was found there. */
-interface Sender {
+export interface Sender {
   bytes: Buffer
   view: DataView
   userBytes: number
@@ -295,12 +397,14 @@ class Senders {
     return known
   }
 
-  add(b: Buffer, start: number, end: number, userBytes: number, nameStart: number, nameEnd: number): void {
-    if (end - start > SENDER_BYTES_MAX || end - start < 48 || nameEnd <= 0) return
+  add(b: Buffer, start: number, end: number, userBytes: number, nameStart: number, nameEnd: number): Sender | null {
+    if (end - start > SENDER_BYTES_MAX || end - start < 48 || nameEnd <= 0) return null
     const bytes = Buffer.alloc(end - start)
     b.copy(bytes, 0, start, end)
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-    this.#known[slotOf(view, 0)] = { bytes, view, userBytes, nameStart, nameEnd }
+    const sender = { bytes, view, userBytes, nameStart, nameEnd }
+    this.#known[slotOf(view, 0)] = sender
+    return sender
   }
 }
 
@@ -322,7 +426,8 @@ const API_VERSION = wordsOf('apiVersion')
 const AUDIT_ID_KEY = wordsOf('auditID')
 const REQUEST_URI_KEY = wordsOf('requestURI')
 const STAGE_TIMESTAMP = wordsOf('stageTimestamp')
-const RESPONSE_STATUS = wordsOf('responseStatus')
+const RESPONSE_STATUS_KEY = wordsOf('responseStatus')
+const RECEIVED_TIMESTAMP = wordsOf('requestReceivedTimestamp')
 const RESPONSE_OBJECT_KEY = wordsOf('responseObject')
 const REQUEST_OBJECT_KEY = wordsOf('requestObject')
 const ANNOTATIONS_KEY = wordsOf('annotations')

@@ -6,7 +6,7 @@
 // The bytes of the result are valid until the next line.
 import { createHash } from 'node:crypto'
 import { cutToMetadata } from './cut.ts'
-import { Edits } from './edits.ts'
+import { Edits, type Replacement } from './edits.ts'
 import {
   ANNOTATIONS,
   EventFacts,
@@ -14,16 +14,18 @@ import {
   REQUEST_OBJECT,
   REQUEST_URI,
   RESPONSE_OBJECT,
+  RESPONSE_STATUS,
   STAGE,
   USER,
-  VERB,
 } from './event.ts'
 import { safePart } from './foreign.ts'
 import { PADDING_BYTES } from './json/strings.ts'
 import { Tape } from './json/tape.ts'
-import { decide, LEVEL_METADATA, LEVEL_REQUEST, LEVELS, type Policy, stageBit } from './policy/policy.ts'
-import { type RequestTarget, requestTarget } from './policy/request.ts'
+import { KnownBytes } from './known.ts'
+import { LEVEL_METADATA, LEVEL_REQUEST, LEVELS, type Policy, stageBit } from './policy/policy.ts'
+import type { RequestTarget } from './policy/request.ts'
 import type { Mask } from './redact/mask.ts'
+import { redactUri } from './redact/uri.ts'
 import {
   HAS_SECRET_DATA,
   IS_ABOUT_SECRETS,
@@ -35,6 +37,7 @@ import {
   Walk,
   type WalkOptions,
 } from './redact/walk.ts'
+import { type Verdict, Verdicts } from './verdicts.ts'
 
 export interface FilterOptions {
   /** null: everything is kept. */
@@ -53,22 +56,11 @@ export const LARGE_LINE_BYTES = 128 * 1024
 /** Values per slice: about a millisecond. */
 const SLICE_VALUES = 4000
 const OUTPUT_KEPT_BYTES_MAX = 256 * 1024
-const USERS_MAX = 512
+/** Longer ones are looked through each time. */
+const VALUE_BYTES_MAX = 1024
+const NOTHING: readonly Replacement[] = []
 
-const NO_TARGET: RequestTarget = {
-  path: '',
-  isResource: false,
-  namespace: '',
-  apiGroup: '',
-  resource: '',
-  subresource: '',
-  name: '',
-}
-
-interface User {
-  name: string
-  groups: readonly string[]
-}
+const NO_TARGET = { apiGroup: '', resource: '' }
 
 export class AuditFilter {
   readonly facts = new EventFacts()
@@ -91,7 +83,15 @@ export class AuditFilter {
   readonly #tape = new Tape()
   readonly #edits = new Edits()
   readonly #truncation = new EventFacts()
-  readonly #users = new Map<string, User | null>()
+  readonly #verdicts: Verdicts
+  readonly #stages = new KnownBytes<number>(4)
+  readonly #levels = new KnownBytes<number>(4)
+  /** Values that were looked through, and what had to be hidden there. */
+  readonly #statusesOfSecrets = new KnownBytes<readonly Replacement[]>(8, VALUE_BYTES_MAX)
+  readonly #statusesOfOthers = new KnownBytes<readonly Replacement[]>(8, VALUE_BYTES_MAX)
+  readonly #annotations = new KnownBytes<readonly Replacement[]>(10, VALUE_BYTES_MAX)
+  /** Of the line that takes the whole way. */
+  #walkOptions: WalkOptions | null = null
   #output = Buffer.alloc(8192)
   readonly #walk = new Walk()
   #hasTape = false
@@ -100,6 +100,7 @@ export class AuditFilter {
 
   constructor(options: FilterOptions) {
     this.#options = options
+    this.#verdicts = new Verdicts(options.policy)
   }
 
   /** Nothing is to be decided or changed: only the facts are read. */
@@ -123,7 +124,9 @@ export class AuditFilter {
     this.isEvent = facts.read(line, start, end)
     if (!this.isEvent) return this.#foreign(isWhole)
     if (this.isPlain) return this.#fit()
-    const options = this.#decide()
+    const verdict = this.#verdicts.of(this.facts)
+    if (verdict === null) return this.#cut()
+    const options = this.#decide(verdict)
     if (options === null) return 'dropped'
     if (!options.redacts && !options.dropsRequest && !options.dropsResponse && options.level === null) {
       if (((options.requestRole | options.responseRole) & LOSES_MANAGED_FIELDS) === 0) return this.#fit()
@@ -132,9 +135,11 @@ export class AuditFilter {
     const offset = facts.buffer === line ? 0 : -start
     this.#lineStart = start + offset
     this.#lineEnd = end + offset
+    if (end - start < LARGE_LINE_BYTES && facts.isUsual && this.#quick(options)) return this.#fit()
     this.#edits.clear()
     this.#tape.begin(facts.buffer, this.#lineStart, this.#lineEnd, this.#passed(options))
     this.#walk.begin(this.#tape, this.#edits, IS_EVENT, options)
+    this.#walkOptions = options
     this.#hasTape = false
     if (end - start >= LARGE_LINE_BYTES) return 'working'
     return this.step(Number.POSITIVE_INFINITY)
@@ -153,6 +158,7 @@ export class AuditFilter {
       if (valuesMax !== Number.POSITIVE_INFINITY) return 'working'
     }
     if (!this.#walk.run(valuesMax)) return 'working'
+    if (this.facts.isUsual) this.#remember()
     if (this.#edits.count > 0) this.#write()
     this.#tape.release()
     return this.#fit()
@@ -166,12 +172,8 @@ export class AuditFilter {
   }
 
   /** What the policy and the request's type say; null: dropped. */
-  #decide(): WalkOptions | null {
-    const { facts } = this
-    const { policy, mask } = this.#options
-    const verb = facts.text(VERB)
-    const uri = facts.text(REQUEST_URI)
-    const target = requestTarget(uri, verb)
+  #decide({ target, decision, isPatch }: Verdict): WalkOptions | null {
+    const { mask } = this.#options
     // A list of operations is one wherever it stands, whatever the verb says.
     const role = roleOf(target ?? NO_TARGET) | IS_PATCH
     const options: WalkOptions = {
@@ -184,11 +186,10 @@ export class AuditFilter {
       level: null,
     }
     // An event whose URI is none was never judged by a policy either; it is kept as it is.
-    if (policy === null || target === null) return options
-    const decision = decide(policy, { user: this.#user(), verb, ...target })
+    if (decision === null) return options
     this.rule = decision.rule
-    const logged = (LEVELS as readonly string[]).indexOf(facts.text(LEVEL))
-    if (decision.level === 0 || (decision.omitStages & stageBit(facts.text(STAGE))) !== 0) return null
+    if (decision.level === 0 || (decision.omitStages & this.#stageBit()) !== 0) return null
+    const logged = this.#levelLogged()
     if (decision.level < logged) {
       options.level = LEVELS[decision.level]!
       this.isTrimmed = true
@@ -197,23 +198,116 @@ export class AuditFilter {
     options.dropsResponse = decision.level <= LEVEL_REQUEST
     if (decision.omitManagedFields) {
       options.responseRole |= LOSES_MANAGED_FIELDS | LISTS_THAT_LOSE
-      if (verb !== 'patch') options.requestRole |= LOSES_MANAGED_FIELDS | LISTS_THAT_LOSE
+      if (!isPatch) options.requestRole |= LOSES_MANAGED_FIELDS | LISTS_THAT_LOSE
     }
     return options
   }
 
-  /** Who sent the request; null: nobody was authenticated. */
-  #user(): User | null {
+  #stageBit(): number {
     const { facts } = this
-    if (!facts.has(USER)) return null
-    const text = facts.buffer.toString('utf8', facts.startOf(USER), facts.endOf(USER))
-    let user = this.#users.get(text)
-    if (user === undefined) {
-      user = parseUser(text)
-      if (this.#users.size >= USERS_MAX) this.#users.clear()
-      if (text.length <= 2048) this.#users.set(text, user)
+    const { buffer } = facts
+    const start = facts.startOf(STAGE)
+    const end = facts.endOf(STAGE)
+    let bit = this.#stages.find(buffer, start, end)
+    if (bit === undefined) this.#stages.add(buffer, start, end, (bit = stageBit(facts.text(STAGE))))
+    return bit
+  }
+
+  /** Index into LEVELS; -1 for none. */
+  #levelLogged(): number {
+    const { facts } = this
+    const { buffer } = facts
+    const start = facts.startOf(LEVEL)
+    const end = facts.endOf(LEVEL)
+    let level = this.#levels.find(buffer, start, end)
+    if (level === undefined) {
+      level = (LEVELS as readonly string[]).indexOf(facts.text(LEVEL))
+      this.#levels.add(buffer, start, end, level)
     }
-    return user
+    return level
+  }
+
+  /**
+   * The way of most events: all but the bodies was looked through before, in other events, and what had to be hidden there
+   * is hidden here; so only the bodies are taken apart. False: it takes the whole way, nothing is done yet.
+   */
+  #quick(options: WalkOptions): boolean {
+    const { facts } = this
+    const sender = this.#verdicts.notesOf(facts.sender!).replacements
+    const status = this.#known(RESPONSE_STATUS, this.#statuses(options))
+    const annotations = this.#known(ANNOTATIONS, this.#annotations)
+    if (sender === null || status === undefined || annotations === undefined) return false
+    if (options.redacts && !this.#isHarmlessUri(options.mask)) return false
+    const edits = this.#edits
+    edits.clear()
+    // Changes are noted from the line's start to its end: where its members stand otherwise this is not its way.
+    if (options.level !== null) edits.add(facts.startOf(LEVEL), facts.endOf(LEVEL), options.level)
+    const isDone =
+      edits.repeat(sender, facts.startOf(USER)) &&
+      edits.repeat(status, facts.startOf(RESPONSE_STATUS)) &&
+      this.#body(REQUEST_OBJECT, options.dropsRequest, options.requestRole, options) &&
+      this.#body(RESPONSE_OBJECT, options.dropsResponse, options.responseRole, options) &&
+      edits.repeat(annotations, facts.startOf(ANNOTATIONS))
+    if (isDone && edits.count > 0) this.#write()
+    return isDone
+  }
+
+  /** Notes what becomes of a body; false: it cannot. */
+  #body(fact: number, isDropped: boolean, role: number, options: WalkOptions): boolean {
+    const { facts } = this
+    const edits = this.#edits
+    if (!facts.has(fact)) return true
+    const { buffer } = facts
+    const start = facts.startOf(fact)
+    const end = facts.endOf(fact)
+    if (start < edits.lastEnd) return false
+    if (isDropped) {
+      const [from, to] = memberPlace(buffer, start, end)
+      if (to !== end || from < edits.lastEnd) return false
+      edits.add(from, to, '')
+      return true
+    }
+    this.#tape.begin(buffer, start, end)
+    if (this.#tape.run() !== 'done') return false
+    this.#walk.begin(this.#tape, edits, role, options, true)
+    this.#walk.run()
+    this.#tape.release()
+    return true
+  }
+
+  /** What had to be hidden in the same value before; undefined: it is not known. */
+  #known(fact: number, known: KnownBytes<readonly Replacement[]>): readonly Replacement[] | undefined {
+    const { facts } = this
+    return facts.has(fact) ? known.find(facts.buffer, facts.startOf(fact), facts.endOf(fact)) : NOTHING
+  }
+
+  #isHarmlessUri(mask: Mask): boolean {
+    const uri = this.facts.text(REQUEST_URI)
+    return redactUri(uri, mask) === uri
+  }
+
+  /** What is hidden in a status depends on whether the request is about secrets. */
+  #statuses({ responseRole }: WalkOptions): KnownBytes<readonly Replacement[]> {
+    return (responseRole & IS_ABOUT_SECRETS) !== 0 ? this.#statusesOfSecrets : this.#statusesOfOthers
+  }
+
+  /** Remembers what had to be hidden in what other events have too. */
+  #remember(): void {
+    const { facts } = this
+    const edits = this.#edits
+    const start = facts.startOf(USER)
+    this.#verdicts.notesOf(facts.sender!).replacements = edits.within(start, start + facts.sender!.bytes.length)
+    this.#rememberValue(RESPONSE_STATUS, this.#statuses(this.#walkOptions!))
+    this.#rememberValue(ANNOTATIONS, this.#annotations)
+  }
+
+  #rememberValue(fact: number, known: KnownBytes<readonly Replacement[]>): void {
+    const { facts } = this
+    if (this.#known(fact, known) !== undefined) return
+    const start = facts.startOf(fact)
+    const end = facts.endOf(fact)
+    const replacements = this.#edits.within(start, end)
+    if (replacements !== null) known.add(facts.buffer, start, end, replacements)
   }
 
   #passed({ dropsRequest, dropsResponse }: WalkOptions): [number, number, number, number] {
@@ -337,13 +431,8 @@ function trailingSpace(b: Buffer, end: number): number {
   return space
 }
 
-function parseUser(text: string): User | null {
-  const { username = '', groups = [] } = JSON.parse(text) as { username?: string; groups?: string[] }
-  return username === '' && groups.length === 0 ? null : { name: username, groups }
-}
-
 /** What the type of a request says of its bodies. */
-function roleOf({ apiGroup, resource }: RequestTarget): number {
+function roleOf({ apiGroup, resource }: Pick<RequestTarget, 'apiGroup' | 'resource'>): number {
   if (apiGroup === '' && resource === 'secrets') return HAS_SECRET_DATA | IS_ABOUT_SECRETS
   if (resource.includes('secret')) return HAS_SECRET_DATA
   if (resource === 'certificatesigningrequests' || resource === 'podcertificaterequests') return IS_SIGNING

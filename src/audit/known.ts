@@ -1,6 +1,6 @@
 // What was found out about stretches of bytes, for when the same bytes come again: names of members, values, URIs, of
 // which a log has few and repeats them without end. Equality is of all the bytes, never of a hash alone. Bound: SLOTS
-// stretches of at most BYTES_MAX each; a newcomer takes the place of whoever has its slot.
+// stretches of at most BYTES_MAX each, or as its owner says; a newcomer takes the place of whoever has its slot.
 import { viewOf } from './json/strings.ts'
 
 const BYTES_MAX = 256
@@ -15,11 +15,13 @@ interface Slot<T> {
 export class KnownBytes<T> {
   readonly #slots: (Slot<T> | null)[]
   readonly #bits: number
+  readonly #bytesMax: number
   #hash = 0
 
   /** Two to the power of `bits` slots. */
-  constructor(bits: number) {
+  constructor(bits: number, bytesMax = BYTES_MAX) {
     this.#bits = bits
+    this.#bytesMax = bytesMax
     this.#slots = new Array(2 ** bits).fill(null)
   }
 
@@ -44,7 +46,7 @@ export class KnownBytes<T> {
   /** Notes what was found out about the bytes that `find` was asked for last. */
   add(b: Buffer, start: number, end: number, value: T): void {
     const length = end - start
-    if (length > BYTES_MAX) return
+    if (length > this.#bytesMax) return
     const words = new Int32Array(Math.ceil(length / 4))
     const view = viewOf(b)
     for (let i = 0; i < words.length; i++) words[i] = view.getInt32(start + 4 * i, true)

@@ -234,3 +234,15 @@ test('a credential anywhere in a long text hides the text', (t) => {
   t.equal(run(filter, harmless), harmless)
   t.end()
 })
+
+test('an event whose user cannot be read is cut to its metadata, not a stop', async (t) => {
+  const policy = policyOf('{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: RequestResponse}]}')
+  const filter = new AuditFilter({ ...REDACTING, policy })
+  for (const user of ['{"username":"alice","extra":{,}}', '{"username":1}', '{"username":"alice","groups":"devs"}']) {
+    const text = JSON.stringify({ ...EVENT, user: {}, requestObject: { kind: 'Secret', data: { a: 'hunter2' } } })
+    const result = run(filter, text.replace('"user":{}', `"user":${user}`))
+    t.ok(filter.isCut, user)
+    t.notMatch(result, /hunter2/)
+    t.equal(JSON.parse(result ?? '').auditID, 'x')
+  }
+})

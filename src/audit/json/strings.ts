@@ -2,17 +2,22 @@
 
 let viewed: Buffer | null = null
 let view: DataView = new DataView(new ArrayBuffer(0))
+/** The one before: a line and what is made of it take turns. */
+let viewedBefore: Buffer | null = null
+let viewBefore = view
 
 /** Bytes that must follow the end of what is scanned in its buffer (they are read, and mean nothing). */
 export const PADDING_BYTES = 8
 
-/** A DataView over the buffer's bytes; the same one until another buffer is asked for. */
+/** A DataView over the buffer's bytes; the same one until two other buffers were asked for. */
 export function viewOf(b: Buffer): DataView {
-  if (b !== viewed) {
-    viewed = b
-    view = new DataView(b.buffer, b.byteOffset, b.length)
-  }
-  return view
+  if (b === viewed) return view
+  const found = b === viewedBefore ? viewBefore : new DataView(b.buffer, b.byteOffset, b.length)
+  viewedBefore = viewed
+  viewBefore = view
+  viewed = b
+  view = found
+  return found
 }
 
 /**

@@ -60,6 +60,55 @@ export function requestTarget(requestUri: string, verb: string): RequestTarget |
   return target
 }
 
+/** What nameInPath found: offsets into its buffer. Where the path has no name, it is empty and stands at the path's end. */
+export const NAME_AT = { nameStart: 0, nameEnd: 0, pathEnd: 0 }
+
+const SEGMENTS_MAX = 12
+const segments = new Int32Array(SEGMENTS_MAX + 1)
+
+/**
+ * Finds the name in the path of the URI b[start, end), as requestTarget does, in the forms that nearly all have:
+ * /api/V/[namespaces/N/]RESOURCE[/NAME[/SUBRESOURCE]] and /apis/G/V/… . False: it is of another form, has escapes, or
+ * what it means depends on more than this. Two URIs that differ in their names and queries only have the same target but
+ * for the name, and that where the path has none for `list` and `watch`.
+ */
+export function nameInPath(b: Buffer, start: number, end: number): boolean {
+  if (b[start] !== 0x2f) return false
+  let count = 0
+  let at = start
+  for (; at < end; at++) {
+    const c = b[at]!
+    if (c === 0x2f) {
+      if (count === SEGMENTS_MAX || b[at + 1] === 0x2f) return false
+      segments[count++] = at + 1
+    } else if (c === 0x25 || c === 0x5c) return false
+    else if (c === 0x3f) break
+  }
+  if (segments[count - 1] === at) return false
+  segments[count] = at + 1
+  if (!isSegment(b, 0, 'api') && !isSegment(b, 0, 'apis')) return false
+  let resource = isSegment(b, 0, 'api') ? 2 : 3
+  if (count <= resource || isSegment(b, resource, 'watch') || isSegment(b, resource, 'proxy')) return false
+  if (isSegment(b, resource, 'namespaces')) {
+    // The namespaces themselves, whose name is a namespace too.
+    if (count <= resource + 2) return false
+    if (NAMESPACE_SUBRESOURCES.some((name) => isSegment(b, resource + 2, name))) return false
+    resource += 2
+  }
+  const hasName = count > resource + 1
+  NAME_AT.pathEnd = at
+  NAME_AT.nameStart = hasName ? segments[resource + 1]! : at
+  NAME_AT.nameEnd = hasName ? segments[resource + 2]! - 1 : at
+  return true
+}
+
+function isSegment(b: Buffer, segment: number, text: string): boolean {
+  const start = segments[segment]!
+  if (segments[segment + 1]! - 1 - start !== text.length) return false
+  for (let i = 0; i < text.length; i++) if (b[start + i] !== text.charCodeAt(i)) return false
+  return true
+}
+
 /** The decoded path, as bytes read as UTF-8; null for an escape that is none. */
 function decodePath(raw: string): string | null {
   if (!raw.includes('%')) return raw

@@ -4,7 +4,7 @@
 import { argumentHidden } from './arguments.ts'
 import { holdsCredential, looksRandom } from './looks.ts'
 import type { Mask } from './mask.ts'
-import { isCredentialName } from './names.ts'
+import { classOfName, NAME_CREDENTIAL } from './names.ts'
 
 /** Parameters of Kubernetes' own that may look like anything. */
 const HARMLESS = new Set([
@@ -33,7 +33,7 @@ export function redactUri(uri: string, mask: Mask): string {
       const isSecret =
         key === 'command'
           ? hidden(value)
-          : isCredentialName(key) ||
+          : classOfName(key) === NAME_CREDENTIAL ||
             holdsCredential(value) ||
             (!HARMLESS.has(key) && looksRandom(value)) ||
             (equals < 0 && holdsCredential(key))
@@ -53,6 +53,7 @@ function cleanSegments(path: string, mask: Mask): string {
 }
 
 function decode(text: string): string {
+  if (!text.includes('%') && !text.includes('+')) return text
   return text
     .replaceAll('+', ' ')
     .replace(/(?:%[0-9A-Fa-f]{2})+/g, (escapes) => Buffer.from(escapes.replaceAll('%', ''), 'hex').toString())

@@ -11,7 +11,7 @@ import { argumentHidden } from './arguments.ts'
 import { bytesIn, HAS_BRACE, holdsCredential, looksRandom, mayBeCredential } from './looks.ts'
 import { decoded, type Mask } from './mask.ts'
 import { redactMessage } from './message.ts'
-import { classOfName, isCredentialName, NAME_CREDENTIAL, NAME_PLAIN, NAME_PUBLIC } from './names.ts'
+import { classOfName, NAME_CREDENTIAL, NAME_PLAIN, NAME_PUBLIC } from './names.ts'
 import { redactUri } from './uri.ts'
 
 // What a value is known to be, as bits; those of INHERITED hold for all that is in it.
@@ -110,6 +110,7 @@ export class Walk {
   #depth = -1
   #at = 0
   #first = 0
+  #firstKey = -1
   #inner: Inner | null = null
   /** A long text that is being looked through, and from where on; -1 for none. */
   #longValue = -1
@@ -125,8 +126,9 @@ export class Walk {
     this.#nesting = nesting
   }
 
-  /** Begins at the tape's first value, which is what `role` says. */
-  begin(tape: Tape, edits: Edits, role: number, options: WalkOptions): void {
+  /** Begins at the tape's first value, which is what `role` says; `isMember`: of an object. */
+  begin(tape: Tape, edits: Edits, role: number, options: WalkOptions, isMember = false): void {
+    this.#firstKey = isMember ? 0 : -1
     this.#tape = tape
     this.#edits = edits
     this.#options = options
@@ -140,7 +142,7 @@ export class Walk {
   run(valuesMax = Number.POSITIVE_INFINITY): boolean {
     const tape = this.#tape
     const until = this.#at + valuesMax
-    if (this.#at === 0 && tape.count > 0) this.#at = this.#value(0, -1, this.#first, NAME_PLAIN)
+    if (this.#at === 0 && tape.count > 0) this.#at = this.#value(0, this.#firstKey, this.#first, NAME_PLAIN)
     while (this.#at < tape.count) {
       if (this.#longValue >= 0) {
         this.#lookAtLong()
@@ -442,7 +444,7 @@ export class Walk {
       if (tape.kindOf(key + 1) !== STRING) continue
       const name = this.#nameAt(key).text
       if (name !== 'name' && name !== 'key') continue
-      if (isCredentialName(textOf(tape.buffer, tape.startOf(key + 1), tape.endOf(key + 1)))) return NAME_CREDENTIAL
+      if (this.#nameAt(key + 1).nameClass === NAME_CREDENTIAL) return NAME_CREDENTIAL
     }
     return NAME_PLAIN
   }
