@@ -9,6 +9,7 @@ const USAGE = `Usage: taffrail COMMAND [OPTIONS]
   check --config FILE          print the configuration as it is understood, or its errors; --connect tries its servers
   setup --config FILE          index templates and lifecycle policies for Elasticsearch and OpenSearch
   replay DIR --config FILE     send dead letters again
+  audit [FILE…|-]              who did what, when, from where and with what result, from audit logs
   policy simulate --policy FILE LOG...   what an audit policy keeps, trims and drops, by rule
   demo [--seconds N]           a small node on this machine, tailed and verified
 
@@ -42,6 +43,11 @@ async function main(argv: string[]): Promise<number> {
     case 'setup': {
       const { setup } = await import('./commands/setup.ts')
       return setup(args, io)
+    }
+    case 'audit': {
+      const { audit } = await import('./commands/audit.ts')
+      const { auditIo } = await import('./commands/audit-io.ts')
+      return audit(args, auditIo(io.stderr))
     }
     case 'policy': {
       const { policy } = await import('./commands/policy.ts')
