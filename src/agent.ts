@@ -10,13 +10,13 @@ import { ByteBudget } from './core/budget.ts'
 import { CpuAllowance } from './core/cpu-allowance.ts'
 import type { Events } from './core/events.ts'
 import { type Metadata, pathMetadata } from './core/metadata.ts'
-import type { AgentStatus } from './core/status.ts'
+import type { AgentStatus, AnnotationProblem } from './core/status.ts'
 import type { DeadLetters } from './deliver/dead-letter.ts'
 import { Directories } from './discover/directory.ts'
 import { type Discovered, Discovery, readsContainers } from './discover/discover.ts'
 import { infoFromKey, type LineageInfo } from './discover/lineage-info.ts'
 import type { ApiAccess } from './enrich/api-server.ts'
-import { directivesOf, tenantsFor } from './enrich/directives.ts'
+import { type Directives, directivesOf, tenantsFor } from './enrich/directives.ts'
 import { Enrichment } from './enrich/enrichment.ts'
 import { agentStatus } from './observe/snapshot.ts'
 import type { Clock } from './ports/clock.ts'
@@ -102,6 +102,8 @@ const UNREAD_MS = 30_000
  */
 const FORGET_MS = 3_600_000
 const GONE_MS = 60_000
+/** Of annotations that are not understood; the others are counted. */
+const PROBLEMS_SHOWN = 20
 
 export class Agent {
   readonly config: Config
@@ -180,6 +182,7 @@ export class Agent {
       (sink) =>
         new Consumer(sink, {
           ...shared,
+          multilineFor: (reader, metadata) => this.#askedBy(reader, metadata)?.multiline ?? null,
           selectionFor: (reader, metadata) => this.#selectionFor(sink, reader, metadata),
         }),
     )
@@ -553,17 +556,20 @@ export class Agent {
     return honour && tenantsFor(namespace, tenants).includes(tenant)
   }
 
+  /** What the reader's pod asks for; null where it has nothing to say: what was audited goes out as it is, whatever it happened in. */
+  #askedBy(reader: Reader, { namespace, container, directives = {} }: Metadata): Directives | null {
+    if (reader.lineage.info.sourceType === 'audit') return null
+    return directivesOf(directives, container, tenantsFor(namespace, this.config.kubernetes.annotations.tenants))
+  }
+
   #selectionFor(sink: Sink, reader: Reader, metadata: Metadata): Selection | null {
     const { source: name, key: lineage } = reader.lineage.info
     const source = this.config.sources.find((each) => each.name === name)
     const own = this.config.sinks.find((each) => each.name === sink.name)
-    // What was audited goes out, whatever the pod says that it happened in.
-    if (source?.type === 'audit') return Selection.of([source.select, own?.select], source.redact ?? [], metadata)
-    const { exemptNamespaces, tenants } = this.config.kubernetes.annotations
-    const { namespace, container, directives = {} } = metadata
-    const isExempt = exemptNamespaces.some((glob) => isLike(glob, namespace))
-    const { problems, ...asked } = directivesOf(directives, container, tenantsFor(namespace, tenants))
-    for (const each of problems) this.#ports.events.emit('annotation.invalid', { lineage, ...each })
+    const asked = this.#askedBy(reader, metadata)
+    for (const each of asked?.problems ?? []) this.#ports.events.emit('annotation.invalid', { lineage, ...each })
+    const { exemptNamespaces } = this.config.kubernetes.annotations
+    const isExempt = asked === null || exemptNamespaces.some((glob) => isLike(glob, metadata.namespace))
     return Selection.of([source?.select, own?.select], source?.redact ?? [], metadata, isExempt ? undefined : asked)
   }
 
@@ -593,8 +599,26 @@ export class Agent {
         const reader = readers.get(consumer.sink.name)
         return reader !== undefined && consumer.metadataOf(reader)?.mark === 'path'
       })
+    const problems = new Map<string, AnnotationProblem>()
+    for (const consumer of this.consumers) {
+      for (const { readers } of this.tailed.values()) {
+        const reader = readers.get(consumer.sink.name)
+        const metadata = reader && consumer.metadataOf(reader)
+        if (metadata?.directives === undefined) continue
+        for (const { annotation, problem } of this.#askedBy(reader as Reader, metadata)?.problems ?? []) {
+          const { namespace, pod } = metadata
+          problems.set(`${namespace}/${pod} ${annotation}`, { pod: `${namespace}/${pod}`, annotation, problem })
+        }
+      }
+    }
+    const annotations = { invalid: problems.size, first: [...problems.values()].slice(0, PROBLEMS_SHOWN) }
     const waiting = new Set([...this.#undecided.values()].map(({ tailed }) => tailed)).size
-    return { ...this.#enrichment.status(), waiting, unknown: [...this.tailed.values()].filter(isUnknown).length }
+    return {
+      ...this.#enrichment.status(),
+      annotations,
+      waiting,
+      unknown: [...this.tailed.values()].filter(isUnknown).length,
+    }
   }
 
   /** Lets go of lineages that are gone and read, and of files that are held for too long. */

@@ -9,6 +9,7 @@ import { MARK_NAMES } from '../core/entry.ts'
 import type { Events } from '../core/events.ts'
 import { Ledger } from '../core/ledger.ts'
 import { isSameMetadata, type Metadata } from '../core/metadata.ts'
+import type { MultilineConfig } from '../parse/multiline.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Selection } from '../select/selection.ts'
 import type { Refused, SegmentResult, Sink, Target } from '../sinks/sink.ts'
@@ -43,6 +44,8 @@ export interface ConsumerDeps {
   block: Buffer
   /** What the reader's next lines should go out with; null: as before. Asked after each acknowledgement. */
   metadataFor?: (reader: Reader, before: Metadata) => Metadata | null
+  /** Which of the reader's lines are one record while they go out with `metadata`; null: each is one. */
+  multilineFor?: (reader: Reader, metadata: Metadata) => MultilineConfig | null
   /** Which of the reader's lines go out while they go out with `metadata`; null: all, as they are. */
   selectionFor?: (reader: Reader, metadata: Metadata) => Selection | null
 }
@@ -114,7 +117,10 @@ export class Consumer {
       this.#metadata.set(reader, wanted) // one object for all
       return
     }
-    if (lane.busy || !reader.isAtFreshLine) return
+    if (lane.busy || !reader.isAtFreshLine) {
+      reader.wantFreshLine()
+      return
+    }
     const target = this.sink.target(reader.lineage.info, wanted)
     if (target.key !== lane.key) this.#leave(reader, lane)
     this.#assign(reader, wanted, target)
@@ -124,6 +130,7 @@ export class Consumer {
 
   #assign(reader: Reader, metadata: Metadata, target: Target): void {
     this.#metadata.set(reader, metadata)
+    reader.multiline = this.#deps.multilineFor?.(reader, metadata) ?? null
     const present = this.#laneOf.get(reader)?.members.find((member) => member.reader === reader)
     if (present !== undefined) {
       present.target = target

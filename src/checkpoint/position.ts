@@ -42,6 +42,8 @@ export interface Position {
    * from, to, seconds, nanos, repeated.
    */
   stamps: number[]
+  /** Places after `offset` at which open records of several lines end: how many files after this one, offset, repeated. */
+  cuts?: number[]
   /** When the file was last written, ms since the epoch. */
   mtimeMs?: number
   /** The end of the file was dealt with, all of it: nothing of it is left to read or to lose. */

@@ -412,7 +412,7 @@ const kubernetes = record<Config['kubernetes']>({
       honour: key(
         boolean(),
         yaml('true'),
-        'Pods may direct their own lines: `taffrail.dev/exclude: "true"` leaves them out, `taffrail.dev/rate-limit: "100"` drops what is more than so many in a second; each also for one container (`taffrail.dev/exclude.CONTAINER`).',
+        'Pods may direct their own lines: `taffrail.dev/exclude: "true"` leaves them out, `taffrail.dev/rate-limit: "100"` drops what is more than so many in a second; `taffrail.dev/multiline` makes records of several lines (`java`, `python`, `go`, `none`, or a pattern that begins with `^` and with which the first line of each record begins; ASCII, without look-around and back references); `taffrail.dev/parser: json` or `none` says whether sinks that store documents take lines for JSON objects (`cri`: as the sink is told); each also for one container (`taffrail.dev/exclude.CONTAINER`).',
       ),
       foreign: key(
         boolean(),

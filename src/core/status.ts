@@ -89,6 +89,14 @@ export interface KubernetesWatchStatus {
   failures: number
 }
 
+/** An annotation that is taken for absent. */
+export interface AnnotationProblem {
+  /** `NAMESPACE/POD`. */
+  pod: string
+  annotation: string
+  problem: string
+}
+
 /** What is known from the API server; null in AgentStatus when it is not asked. */
 export interface KubernetesStatus {
   /** Where the credentials were found. */
@@ -98,6 +106,8 @@ export interface KubernetesStatus {
   /** Pods that are deleted and still known, because their files may still be read. */
   tombstones: number
   namespaces: number
+  /** Annotations of pods whose lines are read that are taken for absent: how many, and some of them. */
+  annotations: { invalid: number; first: AnnotationProblem[] }
   /** Containers whose lines wait for their pod's metadata, and those that went out without. */
   waiting: number
   unknown: number

@@ -1,6 +1,9 @@
-// What pods ask for by annotations: `taffrail.dev/exclude`, `taffrail.dev/rate-limit` and `taffrail.dev/tenant`, each also
-// for one container alone (`taffrail.dev/exclude.CONTAINER`). Of other agents' annotations the opt-outs are known. Pure.
+// What pods ask for by annotations: `taffrail.dev/exclude`, `rate-limit`, `tenant`, `multiline` and `parser`, each also for
+// one container alone (`taffrail.dev/exclude.CONTAINER`). Of other agents' annotations the opt-outs are known. Pure.
 // What cannot be understood, or is not allowed, is as if it were absent, and told.
+import { errorMessage } from '../core/errors.ts'
+import { LinePattern } from '../parse/line-pattern.ts'
+import { MULTILINE_PRESETS, type MultilineConfig, type MultilinePreset } from '../parse/multiline.ts'
 import { isLike } from '../select/selection.ts'
 
 export interface Directives {
@@ -10,6 +13,10 @@ export interface Directives {
   linesPerSecond: number | null
   /** The tenant that its lines go to; null: that of the sink. */
   tenant: string | null
+  /** Which of its lines are one record; null: each is one. */
+  multiline: MultilineConfig | null
+  /** Whether its lines may be taken for JSON objects; null: as the sink is told. */
+  isJson: boolean | null
   problems: { annotation: string; problem: string }[]
 }
 
@@ -18,10 +25,17 @@ type Strings = Readonly<Record<string, string>>
 const EXCLUDE = 'taffrail.dev/exclude'
 const RATE_LIMIT = 'taffrail.dev/rate-limit'
 const TENANT = 'taffrail.dev/tenant'
+const MULTILINE = 'taffrail.dev/multiline'
+const PARSER = 'taffrail.dev/parser'
+const OURS = [EXCLUDE, RATE_LIMIT, TENANT, MULTILINE, PARSER]
+const PARSERS = ['cri', 'json', 'none']
+/** `multiline.CONTAINER: none` for a container that the pod's own is not for. */
+const NO_MULTILINE = 'none'
 /** Known to sinks that store documents (src/sinks/elasticsearch). */
 const JSON_ANNOTATION = 'taffrail.dev/json'
 const FOREIGN = ['fluentbit.io/exclude', 'vector.dev/exclude']
 const RATE_MAX = 1_000_000
+const PATTERN_CHARS_MAX = 256
 /** Whether a name is a tenant's at all makes no difference: only what is listed may be named. */
 const NOT_ALLOWED = 'the configuration (kubernetes.annotations.tenants) does not let its namespace name this tenant'
 
@@ -45,12 +59,19 @@ export function tenantsFor(
  * `tenants`: those that it may name.
  */
 export function directivesOf(annotations: Strings, container: string, tenants: readonly string[] = []): Directives {
-  const directives: Directives = { exclude: false, linesPerSecond: null, tenant: null, problems: [] }
+  const directives: Directives = {
+    exclude: false,
+    linesPerSecond: null,
+    tenant: null,
+    multiline: null,
+    isJson: null,
+    problems: [],
+  }
   const problemOf = (base: string, value: string) =>
     base !== TENANT ? problemOfValue(base, value) : tenants.includes(value) ? null : NOT_ALLOWED
   for (const [annotation, value] of Object.entries(annotations)) {
     if (annotation === JSON_ANNOTATION) continue
-    const base = [EXCLUDE, RATE_LIMIT, TENANT, ...FOREIGN].find((each) => isFor(annotation, each))
+    const base = [...OURS, ...FOREIGN].find((each) => isFor(annotation, each))
     const problem = base === undefined ? 'there is no such annotation' : problemOf(base, value)
     if (problem !== null) directives.problems.push({ annotation, problem })
   }
@@ -59,6 +80,9 @@ export function directivesOf(annotations: Strings, container: string, tenants: r
     return values.find((value) => value !== undefined && problemOf(base, value) === null)
   }
   directives.tenant = valueFor(TENANT) ?? null
+  directives.multiline = multilineOf(valueFor(MULTILINE) ?? NO_MULTILINE)
+  const parser = valueFor(PARSER)
+  if (parser === 'json' || parser === 'none') directives.isJson = parser === 'json'
   directives.exclude = [EXCLUDE, ...FOREIGN].map(valueFor).find((value) => value !== undefined) === 'true'
   const rate = valueFor(RATE_LIMIT)
   if (rate !== undefined) directives.linesPerSecond = Number(rate)
@@ -72,7 +96,29 @@ function isFor(name: string, base: string): boolean {
   )
 }
 
+function multilineOf(value: string): MultilineConfig | null {
+  if (value === NO_MULTILINE) return null
+  const preset = MULTILINE_PRESETS.find((each) => each === value)
+  return preset === undefined ? { start: value } : { preset }
+}
+
+/** A pattern begins with ^, so that a preset that is misspelt is not taken for one. */
+function multilineProblem(value: string): string | null {
+  if (value === NO_MULTILINE || MULTILINE_PRESETS.includes(value as MultilinePreset)) return null
+  const known = [...MULTILINE_PRESETS, NO_MULTILINE].join(', ')
+  if (!value.startsWith('^')) return `neither ${known} nor a pattern that begins with ^`
+  if (value.length > PATTERN_CHARS_MAX) return `a pattern of more than ${PATTERN_CHARS_MAX} characters`
+  try {
+    new LinePattern(value)
+    return null
+  } catch (error) {
+    return `a pattern that is not understood: ${errorMessage(error)}`
+  }
+}
+
 function problemOfValue(base: string, value: string): string | null {
+  if (base === MULTILINE) return multilineProblem(value)
+  if (base === PARSER) return PARSERS.includes(value) ? null : `none of ${PARSERS.join(', ')}`
   if (base !== RATE_LIMIT) return value === 'true' || value === 'false' ? null : 'neither true nor false'
   const isRate = /^\d{1,7}$/.test(value) && Number(value) >= 1 && Number(value) <= RATE_MAX
   return isRate ? null : `no whole number of lines per second from 1 to ${RATE_MAX}`

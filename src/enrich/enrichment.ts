@@ -66,7 +66,7 @@ export class Enrichment {
     this.#pods.sweep(isUsed)
   }
 
-  status(): Omit<KubernetesStatus, 'waiting' | 'unknown'> {
+  status(): Omit<KubernetesStatus, 'annotations' | 'waiting' | 'unknown'> {
     const watches = this.#watchers.map((watcher) => ({ ...watcher.status }))
     return { from: this.#api.access.from, watches, ...this.#pods.counts }
   }

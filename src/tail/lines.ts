@@ -4,6 +4,7 @@
 import { isUtf8 } from 'node:buffer'
 import { AUDIT_LINE_BYTES_MAX, type AuditLines } from '../audit/lines.ts'
 import {
+  type Entry,
   MARK_CUT,
   MARK_FUTURE_TIME,
   MARK_GAP,
@@ -14,19 +15,27 @@ import {
 } from '../core/entry.ts'
 import { parseCri } from '../parse/cri.ts'
 import { parseDockerJson } from '../parse/docker-json.ts'
+import { LineGroup } from '../parse/line-group.ts'
+import { MULTILINE_BYTES_MAX, type MultilineConfig, multilineRule, multilineText } from '../parse/multiline.ts'
 import { Partial } from '../parse/partial.ts'
 import { repair } from '../parse/repair.ts'
 import { newRow } from '../parse/row.ts'
 import { Timeline } from '../parse/timeline.ts'
 import type { Account } from './account.ts'
+import { Cuts } from './cuts.ts'
 import type { TailedFile } from './file.ts'
 import { formatTime, type Gap, gapText } from './gap.ts'
-import { AT_END, OVERLAP_BYTES, type Place, type Snapshot } from './place.ts'
+import { AT_CUT, AT_END, OVERLAP_BYTES, type Place, type Snapshot } from './place.ts'
 import { Stamps } from './stamps.ts'
 import type { CriRows, EntryWriter } from './writer.ts'
 
 /** Open lines are closed as they are when this much of the lineage was read since none was open. */
 const PARTIAL_SPAN_BYTES_MAX = 16 * 1024 * 1024
+/**
+ * Records of several lines are closed as they are, where a row begins, when so much was read since nothing was open: with
+ * both source streams busy one of them always is, and there would be no place to begin again.
+ */
+const GROUP_SPAN_BYTES_MAX = 256 * 1024
 const FUTURE_SECONDS_MAX = 600
 const UNKNOWN_SECONDS = -1
 const NOTHING = Buffer.alloc(0)
@@ -43,6 +52,7 @@ export interface LinesOptions {
 export class Lines {
   readonly timeline = new Timeline()
   readonly stamps = new Stamps()
+  readonly cuts = new Cuts()
   /** Rows with a time before it are skipped (startAgeMax). */
   skipBeforeSeconds = Number.NEGATIVE_INFINITY
   /** Wall clock of this round. */
@@ -61,6 +71,15 @@ export class Lines {
   // stdout, stderr, and a raw line of no format that is longer than a block.
   readonly #partials = [new Partial<Snapshot>(), new Partial<Snapshot>(), new Partial<Snapshot>()] as const
   #openPartials = 0
+  /** By source stream, the lines that are one record; null: each line is one. */
+  #groups: readonly [LineGroup, LineGroup] | null = null
+  #openGroups = 0
+  /** What is written of a record of several lines; the other entry is the line that ends it. */
+  readonly #groupEntry = newEntry()
+  /** The row at hand: where a record may begin. */
+  readonly #at = { block: NOTHING, start: 0, offset: 0, logical: 0 }
+  /** Where the open records were last ended by a cut. */
+  #cutAt: { file: TailedFile; offset: number } | null = null
   /** Where the first of the open lines began, while none of those before it was open any more. */
   #openSince: Snapshot | null = null
   /** The partial that the pieces of an over-long raw line go to, and whether the line ends the message. */
@@ -90,21 +109,41 @@ export class Lines {
     return this.#raw !== null
   }
 
+  /** Which lines are one record from here on; null: each is one. Only while nothing is open. */
+  set multiline(config: MultilineConfig | null) {
+    if (this.#openSince !== null) throw new Error('a line is open, which would be another one then')
+    const rule = config === null ? null : multilineRule(config)
+    this.#groups = rule === null ? null : [new LineGroup(rule), new LineGroup(rule)]
+  }
+
+  /** A record that more lines may belong to is open. */
+  get hasOpenRecord(): boolean {
+    return this.#openGroups > 0
+  }
+
   /** Bytes held by open lines. */
   get heldBytes(): number {
-    return this.#partials[0].keptBytes + this.#partials[1].keptBytes + this.#partials[2].keptBytes
+    return this.#partials[0].keptBytes + this.#partials[1].keptBytes + this.#partials[2].keptBytes + this.#groupBytes
+  }
+
+  get #groupBytes(): number {
+    return this.#groups === null ? 0 : this.#groups[0].text.keptBytes + this.#groups[1].text.keptBytes
   }
 
   /** Gives idle memory back. */
   release(): void {
     for (const partial of this.#partials) partial.release()
+    for (const group of this.#groups ?? []) group.text.release()
   }
 
   /** Forgets what is open, for a rewind to where the time rule was at `times`. */
   reset(times: readonly number[]): void {
     for (const partial of this.#partials) partial.close()
+    for (const group of this.#groups ?? []) group.close()
     this.#openPartials = 0
+    this.#openGroups = 0
     this.#openSince = null
+    this.#cutAt = null
     this.#raw = null
     this.timeline.load(times)
   }
@@ -114,7 +153,7 @@ export class Lines {
    * Plain lines all take one; others where they need it, and there what lies in the future is judged by it.
    */
   limit(file: TailedFile, from: number, end: number): number {
-    const to = this.#place.offset + end - from
+    const to = this.cuts.next(file, this.#place.offset, this.#place.offset + end - from)
     const stamps = this.stamps
     this.#rowsEnd = this.#hasTimes
       ? stamps.extent(file, this.#place.offset, to)
@@ -154,7 +193,7 @@ export class Lines {
    * Returns where it stopped: at `end`, or at a row for `#line`.
    */
   #plainRows(file: TailedFile, block: Buffer, from: number, end: number, base: number, out: EntryWriter): number {
-    if (this.#openPartials > 0 || !this.#account.isPlain) return from
+    if (this.#openPartials > 0 || this.#groups !== null || !this.#account.isPlain) return from
     const atOnce = this.#rowsAtOnce(file, block, from, end, base, out)
     const first = atOnce ?? from
     if (first === end) return end
@@ -249,7 +288,7 @@ export class Lines {
       entry.originalTime = formatTime(row)
       this.#setArrival(offset)
     }
-    if (row.partial || partial.start !== null || this.#openPartials > 0) {
+    if (row.partial || partial.start !== null || this.#openPartials > 0 || this.#groups !== null) {
       return this.#piece(file, partial, block, start, next, offset, marks, valid, out)
     }
     if (!out.fits(entry, Math.min(row.messageEnd - row.messageStart, this.#lineBytesMax) + 1024)) return false
@@ -319,6 +358,7 @@ export class Lines {
     let needed = row.messageEnd - row.messageStart + (row.partial ? 0 : partial.keptBytes) + 4096
     const isTooFar = this.#openSince !== null && logical - this.#openSince.logical > PARTIAL_SPAN_BYTES_MAX
     if (isTooFar) needed += this.heldBytes
+    else needed += this.#groupBytes
     if (!out.fits(this.#entry, needed)) return false
     if (!row.partial && this.#audit !== null && partial.start !== null) {
       const { file: begun } = partial.start
@@ -337,6 +377,11 @@ export class Lines {
         return false
     }
     if (isTooFar) this.#endOpen(MARK_PARTIAL_OPEN, offset + rowBytes, out)
+    if (this.#groups !== null) {
+      const isOwnTime = (marks & MARKS_WITHOUT_TIME) === 0
+      this.#endOver(this.#groups, isOwnTime, logical, offset + rowBytes, out)
+      Object.assign(this.#at, { block, start, offset, logical })
+    }
     // A line of no format does not belong to the open line of stdout.
     if ((marks & MARK_NOT_CRI) === 0 && (row.partial || partial.start !== null)) {
       if (partial.start === null) this.#openPartial(partial, file, block, start, offset, logical, marks)
@@ -372,10 +417,7 @@ export class Lines {
     logical: number,
     marks: number,
   ): void {
-    const tail = file.compressed
-      ? ''
-      : block.toString('latin1', Math.max(0, start - Math.min(offset, OVERLAP_BYTES)), start)
-    const here = { file, offset, logical, tail, times: this.timeline.save(), ended: false, gaps: [] }
+    const here = this.#snapshot(file, block, start, offset, logical)
     this.#openSince ??= here
     partial.open(here)
     partial.seconds = this.#row.seconds
@@ -384,6 +426,13 @@ export class Lines {
     partial.originalTime = (marks & MARK_FUTURE_TIME) === 0 ? '' : this.#entry.originalTime
     partial.offset = offset
     this.#openPartials++
+  }
+
+  #snapshot(file: TailedFile, block: Buffer, start: number, offset: number, logical: number): Snapshot {
+    const tail = file.compressed
+      ? ''
+      : block.toString('latin1', Math.max(0, start - Math.min(offset, OVERLAP_BYTES)), start)
+    return { file, offset, logical, tail, times: this.timeline.save(), ended: false, gaps: [] }
   }
 
   #endPartial(partial: Partial<Snapshot>, stream: number, endOffset: number, out: EntryWriter): void {
@@ -407,7 +456,94 @@ export class Lines {
 
   #closePartial(partial: Partial<Snapshot>): void {
     partial.close()
-    if (--this.#openPartials === 0) this.#openSince = null
+    if (--this.#openPartials === 0 && this.#openGroups === 0) this.#openSince = null
+  }
+
+  /**
+   * Takes #entry into the open record of its stream; or ends that and begins another one with it. False: it is a record of
+   * its own, and written at once. There must be room.
+   */
+  #join(
+    [out0, err0]: readonly [LineGroup, LineGroup],
+    seconds: number,
+    nanos: number,
+    endOffset: number,
+    out: EntryWriter,
+  ) {
+    const entry = this.#entry
+    const group = entry.stream === STDOUT ? out0 : err0
+    // What is remarkable about a line is about it alone.
+    const mayJoin = entry.marks === 0 && entry.messageEnd - entry.messageStart <= this.#groupBytesMax
+    const line = mayJoin ? multilineText(entry.buffer, entry.messageStart, entry.messageEnd) : ''
+    if (mayJoin && group.isOpen && group.join(entry, line, seconds, nanos, this.#groupBytesMax)) return true
+    if (group.isOpen) this.#endGroup(group, entry.stream, endOffset, out)
+    if (!mayJoin) return false
+    const { block, start, offset, logical } = this.#at
+    this.#openSince ??= this.#snapshot(entry.file as TailedFile, block, start, offset, logical)
+    group.open(entry, line, seconds, nanos)
+    this.#openGroups++
+    return true
+  }
+
+  get #groupBytesMax(): number {
+    return Math.min(MULTILINE_BYTES_MAX, this.#lineBytesMax)
+  }
+
+  /** Ends the records to which a row of the present time cannot belong any more, or all that have been open for too long. */
+  #endOver(
+    groups: readonly LineGroup[],
+    isOwnTime: boolean,
+    logical: number,
+    endOffset: number,
+    out: EntryWriter,
+  ): void {
+    const { seconds, nanos } = this.#row
+    const since = this.#openPartials > 0 ? null : this.#openSince
+    const isTooFar = since !== null && logical - since.logical > GROUP_SPAN_BYTES_MAX
+    for (const [stream, group] of groups.entries()) {
+      if (!group.isOpen) continue
+      if (isTooFar || (isOwnTime && group.isOver(seconds, nanos))) this.#endGroup(group, stream, endOffset, out)
+    }
+  }
+
+  #endGroup(group: LineGroup, stream: number, endOffset: number, out: EntryWriter): void {
+    const entry = this.#groupEntry
+    const { text } = group
+    entry.file = text.start
+    entry.buffer = text.bytes
+    entry.messageStart = 0
+    entry.messageEnd = text.keptBytes
+    entry.stream = stream
+    entry.marks = 0
+    entry.offset = text.offset
+    entry.sourceBytes = text.sourceBytes
+    entry.sourceLines = text.sourceLines
+    this.#write(entry, text.seconds, text.nanos, endOffset, false, out)
+    group.close()
+    if (--this.#openGroups === 0 && this.#openPartials === 0) this.#openSince = null
+  }
+
+  /** Ends the open records here, for good. False: no room for them. */
+  cut(out: EntryWriter): boolean {
+    const { file, offset } = this.#place
+    if (this.#groups === null || file === null || this.#openGroups === 0) return true
+    if (!out.fits(this.#entry, this.#groupBytes + 4096)) return false
+    this.cuts.add(file, offset)
+    this.#cutAt = { file, offset }
+    for (const [stream, group] of this.#groups.entries()) {
+      if (group.isOpen) this.#endGroup(group, stream, offset + AT_CUT, out)
+    }
+    return true
+  }
+
+  /** Ends the open records where that was decided before. False: no room for them. */
+  cutAgain(out: EntryWriter): boolean {
+    return this.#openGroups === 0 || !this.cuts.has(this.#place.file, this.#place.offset) || this.cut(out)
+  }
+
+  /** What a cut ended at the present place is behind it. */
+  get isCut(): boolean {
+    return this.#cutAt !== null && this.#cutAt.file === this.#place.file && this.#cutAt.offset === this.#place.offset
   }
 
   /** Emits #entry as the row that it was made of. */
@@ -418,14 +554,20 @@ export class Lines {
     if (isOwnTime) this.timeline.row(seconds, nanos)
   }
 
-  /** Emits #entry under the time rule, unless it is acknowledged. There must be room. */
+  /** Emits #entry, or what it ends. There must be room. */
   #emit(seconds: number, nanos: number, endOffset: number, valid: boolean, out: EntryWriter): void {
     const entry = this.#entry
     if (this.#audit !== null && (entry.marks & MARK_GAP) === 0) {
       this.#emitAudit(this.#audit, seconds, nanos, endOffset, valid, out)
       return
     }
-    if (!valid || entry.messageEnd - entry.messageStart > this.#lineBytesMax) repair(this.#entry, this.#lineBytesMax)
+    if (this.#groups !== null && this.#join(this.#groups, seconds, nanos, endOffset, out)) return
+    this.#write(entry, seconds, nanos, endOffset, valid, out)
+  }
+
+  /** Writes an entry under the time rule, unless it is acknowledged. */
+  #write(entry: Entry, seconds: number, nanos: number, endOffset: number, valid: boolean, out: EntryWriter): void {
+    if (!valid || entry.messageEnd - entry.messageStart > this.#lineBytesMax) repair(entry, this.#lineBytesMax)
     this.timeline.emit(entry.stream, seconds, nanos)
     entry.seconds = this.timeline.seconds
     entry.nanos = this.timeline.nanos
@@ -522,7 +664,7 @@ export class Lines {
   /** The end of the raw line: block[start, end), up to the byte before `next`. False: no room. */
   rawEnd(block: Buffer, start: number, end: number, next: number, out: EntryWriter): boolean {
     const raw = this.#raw as Partial<Snapshot>
-    if (!out.fits(this.#entry, raw.keptBytes + end - start + 4096)) return false
+    if (!out.fits(this.#entry, raw.keptBytes + this.#groupBytes + end - start + 4096)) return false
     if (this.#audit !== null && this.#rawEnds && !this.#rawSkipped && raw.start !== null) {
       if (!this.#audit.ahead(raw.start.file, raw.offset, raw.bytes, raw.keptBytes, block, start, end)) return false
     }
@@ -551,7 +693,7 @@ export class Lines {
 
   /** Ends the open lines, where nothing can follow any more. False: no room for them. */
   endPartials(out: EntryWriter, mark: number): boolean {
-    if (this.#openPartials === 0) return true
+    if (this.#openPartials === 0 && this.#openGroups === 0) return true
     if (!out.fits(this.#entry, this.heldBytes + 4096)) return false
     this.#endOpen(mark, this.#place.offset + AT_END, out)
     this.#raw = null
@@ -564,6 +706,9 @@ export class Lines {
       if (partial.start === null) continue
       partial.marks |= mark
       this.#endPartial(partial, stream, endOffset, out)
+    }
+    for (const [stream, group] of this.#groups?.entries() ?? []) {
+      if (group.isOpen) this.#endGroup(group, stream, endOffset, out)
     }
   }
 

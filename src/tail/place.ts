@@ -35,6 +35,8 @@ export interface Acked {
 }
 
 export const AT_END = 0.5
+/** What a cut (cuts.ts) ends counts a quarter of a byte more than the rows before it. */
+export const AT_CUT = 0.25
 
 export function isBefore(a: Acked, b: Acked): boolean {
   return a.file.sequence < b.file.sequence || (a.file === b.file && a.offset <= b.offset)

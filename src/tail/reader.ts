@@ -10,6 +10,7 @@ import { MARK_PARTIAL_OPEN, STDOUT } from '../core/entry.ts'
 import type { Events } from '../core/events.ts'
 import type { Amount, Ledger } from '../core/ledger.ts'
 import { compareOrder, isUnique, kubeletSibling, LIVE } from '../discover/names.ts'
+import type { MultilineConfig } from '../parse/multiline.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
@@ -28,7 +29,7 @@ import { decideGap, type Gap, type Hole } from './gap.ts'
 import { GzipReader, WAIT } from './gzip.ts'
 import type { FileUser, Lineage } from './lineage.ts'
 import { Lines } from './lines.ts'
-import { type Acked, AT_END, OVERLAP_BYTES, type Place, type Snapshot } from './place.ts'
+import { type Acked, AT_CUT, AT_END, OVERLAP_BYTES, type Place, type Snapshot } from './place.ts'
 import { findResumption, holeOf, type Missing, type Resumption } from './resume.ts'
 import { Rate } from './rotation.ts'
 import type { EntryWriter } from './writer.ts'
@@ -43,6 +44,8 @@ const RETRY_MS = 1000
 const GROWING_GZIP_MS = 2000
 /** For so long a place is searched for in files that cannot be read. */
 const SEARCH_MS_MAX = 10_000
+/** A record of several lines is whole when nothing came for so long. */
+const RECORD_QUIET_MS = 1000
 /** The least that is read at once; a line that is not whole in what was read then is taken in pieces. */
 const PIECE_BYTES_MIN = 128 * 1024
 /** Committed places that are remembered. */
@@ -117,6 +120,10 @@ export class Reader implements FileUser {
   #waiting = false
   /** Monotonic ms of the first search for the checkpoint's place; null before it. */
   #searchedSince: number | null = null
+  /** Monotonic ms when something was read last. */
+  #movedAt = 0
+  /** Open records are to end at the next place, so that it is a fresh line. */
+  #wantsFreshLine = false
   /** Monotonic ms, as foreseen at the last look; infinite when there is nothing to lose, or nothing known. */
   lossAt = Number.POSITIVE_INFINITY
   readonly #ackedRate: Rate
@@ -172,6 +179,25 @@ export class Reader implements FileUser {
       at.file.sequence > before.file.sequence || (at.file === before.file && (at.ended || at.offset >= before.offset))
     if (isPast) this.#handedOutBefore = null
     return isPast
+  }
+
+  /** Which lines are one record from here on; null: each is one. Only at a fresh line. */
+  set multiline(config: MultilineConfig | null) {
+    this.#lines.multiline = config
+  }
+
+  /** Something is to be decided anew: what follows the next `fill` should be at a fresh line, as far as that can be. */
+  wantFreshLine(): void {
+    this.#wantsFreshLine = this.#lines.hasOpenRecord
+  }
+
+  /** A record of several lines is open at the end of all there is, and nothing has come for a while. */
+  get #isRecordOver(): boolean {
+    const file = this.#place.file
+    if (!this.#lines.hasOpenRecord || file === null || file.gone !== null || file.compressed) return false
+    // What goes on in the next file is not over.
+    if (this.#lines.isInRaw || this.lineage.next(file) !== null) return false
+    return this.#deps.clock.monotonic() - this.#movedAt >= RECORD_QUIET_MS
   }
 
   get oldestNeeded(): TailedFile | null {
@@ -246,6 +272,7 @@ export class Reader implements FileUser {
       if (this.#waiting) return false
       if (!file.compressed && file.sizeSeen > this.#place.offset + this.#incompleteBytes) return true
     }
+    if (this.#isRecordOver || (this.#wantsFreshLine && this.#lines.hasOpenRecord)) return true
     if (this.#missing.length > 0 && this.lineage.next(file) === null) return true
     if (this.#ended === file && (file.gone !== null || file.compressed)) return this.lineage.next(file) !== null
     if (file.gone !== null || file.compressed) return true
@@ -265,6 +292,7 @@ export class Reader implements FileUser {
   get isWaiting(): boolean {
     const isRetrying = this.#retryAt > this.#deps.clock.monotonic()
     if (this.#place.file === null) return this.lineage.files.length > 0 && (!this.lineage.settled || isRetrying)
+    if (this.#lines.hasOpenRecord) return true
     return this.#waiting || isRetrying
   }
 
@@ -328,6 +356,7 @@ export class Reader implements FileUser {
     this.#lines.skipBeforeSeconds = saved.skipBeforeSeconds ?? Number.NEGATIVE_INFINITY
     this.#goTo(file, offset)
     if (found) this.#lines.stamps.load(files.slice(files.indexOf(file)), saved.stamps)
+    if (found && Array.isArray(saved.cuts)) this.#lines.cuts.load(files.slice(files.indexOf(file)), saved.cuts)
     if (found && saved.ended) this.#ended = file
     if (this.#ended === file || file.gone !== null) this.#holed.add(file)
     this.#gaps = Array.isArray(saved.gaps) ? [...saved.gaps] : []
@@ -384,6 +413,12 @@ export class Reader implements FileUser {
       while (this.#gaps.length > 0) {
         if (!this.#lines.writeGap(this.#gaps[0] as Gap, out)) return 'full'
         this.#gaps.shift()
+      }
+      if (!this.#lines.cutAgain(out)) return 'full'
+      if (this.#wantsFreshLine && !this.#lines.isInRaw) {
+        if (!this.#lines.cut(out)) return 'full'
+        this.#wantsFreshLine = false
+        return 'full'
       }
       const file = this.#place.file as TailedFile
       if (file.gone !== null) {
@@ -448,6 +483,7 @@ export class Reader implements FileUser {
         if (this.#noteShort(file, file.sizeSeen) || lastNewline >= overlap) continue
         return 'dry'
       }
+      if (this.#isRecordOver && !this.#lines.cut(out)) return 'full'
       if (!this.#isFinished(file)) {
         if (file.compressed) return this.#wait()
         const end = this.lineage.next(file) === null ? this.#goOn(file, out) : 'dry'
@@ -483,6 +519,7 @@ export class Reader implements FileUser {
     this.ackStream(1)
     const committed = this.#committed as Snapshot
     this.#lines.stamps.prune(committed.file, committed.offset)
+    this.#lines.cuts.prune(committed.file, committed.offset)
     this.lineage.trim()
   }
 
@@ -526,6 +563,7 @@ export class Reader implements FileUser {
     const { files } = this.lineage
     const skipBeforeSeconds = this.#lines.skipBeforeSeconds
     const later = this.#laterFiles(file)
+    const cuts = this.#lines.cuts.save(files.slice(files.indexOf(file)))
     this.#toldUnread = this.#unread
     this.#lastPosition = {
       path,
@@ -539,6 +577,7 @@ export class Reader implements FileUser {
       mtimeMs,
       times,
       stamps: this.#lines.stamps.save(files.slice(files.indexOf(file))),
+      ...(cuts.length > 0 && { cuts }),
       ...(isOver && { ended: true as const }),
       ...(gone !== null && { gone }),
       ...(gaps.length > 0 && { gaps: [...gaps] }),
@@ -615,11 +654,12 @@ export class Reader implements FileUser {
 
   /** Whether something was decided that must be durable before it is sent: times of arrival, the records of holes. */
   get hasFreshDecisions(): boolean {
-    return this.#lines.stamps.fresh || this.#hasFreshGaps
+    return this.#lines.stamps.fresh || this.#lines.cuts.fresh || this.#hasFreshGaps
   }
 
   decisionsSaved(): void {
     this.#lines.stamps.fresh = false
+    this.#lines.cuts.fresh = false
     this.#hasFreshGaps = false
   }
 
@@ -714,7 +754,8 @@ export class Reader implements FileUser {
   /** What has been read to. The end of a file is a place of its own, after its last byte: open lines are ended there. */
   #here(): Acked {
     const file = this.#place.file as TailedFile
-    return { file, offset: this.#place.offset + (this.#ended === file ? AT_END : 0) }
+    const behind = this.#ended === file ? AT_END : this.#lines.isCut ? AT_CUT : 0
+    return { file, offset: this.#place.offset + behind }
   }
 
   #commitHere(): void {
@@ -781,6 +822,7 @@ export class Reader implements FileUser {
 
   #consume(block: Buffer, from: number, bytes: number): void {
     if (bytes === 0) return
+    this.#movedAt = this.#deps.clock.monotonic()
     this.#ended = null
     this.#place.offset += bytes
     this.#place.logical += bytes
@@ -878,6 +920,7 @@ export class Reader implements FileUser {
     }
     if (next !== null && copyBytes >= offset) {
       this.#lines.stamps.carry(file, next)
+      this.#lines.cuts.carry(file, next)
       this.#goTo(next, offset, this.#tailText())
     } else if (next !== null && copyBytes >= 0) this.#goTo(next, copyBytes)
     else {

@@ -2,7 +2,8 @@
 import t from 'tap'
 import { directivesOf, isDirective, tenantsFor } from '../../src/enrich/directives.ts'
 
-const none = { exclude: false, linesPerSecond: null, tenant: null, problems: [] }
+const nothing = { exclude: false, linesPerSecond: null, tenant: null, multiline: null, isJson: null }
+const none = { ...nothing, problems: [] }
 
 t.test('opt-outs', async (t) => {
   t.strictSame(directivesOf({}, 'app'), none)
@@ -44,6 +45,18 @@ t.test('tenants, as far as they are allowed', async (t) => {
   }
 })
 
+t.test('which lines are one record, and what they are', async (t) => {
+  const of = (value: string) => directivesOf({ 'taffrail.dev/multiline': value }, 'app').multiline
+  t.strictSame(of('java'), { preset: 'java' })
+  t.strictSame(of('^\\d+'), { start: '^\\d+' })
+  t.equal(of('none'), null)
+  const both = { 'taffrail.dev/multiline': 'go', 'taffrail.dev/multiline.app': 'none' }
+  t.equal(directivesOf(both, 'app').multiline, null)
+  t.strictSame(directivesOf(both, 'other').multiline, { preset: 'go' })
+  const parser = (value: string) => directivesOf({ 'taffrail.dev/parser.app': value }, 'app').isJson
+  t.strictSame(['json', 'none', 'cri'].map(parser), [true, false, null])
+})
+
 t.test("what is a sink's matter is no mistake", async (t) => {
   t.strictSame(directivesOf({ 'taffrail.dev/json': 'true' }, 'app'), none)
 })
@@ -57,9 +70,13 @@ t.test('what cannot be understood is as if it were absent, and told', async (t) 
     ['taffrail.dev/rate-limit', '99999999'],
     ['taffrail.dev/rate-limit.app', '10/s'],
     ['taffrail.dev/exlude', 'true'],
+    ['taffrail.dev/multiline', 'perl'],
+    ['taffrail.dev/multiline', ''],
+    ['taffrail.dev/multiline.app', '^('],
+    ['taffrail.dev/parser', 'logfmt'],
   ] as const) {
     const { problems, ...rest } = directivesOf({ [annotation]: value }, 'app')
-    t.strictSame(rest, { exclude: false, linesPerSecond: null, tenant: null }, annotation)
+    t.strictSame(rest, nothing, annotation)
     t.match(problems, [{ annotation }])
   }
   const half = directivesOf({ 'taffrail.dev/exclude.app': 'yes', 'taffrail.dev/exclude': 'true' }, 'app')

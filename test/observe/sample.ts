@@ -27,6 +27,7 @@ export function sampleStatus(lineages = 3): AgentStatus {
       pods: 12,
       tombstones: 2,
       namespaces: 4,
+      annotations: { invalid: 0, first: [] },
       waiting: 1,
       unknown: 3,
     },

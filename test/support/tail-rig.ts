@@ -11,6 +11,7 @@ import type { AgentEvents, EventName, Events } from '../../src/core/events.ts'
 import { Ledger } from '../../src/core/ledger.ts'
 import { Directories } from '../../src/discover/directory.ts'
 import { ContainerListing, GenericListing } from '../../src/discover/listings.ts'
+import type { MultilineConfig } from '../../src/parse/multiline.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { ReadFileSystem } from '../../src/ports/fs.ts'
 import { realGunzip } from '../../src/ports/gunzip.ts'
@@ -66,6 +67,7 @@ export interface SinkOptions {
   lineBytesMax?: number
   once?: boolean
   blockBytes?: number
+  multiline?: MultilineConfig | null
 }
 
 /** What a sink is made for. */
@@ -98,7 +100,14 @@ export class RigSink implements EntryWriter {
   constructor(rig: SinkDeps, options: SinkOptions) {
     this.#rig = rig
     const defaults = { name: 'sink', format: 'container', startAt: 'beginning', startAgeMax: null } as const
-    this.options = { ...defaults, lineBytesMax: 65_536, once: false, blockBytes: 512 * 1024, ...options }
+    this.options = {
+      ...defaults,
+      lineBytesMax: 65_536,
+      once: false,
+      blockBytes: 512 * 1024,
+      multiline: null,
+      ...options,
+    }
     this.block = Buffer.alloc(this.options.blockBytes)
     this.open()
   }
@@ -111,6 +120,7 @@ export class RigSink implements EntryWriter {
     const options = { sink: name, format, startAt, startAgeMax, lineBytesMax, ledger: this.ledger, once, wake }
     const { fs, clock, events, lineage } = this.#rig
     this.reader = new Reader(lineage, this.position, options, { fs, clock, gunzip: realGunzip, events })
+    this.reader.multiline = this.options.multiline
   }
 
   get roomBytes(): number {

@@ -38,6 +38,10 @@ ${tile('tile-files', 'Files')}
 <div id="sinks"></div>
 <p class="card empty" id="no-sinks" hidden>No sinks are configured.</p>
 </section>
+<section id="annotations" aria-labelledby="annotations-title" hidden>
+<h2 id="annotations-title">Annotations that are not understood</h2>
+<ul class="card" id="annotation-notes"></ul>
+</section>
 <section class="list" aria-labelledby="lineages-title">
 <div class="tools">
 <h2 id="lineages-title">Lineages</h2>

@@ -148,6 +148,13 @@ export function lineageRows(
   return { rows: rows.slice(0, view.rowsMax), matching: rows.length }
 }
 
+/** Sentences about annotations that are not understood; empty where all are. */
+export function annotationNotes(status: AgentStatus): string[] {
+  const { invalid, first } = status.kubernetes?.annotations ?? { invalid: 0, first: [] }
+  const notes = first.map(({ pod, annotation, problem }) => `${pod}: ${annotation} is taken for absent: ${problem}`)
+  return invalid > notes.length ? [...notes, `and ${formatCount(invalid - notes.length)} more`] : notes
+}
+
 /** Everything above, in the order in which the page needs it. */
 export const viewFunctions = [
   formatBytes,
@@ -157,4 +164,5 @@ export const viewFunctions = [
   balance,
   headline,
   lineageRows,
+  annotationNotes,
 ] as const

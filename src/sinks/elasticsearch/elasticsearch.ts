@@ -11,6 +11,7 @@ import type { Metadata } from '../../core/metadata.ts'
 import type { DeadLetter, DeadLetters } from '../../deliver/dead-letter.ts'
 import type { Resent } from '../../deliver/replay.ts'
 import type { LineageInfo } from '../../discover/lineage-info.ts'
+import { directivesOf } from '../../enrich/directives.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { HttpClientFactory, HttpRequest } from '../../ports/http.ts'
 import type { Random } from '../../ports/random.ts'
@@ -122,7 +123,10 @@ export class ElasticsearchSink implements Sink {
       hasIds: documentIds,
       owner: podUid !== '' ? [podUid, container] : [clusterName, metadata.node, key],
       fields: [fields('stdout'), fields('stderr')],
-      expandsJson: isSwitchedOn(metadata.annotations[JSON_ANNOTATION]) ?? expandJson.includes(info.source),
+      expandsJson:
+        directivesOf(metadata.directives ?? {}, container).isJson ??
+        isSwitchedOn(metadata.annotations[JSON_ANNOTATION]) ??
+        expandJson.includes(info.source),
     })
     if (info.sourceType !== 'audit') return { key, encoder }
     const namespace = this.#config.namespace ?? namespaceOf(clusterName)

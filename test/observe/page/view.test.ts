@@ -1,5 +1,6 @@
 import t from 'tap'
 import {
+  annotationNotes,
   balance,
   formatBytes,
   formatCount,
@@ -131,5 +132,18 @@ t.test('rows of lineages', async (t) => {
   }
   t.match(lineageRows([{ ...lineages[0]!, sinks: [], files: [] }], view).rows, [
     { lagBytes: 0, lagSeconds: 0, lossSeconds: null, sizeBytes: 0 },
+  ])
+})
+
+t.test('annotations that are not understood', async (t) => {
+  const status = sampleStatus()
+  t.same(annotationNotes(status), [])
+  t.same(annotationNotes({ ...status, kubernetes: null }), [])
+  if (status.kubernetes === null) throw new Error('the sample has no API server')
+  const first = [{ pod: 'ns/a', annotation: 'taffrail.dev/exclude', problem: 'neither true nor false' }]
+  status.kubernetes.annotations = { invalid: 3, first }
+  t.same(annotationNotes(status), [
+    'ns/a: taffrail.dev/exclude is taken for absent: neither true nor false',
+    'and 2 more',
   ])
 })
