@@ -272,7 +272,7 @@ export class Lineage {
       }
     }
     // A name that could not be looked at says nothing about what it led to before.
-    if (!failed) this.#forgetUnlisted(listed)
+    if (complete) this.#forgetUnlisted(listed)
     for (const path of this.#reported.keys()) {
       if (!candidates.some((candidate) => candidate.path === path)) this.#reported.delete(path)
     }

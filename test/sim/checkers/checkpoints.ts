@@ -76,11 +76,14 @@ export class Checkpoints implements Checker {
 
   opened(_life: Life, positions: readonly SavedPosition[]): void {
     const found = new Map<string, number>()
+    const untold = new Set<string>()
     for (const { lineage, position } of positions) {
       const before = this.#linesBefore.get(placeOf(lineage, position))
       if (before !== undefined) found.set(lineage, before)
+      else untold.add(lineage)
     }
     for (const [lineage, before] of this.#durable) {
+      if (untold.has(lineage)) continue
       if ((found.get(lineage) ?? -1) >= Math.min(before, this.#least.get(lineage) ?? before)) continue
       const has = found.get(lineage) ?? 'none'
       this.#deps.fail(
