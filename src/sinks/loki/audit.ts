@@ -198,6 +198,12 @@ function placeOf(known: KnownBytes<number>, list: readonly string[], facts: Even
   return place
 }
 
+/** Looks no further than the value: where lines have no backslash, a search would go through the whole block. */
+function hasEscape(b: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (b[at] === 0x5c) return true
+  return false
+}
+
 /** The sink's constants: what is not the label of a container or its file. */
 function withoutSource(labels: Labels): Labels {
   const { namespace, pod, container, app, job, filename, stream, ...rest } = labels
@@ -244,11 +250,11 @@ export class LokiAuditEncoder implements EntryEncoder {
       const start = facts.startOf(fact)
       const end = facts.endOf(fact)
       if (end === start) continue
-      if (end - start <= VALUE_BYTES_MAX && facts.buffer.indexOf(0x5c, start) >= end) {
+      if (end - start <= VALUE_BYTES_MAX && !hasEscape(facts.buffer, start, end)) {
         writer.add(name, facts.buffer, start, end)
       } else writer.addText(name, facts.text(fact), VALUE_BYTES_MAX)
     }
-    if (facts.code !== 0) writer.addText('code', String(facts.code), VALUE_BYTES_MAX)
+    if (facts.code !== 0) writer.addNumber('code', facts.code)
     if (marks !== null) for (const [name, value] of Object.entries(marks)) writer.addText(name, value, VALUE_BYTES_MAX)
     return writer.metadata()
   }

@@ -10,6 +10,7 @@ export class MetadataWriter {
   readonly #bytes: Buffer
   readonly #words: BigUint64Array
   readonly #names = new Map<string, Buffer>()
+  readonly #digits = Buffer.alloc(10)
   #end = 0
 
   /** With room for so many bytes; a pair that does not fit is left out. */
@@ -44,6 +45,18 @@ export class MetadataWriter {
     if (valueBytes < 64) for (let i = start; i < end; i++) b[at++] = source[i]!
     else at += source.copy(b, at, start, end)
     this.#end = at
+  }
+
+  /** Adds a pair with a whole number of up to ten digits. */
+  addNumber(name: string, value: number): void {
+    const b = this.#digits
+    let at = b.length
+    let rest = value
+    do {
+      b[--at] = 0x30 + (rest % 10)
+      rest = Math.floor(rest / 10)
+    } while (rest > 0)
+    this.add(name, b, at, b.length)
   }
 
   /** Adds a pair; a value that is longer than `bytesMax` is cut between two characters. */
