@@ -12,6 +12,7 @@ import { exact } from './cases/exact.ts'
 import { idle } from './cases/idle.ts'
 import { type PacedCase, paced } from './cases/paced.ts'
 import { pods } from './cases/pods.ts'
+import { search } from './cases/search.ts'
 import { throughput } from './cases/throughput.ts'
 import { cleanUp, cleanUpOnSignals, endChildren, makeDirectory, removeDirectory } from './cleanup.ts'
 import { type Corpus, fillTree, makeTree } from './corpus.ts'
@@ -55,6 +56,7 @@ async function runCase(name: CaseName, settings: Settings, corpus: Corpus | null
     for (const contender of settings.contenders) {
       if (name === 'exact') results.push(await exact(settings, corpus!, contender))
       else if (name === 'audit') results.push(await audit(settings, contender))
+      else if (name === 'search') results.push(await search(settings, contender))
       else if (name === 'idle') results.push(await idle(settings, contender))
       else if (name === 'pods') results.push(await pods(settings, contender))
       else results.push(await paced(settings, name satisfies PacedCase, contender))
