@@ -128,6 +128,8 @@ export class Agent {
   readonly #habits = new Map<string, RotationHabit>()
   readonly #forgotten = new Map<string, number>()
   readonly #enrichment: Enrichment | null
+  /** What was made of the annotations in a Metadata, which never changes: the status asks for all of them. */
+  readonly #directives = new WeakMap<Metadata, Directives>()
   /** Readers whose lines wait until their pod is known, and since when (monotonic ms). */
   readonly #undecided = new Map<Reader, { tailed: Tailed; consumer: Consumer; since: number }>()
   /** Pods (their UIDs in paths) whose metadata changed since the last round; null among them: any may have. */
@@ -557,9 +559,15 @@ export class Agent {
   }
 
   /** What the reader's pod asks for; null where it has nothing to say: what was audited goes out as it is, whatever it happened in. */
-  #askedBy(reader: Reader, { namespace, container, directives = {} }: Metadata): Directives | null {
+  #askedBy(reader: Reader, metadata: Metadata): Directives | null {
     if (reader.lineage.info.sourceType === 'audit') return null
-    return directivesOf(directives, container, tenantsFor(namespace, this.config.kubernetes.annotations.tenants))
+    let asked = this.#directives.get(metadata)
+    if (asked === undefined) {
+      const { namespace, container, directives = {} } = metadata
+      asked = directivesOf(directives, container, tenantsFor(namespace, this.config.kubernetes.annotations.tenants))
+      this.#directives.set(metadata, asked)
+    }
+    return asked
   }
 
   #selectionFor(sink: Sink, reader: Reader, metadata: Metadata): Selection | null {
