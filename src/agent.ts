@@ -33,6 +33,14 @@ import { LokiSink } from './sinks/loki/loki.ts'
 import { createRowsAtOnce, type RowsAtOnce } from './sinks/loki/rows.ts'
 import type { Sink } from './sinks/sink.ts'
 import { StdoutSink } from './sinks/stdout/stdout.ts'
+import {
+  DESCRIPTORS_MIN,
+  Descriptors,
+  givers,
+  type Rationed,
+  RESERVED_DESCRIPTORS,
+  waiting,
+} from './tail/descriptors.ts'
 import { HoldLimits } from './tail/hold.ts'
 import { Lineage, type Listing } from './tail/lineage.ts'
 import { Reader } from './tail/reader.ts'
@@ -49,6 +57,8 @@ export interface AgentPorts {
   /** Left out: quiet files are looked at now and then like the others. */
   watchFile?: WatchFile
   output: Output
+  /** How many more files the process may open; left out: as many as it wants. */
+  descriptors?: number
   /** Left out: no allowance is kept to. */
   cpuTime?: CpuTime
   events: Events
@@ -67,12 +77,15 @@ export interface AgentOptions {
 }
 
 /** One lineage with all that belongs to it. */
-export interface Tailed {
+export interface Tailed extends Rationed {
   source: SourceConfig
   lineage: Lineage
   readers: Map<string, Reader>
   /** Monotonic ms. */
   lookAt: number
+  wokenAt: number
+  /** Bytes, of all readers, when it was woken. */
+  ackedAtWake: number
   /** Ends the watch on its live file; null while it is looked at instead. */
   unwatch: (() => void) | null
 }
@@ -94,6 +107,8 @@ const WATCHED_LOOK_MS = 30_000
 const BLOCK_BYTES = 512 * 1024
 const HINT_MS = 50
 const FINISH_LOOK_MS = 20
+/** How often somebody's turn may come while some wait for descriptors. */
+const RATION_MS = 50
 /** How often the sizes of what lies unread are saved. */
 const UNREAD_MS = 30_000
 /**
@@ -123,6 +138,7 @@ export class Agent {
   /** What is kept of each audit source, by its name; not there: it was stopped. */
   readonly #audits: ReadonlyMap<string, AuditSource>
   readonly #holdLimits: HoldLimits
+  readonly descriptors: Descriptors
   readonly #allowance: CpuAllowance | null
   /** By source. */
   readonly #habits = new Map<string, RotationHabit>()
@@ -143,6 +159,8 @@ export class Agent {
   #strayed = false
   /** A round of looks that is not through yet. */
   #round: { left: MapIterator<Tailed>; next: number } | null = null
+  /** The last round of the ration was ended before all who could have their turn had it. */
+  #isCut = false
   #cancelTick: (() => void) | null = null
   #stopped = false
   #finishing = false
@@ -170,6 +188,9 @@ export class Agent {
     // An audit source that was stopped keeps its files to itself all the same.
     this.#discoveries = discoveries.filter(({ source }) => source.type !== 'audit' || this.#audits.has(source.name))
     this.#holdLimits = new HoldLimits(clock, fs.reads)
+    const reserved = sinks.reduce((sum, sink) => sum + sink.concurrency, RESERVED_DESCRIPTORS)
+    const { descriptors = Number.POSITIVE_INFINITY } = ports
+    this.descriptors = new Descriptors(Math.max(DESCRIPTORS_MIN, descriptors - reserved))
     const block = rowsAtOnce?.block ?? Buffer.allocUnsafeSlow(BLOCK_BYTES)
     const { checkpoints } = ports
     const { cpu } = config.limits
@@ -227,7 +248,11 @@ export class Agent {
       this.#round = null
       this.#tick()
       await promise
-      const idle = !this.#hasUndecidedLines && this.consumers.every((consumer) => consumer.idle) && this.#inLastFiles()
+      const idle =
+        !this.#hasUndecidedLines &&
+        !this.#hasWaiting &&
+        this.consumers.every((consumer) => consumer.idle) &&
+        this.#inLastFiles()
       quiet = idle ? quiet + 1 : 0
       if (!idle) await this.#ports.clock.sleep(20, signal)
     }
@@ -243,14 +268,17 @@ export class Agent {
     this.phase = 'draining'
     this.#finishing = true
     this.#cancelTick?.()
-    for (const { lineage } of this.tailed.values()) lineage.look()
+    for (const { lineage } of this.tailed.values()) {
+      if (!lineage.asleep) lineage.look()
+      else if (lineage.stirs()) lineage.waitingSince ??= this.#ports.clock.monotonic()
+    }
     for (const consumer of this.consumers) consumer.hurry = true
     for (;;) {
+      this.#ration(this.#ports.clock.monotonic())
       this.#decide(this.#ports.clock.monotonic())
       for (const consumer of this.consumers) consumer.pump()
-      if (this.consumers.every((consumer) => consumer.idle) && this.#inLastFiles() && !this.#hasUndecidedLines) {
-        return this.scanned
-      }
+      const isIdle = this.consumers.every((consumer) => consumer.idle) && !this.#hasWaiting
+      if (isIdle && this.#inLastFiles() && !this.#hasUndecidedLines) return this.scanned
       const isHopeless = this.consumers.some((consumer) => consumer.isFailing)
       const isAlone = this.consumers.every((consumer) => consumer.isFailing || consumer.idle)
       if (signal.aborted || (isHopeless && isAlone)) return false
@@ -279,7 +307,7 @@ export class Agent {
     await Promise.all(this.consumers.map((consumer) => consumer.sink.close()))
     await this.#hints?.close()
     await this.#enrichment?.stop()
-    for (const { lineage } of this.tailed.values()) lineage.look()
+    for (const { lineage } of this.tailed.values()) if (!lineage.asleep) lineage.look()
     for (const consumer of this.consumers) consumer.noteUnread(true)
     this.left = this.consumers.flatMap(({ sink, lagBytes: bytes, laggingFiles: files }) =>
       bytes > 0 ? [{ sink: sink.name, bytes, files }] : [],
@@ -348,13 +376,13 @@ export class Agent {
       this.#schedule(Math.max(BREATH_MS, Math.min(BREATH_MS_MAX, this.#allowance?.take() ?? 0)))
       return
     }
-    const due = Math.min(next, this.#decide(now))
+    const due = Math.min(next, this.#decide(now), this.#ration(now))
     if (now >= this.#sweepAt) {
       this.#sweepAt = now + SWEEP_MS
       this.#sweep(now)
     }
     for (const consumer of this.consumers) consumer.pump()
-    this.#schedule(Math.max(LOOK_MS_MIN, due - now))
+    this.#schedule(this.#isCut ? BREATH_MS : Math.max(LOOK_MS_MIN, due - now))
     const onTick = this.#onTick
     this.#onTick = null
     onTick?.()
@@ -385,7 +413,14 @@ export class Agent {
 
   #look(tailed: Tailed, now: number): void {
     const { lineage } = tailed
+    if (lineage.asleep || this.#mustWait(lineage, now)) {
+      if (lineage.stirs() && !this.options.once) lineage.waitingSince ??= now
+      const interval = lineage.waitingSince === null ? lookInterval(lineage, now) : LOOK_MS_MAX
+      tailed.lookAt = now + (tailed.unwatch === null ? interval : WATCHED_LOOK_MS)
+      return
+    }
     lineage.look()
+    if (lineage.starved) lineage.waitingSince ??= now
     for (const reader of tailed.readers.values()) reader.foresee(now)
     if (this.#isFixed(tailed)) {
       tailed.lookAt = Number.POSITIVE_INFINITY
@@ -398,6 +433,70 @@ export class Agent {
       lineage.look()
     }
     tailed.lookAt = now + (tailed.unwatch === null ? lookInterval(lineage, now) : WATCHED_LOOK_MS)
+  }
+
+  /** Whether a lineage that is new has to wait for descriptors; then it sleeps. */
+  #mustWait(lineage: Lineage, now: number): boolean {
+    if (lineage.looked || lineage.files.length > 0 || this.#room > lineage.listedFiles) return false
+    lineage.sleep()
+    lineage.waitingSince ??= now
+    return true
+  }
+
+  get #room(): number {
+    return this.descriptors.max - this.descriptors.open
+  }
+
+  get #hasWaiting(): boolean {
+    for (const { lineage } of this.tailed.values()) if (lineage.waitingSince !== null) return true
+    return false
+  }
+
+  /** Lets those who wait for descriptors have some, as far as others can do without. Returns monotonic ms of the next time. */
+  #ration(now: number): number {
+    const { clock } = this.#ports
+    this.#isCut = false
+    const begunAt = clock.monotonic()
+    const queue = waiting(this.tailed.values())
+    if (queue.length === 0) return Number.POSITIVE_INFINITY
+    let from: Tailed[] | null = null
+    for (const tailed of queue) {
+      const { lineage } = tailed
+      const wanted = lineage.asleep ? Math.min(lineage.listedFiles + 1, this.descriptors.max) : 1
+      while (this.#room < wanted) {
+        from ??= givers(this.tailed.values(), now)
+        const giver = from.shift()
+        this.#isCut = clock.monotonic() - begunAt > LOOK_TURN_MS
+        if (giver === undefined || this.#isCut) return now + RATION_MS
+        if (giver !== tailed) this.#sleep(giver, now)
+      }
+      lineage.wake()
+      tailed.wokenAt = now
+      tailed.ackedAtWake = ackedBytes(tailed)
+      tailed.lookAt = now
+      this.#isCut = clock.monotonic() - begunAt > LOOK_TURN_MS
+      if (this.#isCut) break
+    }
+    return now + RATION_MS
+  }
+
+  /** Closes the files of a lineage, if all of its readers can find their places again. */
+  #sleep({ lineage, readers }: Tailed, now: number): void {
+    const members = this.consumers.flatMap((consumer) => {
+      const reader = readers.get(consumer.sink.name)
+      return reader === undefined ? [] : [{ consumer, reader }]
+    })
+    for (const { reader } of members) reader.findPlace()
+    const canSleep = () => lineage.canSleep && members.every(({ consumer, reader }) => consumer.canSleep(reader))
+    if (!canSleep()) return
+    lineage.look() // what was renamed or deleted since is known before it is let go
+    if (!canSleep()) return
+    const places = members.map(({ reader }) => reader.placeToSleep())
+    if (places.includes(null)) return
+    const hasUnread = members.some(({ reader }) => reader.lagBytes > 0)
+    for (const [i, { consumer, reader }] of members.entries()) consumer.sleep(reader, places[i] as Position | 'start')
+    lineage.sleep()
+    if (hasUnread) lineage.waitingSince = now
   }
 
   /** Watches the live file of a quiet lineage; false when it cannot be watched, or there is more to look after than its end. */
@@ -455,7 +554,9 @@ export class Agent {
       habit = info.sourceType === 'containers' ? { ...KUBELET_HABIT } : { sizeBytes: null, filesMax: null }
       this.#habits.set(info.source, habit)
     }
-    return new Lineage(info, listing, roots, { fs: fs.reads, clock, gunzip, events, habit, counters: this.counters })
+    const { counters, descriptors } = this
+    const deps = { fs: fs.reads, clock, gunzip, events, habit, counters, descriptors }
+    return new Lineage(info, listing, roots, deps)
   }
 
   /** Lets every sink that takes the source read the lineage. */
@@ -463,7 +564,22 @@ export class Agent {
     const { fs, clock, gunzip, events, checkpoints } = this.#ports
     const { key } = lineage.info
     const readers = new Map<string, Reader>()
-    const tailed: Tailed = { source, lineage, readers, lookAt: Number.NEGATIVE_INFINITY, unwatch: null }
+    const tailed: Tailed = {
+      source,
+      lineage,
+      readers,
+      lookAt: Number.NEGATIVE_INFINITY,
+      wokenAt: this.#ports.clock.monotonic(),
+      unwatch: null,
+      ackedAtWake: 0,
+      get hasUnread() {
+        for (const reader of readers.values()) if (reader.current === null || reader.lagBytes > 0) return true
+        return false
+      },
+      get hasMoved() {
+        return ackedBytes(this) !== this.ackedAtWake
+      },
+    }
     const audit = this.#audits.get(source.name)
     for (const consumer of this.consumers) {
       const config = this.config.sinks.find((sink) => sink.name === consumer.sink.name) as SinkConfig
@@ -700,6 +816,13 @@ export function createSink(
     return new ElasticsearchSink(config, { clock, random, events, deadLetters, createHttpClient, context })
   }
   return new LokiSink(config, { clock, random, events, deadLetters, createHttpClient, context, rowsAtOnce })
+}
+
+/** Bytes that the readers of a lineage have had acknowledged, together. */
+function ackedBytes({ readers }: Pick<Tailed, 'readers'>): number {
+  let bytes = 0
+  for (const reader of readers.values()) bytes += reader.ackedBytes
+  return bytes
 }
 
 /** For a lineage of which nothing is left. */

@@ -3,6 +3,7 @@
 // again later. So between two attempts nothing is held in memory; the log file is the buffer.
 import PQueue from 'p-queue'
 import type { CheckpointStore } from '../checkpoint/checkpoints.ts'
+import type { Position } from '../checkpoint/position.ts'
 import type { BudgetShare, ByteBudget } from '../core/budget.ts'
 import type { CpuAllowance } from '../core/cpu-allowance.ts'
 import { MARK_NAMES } from '../core/entry.ts'
@@ -181,6 +182,20 @@ export class Consumer {
     return since === null ? 0 : (this.#deps.clock.monotonic() - since) / 1000
   }
 
+  /** Whether the reader could let go of its files now. */
+  canSleep(reader: Reader): boolean {
+    return this.#laneOf.get(reader)?.busy !== true && reader.canSleep
+  }
+
+  /** Lets the reader go to sleep at that place, which is saved. */
+  sleep(reader: Reader, place: Position | 'start'): void {
+    if (place !== 'start' && reader.current !== null) {
+      this.#deps.checkpoints.set(this.sink.name, reader.lineage.info.key, place)
+    }
+    this.#held.forget(reader)
+    reader.sleep(place)
+  }
+
   /** Takes a reader out; false while a shipment of its lane is under way. */
   remove(reader: Reader): boolean {
     const lane = this.#laneOf.get(reader)
@@ -311,7 +326,7 @@ export class Consumer {
       return Number.POSITIVE_INFINITY
     }
     if (lane.isParked(now)) return lane.parkedUntil
-    lane.waitingSince ??= now
+    lane.waitingSince ??= Math.min(now, lane.wantedSince)
     lane.laggingSince ??= now
     const full = this.hurry || lane.backlog || lane.unreadBytes >= this.sink.batchBytesMax
     return Math.max(lane.retryAt, full ? lane.waitingSince : lane.waitingSince + this.sink.batchAgeMaxMs)

@@ -53,6 +53,13 @@ export class Lane {
     return false
   }
 
+  /** Monotonic ms since which something waits in a file that was not open until now; infinite when there is no such file. */
+  get wantedSince(): number {
+    let since = Number.POSITIVE_INFINITY
+    for (const { reader } of this.members) if (reader.wantedSince < since) since = reader.wantedSince
+    return since
+  }
+
   get isWaiting(): boolean {
     return this.members.some(({ reader }) => reader.isWaiting)
   }

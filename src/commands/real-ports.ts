@@ -6,6 +6,7 @@ import { createCheckpointStore } from '../checkpoint/store.ts'
 import type { Events } from '../core/events.ts'
 import { createDeadLetters } from '../deliver/dead-letters.ts'
 import { accessFor } from '../enrich/access.ts'
+import { readProcess } from '../observe/process.ts'
 import { realClock } from '../ports/clock.ts'
 import { realCpuTime } from '../ports/cpu.ts'
 import { realGunzip } from '../ports/gunzip.ts'
@@ -33,6 +34,7 @@ export async function openRealPorts(stateDir: string, events: Events): Promise<R
     const checkpoints = createCheckpointStore({ ...common, fs: realFileSystem.writes })
     await checkpoints.open()
     const deadLetters = createDeadLetters({ ...common, fs: realFileSystem })
+    const { maxFds, openFds } = readProcess()
     const ports: AgentPorts = {
       fs: realFileSystem,
       clock: realClock,
@@ -42,6 +44,7 @@ export async function openRealPorts(stateDir: string, events: Events): Promise<R
       watchDirectories,
       watchFile,
       output: outputTo(1),
+      ...(maxFds !== null && openFds !== null && { descriptors: maxFds - openFds }),
       cpuTime: realCpuTime,
       events,
       checkpoints,

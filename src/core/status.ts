@@ -76,6 +76,16 @@ export interface LineageStatus {
   sinks: LineageSinkStatus[]
 }
 
+/** Log files that are open. */
+export interface DescriptorsStatus {
+  open: number
+  /** How many there may be; null: as many as it wants. */
+  max: number | null
+  /** Lineages whose files are closed, and of them those that have something to read and wait for their turn. */
+  sleeping: number
+  waiting: number
+}
+
 /** One list+watch at the API server. */
 export interface KubernetesWatchStatus {
   resource: string
@@ -131,6 +141,7 @@ export interface AgentStatus {
   lineages: LineageStatus[]
   kubernetes: KubernetesStatus | null
   memory: { budgetBytes: number; usedBytes: number }
+  descriptors: DescriptorsStatus
   checkpoints: {
     /** Seconds since the oldest acknowledged but not yet durable watermark was acknowledged; 0 when all are durable. */
     ageSeconds: number

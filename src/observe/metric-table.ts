@@ -124,6 +124,18 @@ export const definitions: Definition[] = [
   single('gauge', 'open_files', 'Files that are known and held for some sink.', (s) => files(s.status).length),
   single(
     'gauge',
+    'sleeping_lineages',
+    'Lineages whose files are closed, since there are fewer descriptors than files.',
+    (s) => s.status.descriptors.sleeping,
+  ),
+  single(
+    'gauge',
+    'waiting_lineages',
+    'Lineages that have something to read and wait for descriptors.',
+    (s) => s.status.descriptors.waiting,
+  ),
+  single(
+    'gauge',
     'unlinked_files',
     'Files without a name that are held until every sink is past them.',
     (s) => unlinked(s.status).length,

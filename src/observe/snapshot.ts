@@ -3,8 +3,9 @@ import type { Consumer } from '../batch/consumer.ts'
 import type { CheckpointStore } from '../checkpoint/checkpoints.ts'
 import type { ByteBudget } from '../core/budget.ts'
 import type { Amount } from '../core/ledger.ts'
-import type { AgentStatus, LineageStatus, SinkStatus } from '../core/status.ts'
+import type { AgentStatus, DescriptorsStatus, LineageStatus, SinkStatus } from '../core/status.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { Descriptors } from '../tail/descriptors.ts'
 import type { Lineage } from '../tail/lineage.ts'
 import type { Reader } from '../tail/reader.ts'
 
@@ -23,6 +24,7 @@ export interface Observed {
   readonly consumers: readonly Consumer[]
   readonly tailed: ReadonlyMap<string, { lineage: Lineage; readers: ReadonlyMap<string, Reader> }>
   readonly budget: ByteBudget
+  readonly descriptors: Descriptors
   readonly counters: AgentStatus['counters']
   readonly kubernetes: AgentStatus['kubernetes']
 }
@@ -72,10 +74,21 @@ export function agentStatus(agent: Observed): AgentStatus {
       }
     }),
     kubernetes: agent.kubernetes,
+    descriptors: descriptorsStatus(agent),
     memory: { budgetBytes: agent.budget.totalBytes, usedBytes: agent.budget.usedBytes },
     checkpoints: store,
     counters: { ...agent.counters },
   }
+}
+
+function descriptorsStatus({ descriptors: { open, max }, tailed }: Observed): DescriptorsStatus {
+  let sleeping = 0
+  let waiting = 0
+  for (const { lineage } of tailed.values()) {
+    if (lineage.asleep) sleeping++
+    if (lineage.waitingSince !== null) waiting++
+  }
+  return { open, max: Number.isFinite(max) ? max : null, sleeping, waiting }
 }
 
 function sinkStatus(consumer: Consumer, now: number): SinkStatus {

@@ -31,6 +31,19 @@ export class Account {
     return this.#acked[0] === null && this.#acked[1] === null
   }
 
+  /** Whether nothing beyond `file` is acknowledged for one stream alone. */
+  isWithin(file: TailedFile): boolean {
+    return this.#acked.every((acked) => acked === null || acked.file === file)
+  }
+
+  /** What is acknowledged beyond the committed place lies in `file` now, the same one opened anew; null: it is gone. */
+  goOnIn(file: TailedFile | null): void {
+    for (const stream of [STDOUT, STDERR] as const) {
+      const acked = this.#acked[stream]
+      if (acked !== null) this.#acked[stream] = file === null ? null : { ...acked, file }
+    }
+  }
+
   /** Whether what ends at `endOffset` of the current file was acknowledged for its stream. */
   isAcked(stream: number, endOffset: number): boolean {
     const acked = this.#acked[stream === STDERR ? STDERR : STDOUT]

@@ -10,6 +10,7 @@ import { compareOrder, type FileOrder, isUnique, LIVE } from '../discover/names.
 import type { Clock } from '../ports/clock.ts'
 import type { FileStat, ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
+import type { Descriptors } from './descriptors.ts'
 import {
   gzipContentBytes,
   type Head,
@@ -45,6 +46,8 @@ export interface LineageDeps {
   events: Events
   /** What the lineages of a source learn from each other; one of its own when left out. */
   habit?: RotationHabit
+  /** How many files may be open, in all lineages together; left out: as many as there are. */
+  descriptors?: Descriptors
   counters: { rotations: number; truncations: number; filesRefused: number; fileErrors: number }
 }
 
@@ -67,6 +70,8 @@ interface FinishedFile {
 /** After so long a listing that fails in part is taken for all there is. */
 const SETTLE_MS_MAX = 10_000
 const RETRY_MS_MAX = 1000
+/** A file with a successor that holds something is not written any more when it has not been for so long. */
+const MOVED_ON_MS = 1000
 /** How often the sizes of finished files are looked at: some writers stay in a renamed file for a long time. */
 const KNOWN_MS = 10_000
 
@@ -76,6 +81,8 @@ export interface FileUser {
   readonly oldestNeeded: TailedFile | null
   /** The file that it reads; null before it has begun. */
   readonly current: TailedFile | null
+  /** It has a place to find again, and has not found it yet. */
+  readonly isSearching: boolean
   /** How far it read a file that it has left; undefined when it never read it. */
   leftAt(file: TailedFile): number | undefined
 }
@@ -92,8 +99,30 @@ export class Lineage {
   /** Monotonic ms: when any file last grew or came. */
   activeAt: number
   readonly rotation: Rotation
+  /** It holds no descriptors and no files; its readers remember their places. */
+  asleep = false
+  /** Monotonic ms since which it waits for descriptors; null: it does not. */
+  waitingSince: number | null = null
+  /** Monotonic ms since which there was something to do when it was woken last; infinite when it was never woken. */
+  wantedSince = Number.POSITIVE_INFINITY
+  /** Bytes that came while it slept, as far as names and sizes tell. */
+  asleepBytes = 0
+  /** While it slept its live file's name came to lead elsewhere. */
+  wasRotated = false
+  /** All that was there at some time since it was woken is, or was, open: what is missing came later. */
+  wasWhole = false
+  /** A file could not be opened, for there was no descriptor for it. */
+  starved = false
+  /** How large and when written its live file was seen while it slept; null: not at all. */
+  seenAsleep: Pick<FileStat, 'dev' | 'ino' | 'size' | 'mtimeMs'> | null = null
+  /** The live file as it was when it fell asleep, and the names then. */
+  #left: Pick<TailedFile, 'path' | 'dev' | 'ino' | 'sizeSeen' | 'mtimeMs'> | null = null
+  #leftNames: string | null = null
+  #leftVersion = -1
   /** Bytes written since the last look. */
   #grownBytes = 0
+  /** Files that the look that is under way has opened. */
+  #opening = 0
   readonly #deps: LineageDeps
   readonly #listing: Listing
   readonly #roots: readonly string[]
@@ -140,8 +169,99 @@ export class Lineage {
     this.#grownBytes = 0
   }
 
+  /** How many files there are to open at most; 0 when that cannot be told now. */
+  get listedFiles(): number {
+    try {
+      this.#listing.version()
+      return this.#listing.candidates().length
+    } catch {
+      return 0 // whoever looks meets the same error, and tells it
+    }
+  }
+
+  /** Whether all that it has to read can be found by name again, in the same order. */
+  get canSleep(): boolean {
+    if (this.asleep || (this.#incompleteSince !== null && !this.starved)) return false
+    return this.files.every((file, i) => {
+      const next = this.files[i + 1]
+      return next === undefined || (next.begin === 0 && compareOrder(file.order, next.order) < 0)
+    })
+  }
+
+  /**
+   * Closes all files. The readers must have left them (Reader.sleep). From now on `stirs` tells whether there may be
+   * something new, and `wake` opens what is there then.
+   */
+  sleep(): void {
+    const live = this.files.at(-1)
+    this.#left = live === undefined || !live.linked ? null : { ...live }
+    this.#leftVersion = -1
+    this.#leftNames = this.looked ? this.#names() : null
+    for (const [id, known] of this.#known) {
+      // A copy of what was read is not read. A copy of what is found again is found again to be one.
+      const isFoundAgain = known.copyOf?.linked && this.files.includes(known.copyOf)
+      if (isFoundAgain) this.#known.delete(id)
+      else known.copyOf = null
+    }
+    this.close()
+    this.asleep = true
+    this.asleepBytes = 0
+    this.seenAsleep = null
+    this.wasRotated = false
+    this.looked = false
+    this.wasWhole = false
+    this.#version = -1
+    this.#incompleteSince = null
+  }
+
+  /** Whether something may have changed since it fell asleep: two or three stats. Keeps account of what came. */
+  stirs(): boolean {
+    const left = this.#left
+    let hasNews = false
+    try {
+      const version = this.#listing.version()
+      if (version !== this.#leftVersion) {
+        if (this.#names() !== this.#leftNames) hasNews = true
+        else this.#leftVersion = version
+      }
+      const stat = left === null ? null : this.#deps.fs.stat(left.path)
+      if (left !== null) {
+        const isSame = stat !== null && stat.dev === left.dev && stat.ino === left.ino && stat.size >= left.sizeSeen
+        this.wasRotated ||= !isSame
+        if (isSame) this.seenAsleep = stat
+        this.asleepBytes = isSame ? stat.size - left.sizeSeen : (stat?.size ?? 0)
+        hasNews ||= !isSame || stat.mtimeMs !== left.mtimeMs
+      }
+      return hasNews || this.#knownChanged(this.#deps.clock.monotonic())
+    } catch {
+      return true // whoever looks meets the same error, and tells it
+    }
+  }
+
+  /** Opens what is there, or what could not be opened before. */
+  wake(): void {
+    const now = this.#deps.clock.monotonic()
+    if (this.asleep) this.#grownBytes += this.asleepBytes
+    this.asleep = false
+    this.wantedSince = this.waitingSince ?? now
+    this.waitingSince = null
+    this.#retryAt = Number.NEGATIVE_INFINITY
+    this.look()
+    if (this.wasRotated) this.#noteRotation(now)
+    this.wasRotated = false
+  }
+
+  #names(): string {
+    return this.#listing
+      .candidates()
+      .map(({ path }) => path)
+      .join('\n')
+  }
+
   /** Whether `files` holds all there is, or has had time enough to: a place of long ago may be searched for in it. */
   get settled(): boolean {
+    // A place is searched for among all files, however long it takes until there are descriptors for them.
+    if (this.starved && this.users.some((user) => user.isSearching)) return false
     if (this.#incompleteSince === null) return this.looked
     return this.#deps.clock.monotonic() - this.#incompleteSince > SETTLE_MS_MAX
   }
@@ -240,6 +360,8 @@ export class Lineage {
     const fresh: TailedFile[] = []
     let complete = true
     let failed = false
+    this.starved = false
+    this.#opening = 0
     const candidates = this.#listing.candidates()
     const led = new Map<string, string>()
     for (const candidate of candidates) {
@@ -269,6 +391,7 @@ export class Lineage {
       else if (file !== null) {
         listed.add(identity(file.dev, file.ino))
         fresh.push(file)
+        this.#opening = fresh.length
       }
     }
     // A name that could not be looked at says nothing about what it led to before.
@@ -284,14 +407,24 @@ export class Lineage {
       file.linked = linked
     }
     for (const file of fresh) this.#insert(file)
+    this.#opening = 0
     if (fresh.some((file) => file.begin === 0)) this.#noteRotation(now)
     for (const [index, file] of this.files.entries()) {
       if (index === this.files.length - 1 || file.supersededAt !== null) continue
       file.supersededAt = now
+      this.#noteMovedOn(file, this.files[index + 1] as TailedFile)
       if (!file.compressed) this.rotation.superseded(file.sizeSeen)
     }
     if (complete) this.rotation.listed(candidates)
     return complete && this.#stillLeads(led)
+  }
+
+  /** Where descriptors are short, a file whose writer has moved on, as the times of writing tell, is not waited for. */
+  #noteMovedOn(file: TailedFile, next: TailedFile): void {
+    if (this.wantedSince === Number.POSITIVE_INFINITY || file.compressed || next.sizeSeen === 0) return
+    if (this.#deps.clock.now() - file.mtimeMs < MOVED_ON_MS) return
+    file.supersededAt = Number.NEGATIVE_INFINITY
+    file.grewAt = Number.NEGATIVE_INFINITY
   }
 
   /**
@@ -360,7 +493,11 @@ export class Lineage {
 
   /** Opens a candidate. null: not to be read; 'later': it could not be opened now. */
   #open(candidate: Candidate): TailedFile | 'later' | null {
-    const { fs, gunzip, clock } = this.#deps
+    const { fs, gunzip, clock, descriptors } = this.#deps
+    if (descriptors?.isFull && !this.#isAlone(descriptors)) {
+      this.starved = true
+      return 'later'
+    }
     const opened = openGuarded(fs, candidate.path, this.#roots)
     if (opened.kind === 'missing') return 'later'
     if (opened.kind === 'refused') {
@@ -372,6 +509,7 @@ export class Lineage {
       return 'later'
     }
     const { fd, stat } = opened
+    if (descriptors !== undefined) descriptors.open++
     let head: Head
     let begin: number
     try {
@@ -406,6 +544,11 @@ export class Lineage {
       unlinkedAt: null,
       gone: null,
     }
+  }
+
+  /** Nobody else has a descriptor: a lineage of more files than there may be open takes of what is kept for other things. */
+  #isAlone({ open }: Descriptors): boolean {
+    return open <= this.files.length + this.#opening
   }
 
   /** How much of a newly opened file was read before, under this name or another; -1 when all of it was or will be. */
@@ -569,7 +712,7 @@ export class Lineage {
   }
 
   #openIfCopy(candidate: Candidate, original: TailedFile): TailedFile | null {
-    const { fs, gunzip, clock } = this.#deps
+    const { fs, gunzip, clock, descriptors } = this.#deps
     const stat = this.#statOf(candidate)
     if (stat === null || stat === 'later') return null
     const id = identity(stat.dev, stat.ino)
@@ -577,11 +720,13 @@ export class Lineage {
     if (this.files.some((file) => file.fd >= 0 && identity(file.dev, file.ino) === id)) return null
     const known = this.#known.get(id)
     if (known !== undefined && known.copyOf !== original) return null
+    if (descriptors?.isExhausted) return null
     const opened = openGuarded(fs, candidate.path, this.#roots)
     if (opened.kind === 'failed') this.#failed(candidate.path, opened.operation, opened.error)
     if (opened.kind !== 'opened') return null
     const { path, compressed, order } = candidate
     const { fd } = opened
+    if (descriptors !== undefined) descriptors.open++
     const { dev, ino, size, mtimeMs } = opened.stat
     let head = NO_HEAD
     try {
@@ -637,6 +782,8 @@ export class Lineage {
   }
 
   #closeFd(fd: number): void {
+    const { descriptors } = this.#deps
+    if (descriptors !== undefined) descriptors.open--
     try {
       this.#deps.fs.close(fd)
     } catch (error) {
@@ -646,6 +793,7 @@ export class Lineage {
 
   #noteComplete(complete: boolean, now: number): void {
     if (complete) {
+      this.wasWhole = true
       this.#incompleteSince = null
       return
     }

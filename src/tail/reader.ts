@@ -50,6 +50,7 @@ const RECORD_QUIET_MS = 1000
 const PIECE_BYTES_MIN = 128 * 1024
 /** Committed places that are remembered. */
 const WITNESSES = 4
+const CAUSE_ASLEEP = 'gone or replaced while there was no descriptor for it'
 /** Files after the committed one that a checkpoint names. */
 const LATER_FILES_MAX = 256
 
@@ -83,11 +84,17 @@ export interface ReaderDeps {
   events: Events
 }
 
+/** What is told of a reader while it sleeps. */
+interface Slept {
+  restart: number
+  lagBytes: number
+}
+
 export class Reader implements FileUser {
   readonly lineage: Lineage
   readonly options: ReaderOptions
   readonly #deps: ReaderDeps
-  readonly #saved: Position | undefined
+  #saved: Position | undefined
   readonly #place: Place = { file: null, offset: 0, logical: 0 }
   readonly #account: Account
   readonly #lines: Lines
@@ -108,6 +115,8 @@ export class Reader implements FileUser {
   #hasFreshGaps = false
   /** The last one that was told, or given at the start. */
   #lastPosition: Position | undefined
+  /** It left its place for a while (`sleep`), and has not come back to it yet. */
+  #slept: Slept | null = null
   /** What lay unread when it was told: files and bytes. */
   #toldUnread = ''
   readonly #witnessOf = new WeakMap<TailedFile, { offset: number; witness: string }>()
@@ -161,6 +170,7 @@ export class Reader implements FileUser {
   get restart(): number {
     const { file } = this.#place
     if (file !== null) return file.order.restart
+    if (this.#slept !== null) return this.#slept.restart
     const saved = this.#saved === undefined ? null : kubeletSibling(basename(this.#saved.path))
     return (saved ?? this.lineage.files[0])?.order.restart ?? 0
   }
@@ -171,7 +181,7 @@ export class Reader implements FileUser {
    */
   get isAtFreshLine(): boolean {
     const at = this.#committed
-    if (this.#place.file === null) return !this.options.decidedBefore
+    if (this.#place.file === null) return this.#slept === null && !this.options.decidedBefore
     if (at === null || at.logical < this.#handedOut || this.#lines.openSince !== null) return false
     const before = this.#handedOutBefore
     if (before === null) return true
@@ -218,6 +228,11 @@ export class Reader implements FileUser {
     return this.#place.offset
   }
 
+  /** Acknowledged since the start, in all files. */
+  get ackedBytes(): number {
+    return this.#committed?.logical ?? this.#place.logical
+  }
+
   get committedOffset(): number {
     return this.#committed?.offset ?? 0
   }
@@ -229,6 +244,8 @@ export class Reader implements FileUser {
 
   /** Bytes that are not acknowledged. */
   get lagBytes(): number {
+    const { asleep, asleepBytes, waitingSince } = this.lineage
+    if (asleep) return (this.#slept?.lagBytes ?? 0) + (waitingSince === null ? 0 : Math.max(1, asleepBytes))
     return this.#bytesFrom(this.#committed?.file ?? null, this.committedOffset)
   }
 
@@ -238,7 +255,7 @@ export class Reader implements FileUser {
    */
   foresee(now: number): void {
     const { files, rotation } = this.lineage
-    const acked = this.#committed?.logical ?? 0
+    const acked = this.#committed?.logical ?? this.#ackedSeen
     this.#ackedRate.add(acked - this.#ackedSeen, now)
     this.#ackedSeen = acked
     const file = this.#committed?.file ?? files[0]
@@ -281,7 +298,17 @@ export class Reader implements FileUser {
 
   /** A place is searched for only when all files are known that it may be in, or that come before it. */
   get #canBegin(): boolean {
-    return this.lineage.files.length > 0 && this.lineage.settled
+    const { files, settled, starved, wasWhole } = this.lineage
+    return files.length > 0 && (settled || (starved && wasWhole))
+  }
+
+  /** Monotonic ms since which its first lines wait, when its files were closed until now; else infinite. */
+  get wantedSince(): number {
+    return this.#place.file === null ? this.lineage.wantedSince : Number.POSITIVE_INFINITY
+  }
+
+  get isSearching(): boolean {
+    return this.#place.file === null && this.#saved !== undefined
   }
 
   leftAt(file: TailedFile): number | undefined {
@@ -305,9 +332,11 @@ export class Reader implements FileUser {
     const first = lineage.files[0]
     if (first === undefined || !this.#canBegin) return false
     const { clock, events } = this.#deps
+    const slept = this.#slept
     if (this.#saved !== undefined) {
-      if (!this.#resume(this.#saved)) return false
-    } else if (options.startAt === 'end' && !options.once) this.#beginAtEnd()
+      if (!this.#resume(slept === null ? this.#saved : this.#asSeen(this.#saved))) return false
+    } else if (slept !== null) this.#goTo(first, first.begin)
+    else if (options.startAt === 'end' && !options.once) this.#beginAtEnd()
     else {
       if (options.startAgeMax !== null) {
         this.#lines.skipBeforeSeconds = (clock.now() - options.startAgeMax) / 1000
@@ -321,7 +350,10 @@ export class Reader implements FileUser {
       begin,
     )
     const file = this.#place.file as TailedFile
-    if (options.decidedBefore) this.#handedOutBefore = this.#reach(file)
+    if (slept === null ? options.decidedBefore : this.#handedOutBefore !== null)
+      this.#handedOutBefore = this.#reach(file)
+    this.#slept = null
+    if (slept !== null) return true
     const { source, key } = lineage.info
     const resumed = this.#saved !== undefined
     events.emit('file.opened', {
@@ -335,6 +367,14 @@ export class Reader implements FileUser {
     return true
   }
 
+  /** The place with what was seen of its file since: should it be gone, that is lost. */
+  #asSeen(saved: Position): Position {
+    const seen = this.lineage.seenAsleep
+    const isOther = seen === null || seen.dev !== saved.dev || seen.ino !== saved.ino
+    if (isOther || saved.ended || seen.size <= saved.sizeSeen) return saved
+    return { ...saved, sizeSeen: seen.size, mtimeMs: seen.mtimeMs }
+  }
+
   /**
    * Goes to the place of a checkpoint, or to what is left of it, and takes up the holes that it speaks of. False: a file
    * cannot be read in which the place may be; it is searched for again a little later.
@@ -342,16 +382,18 @@ export class Reader implements FileUser {
   #resume(saved: Position): boolean {
     const { fs, gunzip, clock } = this.#deps
     const { files } = this.lineage
+    const cause = this.#slept === null ? undefined : CAUSE_ASLEEP
     this.#searchedSince ??= clock.monotonic()
     let resumption: Resumption
     try {
       const isLate = clock.monotonic() - this.#searchedSince > SEARCH_MS_MAX
-      resumption = findResumption(this.lineage, saved, fs, gunzip, isLate)
+      resumption = findResumption(this.lineage, saved, fs, gunzip, isLate, cause)
     } catch (error) {
       this.#failed('read', error)
       return false
     }
     const { file, offset, found, lost, missing } = resumption
+    this.#account.goOnIn(found ? file : null)
     this.#lines.timeline.load(saved.times)
     this.#lines.skipBeforeSeconds = saved.skipBeforeSeconds ?? Number.NEGATIVE_INFINITY
     this.#goTo(file, offset)
@@ -364,6 +406,55 @@ export class Reader implements FileUser {
     this.#missing = missing
     if (lost !== null) this.#noteHole(lost, file)
     return true
+  }
+
+  /** Finds its place, if it has not yet and it can: what was seen after it is in its position from then on. */
+  findPlace(): void {
+    if (this.#place.file === null) this.#begin()
+  }
+
+  /** Whether it could leave its files now and find its place again. Nothing of its lane may be under way. */
+  get canSleep(): boolean {
+    const at = this.#committed
+    if (this.#place.file === null) return true // it has not begun
+    if (at === null || this.#waiting || at.file.gone !== null) return false
+    if (this.#gaps.length + at.gaps.length + this.#missing.length > 0) return false
+    if (!this.#account.isWithin(at.file)) return false
+    const { files } = this.lineage
+    // A file without a name is held by our descriptor alone: nobody would find it again.
+    return files.every(
+      (file) => file.sequence < at.file.sequence || file.unlinkedAt === null || (file === at.file && at.ended),
+    )
+  }
+
+  /**
+   * Where it would go on if it left its files now, as a position for the checkpoint; `start`: at the beginning of the one
+   * that is there, which is empty; null: that cannot be told now.
+   */
+  placeToSleep(): Position | 'start' | null {
+    const at = this.#committed
+    if (this.#place.file === null || at === null) return 'start' // it has not begun, and does not move
+    const { files } = this.lineage
+    const isEmpty = at.offset === 0 && files.length === 1 && !this.lineage.hasHead(at.file)
+    return isEmpty ? 'start' : this.position()
+  }
+
+  /** Lets go of its files, to go on at `place` when the lineage is woken. What is read and not acknowledged goes back. */
+  sleep(place: Position | 'start'): void {
+    if (this.#place.file === null) return
+    const { lagBytes, restart } = this
+    this.rewind()
+    this.#closeGzip()
+    this.#lines.stamps.clear()
+    this.#slept = { lagBytes, restart }
+    this.#saved = place === 'start' ? undefined : place
+    this.#place.file = null
+    this.#place.offset = 0
+    this.#committed = null
+    this.#witnesses = []
+    this.#ended = null
+    this.#incompleteBytes = 0
+    this.#searchedSince = null
   }
 
   /** How far the process before, killed, may have handed out lines from `file` on as was decided for them: all there was. */

@@ -32,7 +32,7 @@ export interface Resumption {
 
 /**
  * `lineage.files` must not be empty. A file that cannot be read now may be the one that is searched for: throws the system's
- * error, unless `anyway`, where it counts as another one.
+ * error, unless `anyway`, where it counts as another one. `goneFor`: why a file is gone of which the checkpoint does not say it.
  */
 export function findResumption(
   lineage: Lineage,
@@ -40,6 +40,7 @@ export function findResumption(
   fs: ReadFileSystem,
   gunzip: Gunzip,
   anyway: boolean,
+  goneFor = CAUSE,
 ): Resumption {
   const { files } = lineage
   const taken = new Set<TailedFile>()
@@ -58,10 +59,10 @@ export function findResumption(
   let before: TailedFile | null = null
   for (let i = later.length - 1; i >= 0; i--) {
     if (found[i] !== null) before = found[i] as TailedFile
-    else missing.unshift({ before, seen: later[i] as SeenFile })
+    else missing.unshift({ before, seen: { ...(goneFor !== CAUSE && { gone: goneFor }), ...(later[i] as SeenFile) } })
   }
   if (own !== null) return { file: own, offset: saved.offset, found: true, lost: null, missing }
-  const { path, head, offset, sizeSeen, mtimeMs = null, gone: cause = CAUSE } = saved
+  const { path, head, offset, sizeSeen, mtimeMs = null, gone: cause = goneFor } = saved
   const restart = restartOf(path)
   const lost = { path, head, restart, from: offset, to: sizeSeen, cause, writtenMs: mtimeMs }
   // Before the first one that was seen lies what was read. Where none is left: the oldest files are deleted first, so what

@@ -60,6 +60,12 @@ export class Stamps {
     for (const stamp of this.#stamps) if (stamp.file === file) stamp.file = copy
   }
 
+  /** Forgets all. */
+  clear(): void {
+    this.#stamps = []
+    this.fresh = false
+  }
+
   /** Forgets what ends at or before `offset` of `file`, or in files before it. */
   prune(file: TailedFile, offset: number): void {
     if (this.#stamps.length === 0) return

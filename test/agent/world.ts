@@ -224,6 +224,8 @@ export interface WorldOptions {
   clock?: FakeClock
   once?: boolean
   fs?: FileSystem
+  /** Files that the process may still open, those that are kept for other things included. */
+  descriptors?: number
   /** The API server to ask; none: `metadata: off`. */
   api?: FakeApiServer
   kubernetes?: Partial<KubernetesConfig>
@@ -385,6 +387,7 @@ export class World {
         },
         close: () => this.letters.close(),
       },
+      ...(options.descriptors !== undefined && { descriptors: options.descriptors }),
       ...(options.cpu && { cpuTime: options.cpu.usedMs }),
       apiAccess: () => ({ origin: API_ORIGIN, prefix: '', tls: {}, authorization: () => 'Bearer t', from: 'the test' }),
     }

@@ -66,6 +66,8 @@ t.test('the account of a sink, as the status has it', async (t) => {
     memory_used_bytes: 3_145_728,
     lineages: 3,
     open_files: 6,
+    sleeping_lineages: 0,
+    waiting_lineages: 0,
     unlinked_files: 3,
     unlinked_bytes: 2100,
     rotations_total: 41,

@@ -31,6 +31,7 @@ export function sampleStatus(lineages = 3): AgentStatus {
       waiting: 1,
       unknown: 3,
     },
+    descriptors: { open: 3, max: 1000, sleeping: 0, waiting: 0 },
     memory: { budgetBytes: 24 * MiB, usedBytes: 3 * MiB },
     checkpoints: { ageSeconds: 0.12, pending: 2, failing: null },
     counters: { rotations: 41, truncations: 2, filesRefused: 1, fileErrors: 0 },
