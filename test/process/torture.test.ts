@@ -159,10 +159,41 @@ function fill(path: string): void {
   }
 }
 
-scenario('10,000 files at once', async (t) => {
+/** The agent with so many descriptors, for good: what may be raised again, node raises. */
+const withDescriptors = (limit: number) => ({ prefix: ['sh', '-c', `ulimit -n ${limit} && exec "$0" "$@"`] })
+
+scenario('descriptors limited to 64', async (t) => {
+  const containers = 150
+  const node = await TorturedNode.make(t, {
+    containers,
+    plan: (i) => ({ everyMs: i < 10 ? 3000 : sized(8000, 20_000) }),
+    start: withDescriptors(64),
+    seed: seedOf(30),
+  })
+  const taffrail = node.start()
+  await taffrail.statusWhen('it has found them', ({ lineages }) => lineages.length === containers)
+  node.startWriting()
+  await sleep(sized(12_000, 60_000))
+  node.receiver.trouble('503')
+  await taffrail.logged('sink.retry')
+  await sleep(sized(1000, 5000))
+  node.receiver.trouble('none')
+  await sleep(1000)
+  node.stopWriting()
+  const row = await node.row('descriptors limited to 64', `${containers} containers`)
+  const { checkpoints, healthy, descriptors } = await taffrail.status()
+  t.match({ checkpoints, healthy }, { checkpoints: { failing: null }, healthy: true })
+  t.ok((descriptors.max as number) < 64 && descriptors.sleeping > 0, JSON.stringify(descriptors))
+  t.strictSame(taffrail.told('file.error'), [])
+  t.strictSame(taffrail.told('checkpoint.failed'), [])
+  return row
+})
+
+scenario('10,000 files at once, and 1,024 descriptors', async (t) => {
   const files = sized(10_000, 10_000)
   const node = await TorturedNode.make(t, {
     containers: 0,
+    start: withDescriptors(1024),
     config: { limits: { memory: '256Mi' } },
     seed: seedOf(26),
   })
@@ -187,7 +218,7 @@ scenario('10,000 files at once', async (t) => {
   }
   const taffrail = node.start()
   await taffrail.statusWhen('it follows all of them', ({ lineages }) => lineages.length === files / perContainer)
-  return node.row('10,000 files at once', `${files / perContainer} containers`)
+  return node.row('10,000 files at once', `${files / perContainer} containers, 1,024 descriptors`)
 })
 
 scenario('one entry of a push is refused', async (t) => {
