@@ -1,6 +1,7 @@
 // The resolved configuration: what `load` makes of a file and what the agent is built from. Key names are those of the
 // YAML file; quantities are bytes, durations are milliseconds, and every default is filled in.
 import type { FieldReference } from '../core/fields.ts'
+import type { MultilineConfig } from '../parse/multiline.ts'
 
 export interface Config {
   clusterName: string
@@ -91,6 +92,8 @@ export interface ContainersSourceConfig extends SourceCommon {
 
 export interface FilesSourceConfig extends SourceCommon {
   type: 'files'
+  /** Which lines are one record. Left out: each is one. */
+  multiline?: MultilineConfig
 }
 
 export interface AuditSourceConfig extends SourceCommon {
@@ -144,6 +147,8 @@ export interface LokiSinkConfig extends SinkCommon {
 export interface StdoutSinkConfig extends SinkCommon {
   type: 'stdout'
   format: 'raw' | 'json'
+  /** With `raw`: stands before each line; `{file}` is the name of its file, `{path}` its path. */
+  prefix?: string
 }
 
 /** Elasticsearch and OpenSearch. */

@@ -9,9 +9,9 @@ import type { Part } from '../../batch/part.ts'
 import { type Entry, MARK_INVALID_UTF8 } from '../../core/entry.ts'
 import { withMarks } from '../../core/marks.ts'
 import type { EntryEncoder } from '../sink.ts'
+import { secondsText } from '../time-text.ts'
 import { AUDIT_DATASET, auditIndex } from './index-names.ts'
 import { auditId } from './record-id.ts'
-import { secondsText } from './time-text.ts'
 
 /** Objects of an object field may lie so deep in it; what is deeper is told as text. */
 const DEPTH_MAX = 18

@@ -4,9 +4,10 @@
 import type { Part } from '../../batch/part.ts'
 import { type Entry, type EntryFile, MARK_GAP, MARK_INVALID_UTF8, STDERR } from '../../core/entry.ts'
 import { withMarks } from '../../core/marks.ts'
+import { jsonTextBytesMax, writeJsonText } from '../json-text.ts'
 import type { EntryEncoder } from '../sink.ts'
+import { SECONDS_LETTERS, secondsText, writeDecimal, writeNanos } from '../time-text.ts'
 import { isPlainJsonObject } from './json-object.ts'
-import { jsonTextBytesMax, writeJsonText } from './json-text.ts'
 import {
   fileLetters,
   ID_BYTES_AT,
@@ -19,7 +20,6 @@ import {
   writeSeven,
   writeSix,
 } from './record-id.ts'
-import { SECONDS_LETTERS, secondsText, writeDecimal, writeNanos } from './time-text.ts'
 
 /** All of a document but its template, its message and its marks. */
 const OVERHEAD_BYTES = 64

@@ -1,5 +1,7 @@
-// The stdout sink: `raw`, the line as it is, or `json`, one object a line. What the descriptor took is delivered.
+// The stdout sink: `raw`, the line as it is, perhaps behind a prefix, or `json`, one object a line. A shipment is one write of
+// whole lines. What the descriptor took is delivered.
 // A closed pipe is the one failure that ends the process: `ship` rejects with STDOUT_CLOSED.
+import { basename } from 'node:path'
 import type { Part } from '../../batch/part.ts'
 import type { Shipment } from '../../batch/shipment.ts'
 import type { StdoutSinkConfig } from '../../config/config.ts'
@@ -12,7 +14,9 @@ import type { Metadata } from '../../core/metadata.ts'
 import type { LineageInfo } from '../../discover/lineage-info.ts'
 import type { Clock } from '../../ports/clock.ts'
 import { type Output, takenBytes } from '../../ports/output.ts'
+import { jsonTextBytesMax, writeJsonText } from '../json-text.ts'
 import type { EntryEncoder, SegmentResult, Sink, SinkState, Target } from '../sink.ts'
+import { SECONDS_LETTERS, secondsText, writeNanos } from '../time-text.ts'
 
 const RETRY_MS = 1000
 
@@ -44,7 +48,10 @@ export class StdoutSink implements Sink {
   }
 
   target(info: LineageInfo, metadata: Metadata): Target {
-    if (this.#config.format === 'raw') return { key: info.key, encoder: rawEncoder }
+    const { format, prefix = '' } = this.#config
+    if (format === 'raw') {
+      return { key: info.key, encoder: prefix === '' ? rawEncoder : new PrefixEncoder(prefixOf(prefix, info.path)) }
+    }
     const labels = labelsOf(info, metadata, { ...this.#deps.context, labels: this.#config.labels })
     const pairs: Labels = {}
     if (metadata.podUid !== '') pairs.pod_uid = metadata.podUid
@@ -123,31 +130,93 @@ const rawEncoder: EntryEncoder = {
   },
 }
 
+/** `{file}` and `{path}` in `prefix` filled in. */
+function prefixOf(prefix: string, path: string): Buffer {
+  return Buffer.from(prefix.replace(/\{(file|path)\}/g, (_, what) => (what === 'file' ? basename(path) : path)))
+}
+
+/** The prefix before each line of the record: a reader that takes them one by one sees whose each is. */
+class PrefixEncoder implements EntryEncoder {
+  readonly #prefix: Buffer
+
+  constructor(prefix: Buffer) {
+    this.#prefix = prefix
+  }
+
+  // What further lines of a record add is reserved when it is written.
+  sizeMax(_entry: Entry, messageBytes: number): number {
+    return messageBytes + this.#prefix.length + 1
+  }
+
+  write(part: Part, { buffer, messageStart, messageEnd }: Entry): void {
+    const prefix = this.#prefix
+    for (let at = messageStart; at <= messageEnd; ) {
+      const newline = buffer.indexOf(10, at)
+      const end = newline < 0 || newline > messageEnd ? messageEnd : newline
+      part.reserve(prefix.length + end - at + 1)
+      part.end += prefix.copy(part.buffer, part.end)
+      part.end += buffer.copy(part.buffer, part.end, at, end)
+      part.buffer[part.end++] = 10
+      at = end + 1
+    }
+  }
+}
+
+const TIME = '{"time":"'
+const SECONDS_AT = TIME.length
+const NANOS_AT = SECONDS_AT + SECONDS_LETTERS + 1
+const END = Buffer.from('"}\n')
+
+/** What stands before a line, with room for its time. */
+class JsonHead {
+  readonly bytes: Buffer
+  #seconds = 0
+
+  constructor(labels: string, metadata: string) {
+    const room = `${secondsText(0)}.000000000Z`
+    this.bytes = Buffer.from(`${TIME}${room}","labels":${labels},"metadata":${metadata},"line":"`)
+  }
+
+  at(seconds: number): Buffer {
+    if (seconds !== this.#seconds) this.bytes.write(secondsText(seconds), SECONDS_AT, 'latin1')
+    this.#seconds = seconds
+    return this.bytes
+  }
+}
+
 class JsonEncoder implements EntryEncoder {
   readonly #labels: readonly [string, string]
   readonly #metadata: Labels
-  readonly #metadataText: string
+  /** By source stream. */
+  readonly #heads: readonly [JsonHead, JsonHead]
 
   constructor(labels: Labels, metadata: Labels, hasSourceStreams: boolean) {
     const text = (stream: string) => JSON.stringify(hasSourceStreams ? { ...labels, stream } : labels)
     this.#labels = [text('stdout'), text('stderr')]
     this.#metadata = metadata
-    this.#metadataText = JSON.stringify(metadata)
+    const head = (stream: 0 | 1) => new JsonHead(this.#labels[stream], JSON.stringify(metadata))
+    this.#heads = [head(0), head(1)]
   }
 
   // An escaped byte takes six at most.
   sizeMax(_entry: Entry, messageBytes: number): number {
-    return 6 * messageBytes + this.#labels[0].length * 3 + this.#metadataText.length * 3 + 1024
+    return 6 * messageBytes + this.#heads[1].bytes.length + 1024
   }
 
   write(part: Part, entry: Entry): void {
-    const line = JSON.stringify(entry.buffer.toString('utf8', entry.messageStart, entry.messageEnd))
-    const labels = this.#labels[entry.stream === STDERR ? 1 : 0]
-    const metadata =
-      entry.marks === 0 ? this.#metadataText : JSON.stringify(withMarks(this.#metadata, entry, entry.marks))
-    const time = `${new Date(entry.seconds * 1000).toISOString().slice(0, 19)}.${String(entry.nanos).padStart(9, '0')}Z`
-    const text = `{"time":"${time}","labels":${labels},"metadata":${metadata},"line":${line}}\n`
-    part.reserve(text.length * 3)
-    part.end += part.buffer.write(text, part.end)
+    const { buffer, messageStart, messageEnd, marks } = entry
+    const stream = entry.stream === STDERR ? 1 : 0
+    const head =
+      marks === 0
+        ? this.#heads[stream]
+        : new JsonHead(this.#labels[stream], JSON.stringify(withMarks(this.#metadata, entry, marks)))
+    const bytes = head.at(entry.seconds)
+    // The line itself by bytes: as a string, one of a megabyte would take several times that.
+    part.reserve(bytes.length + jsonTextBytesMax(buffer, messageStart, messageEnd) + END.length + 8)
+    bytes.copy(part.buffer, part.end)
+    writeNanos(part.view, part.end + NANOS_AT, entry.nanos)
+    part.end += bytes.length
+    writeJsonText(part, buffer, messageStart, messageEnd)
+    part.end += END.copy(part.buffer, part.end)
   }
 }
