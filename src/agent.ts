@@ -19,6 +19,7 @@ import type { ApiAccess } from './enrich/api-server.ts'
 import { type Directives, directivesOf, tenantsFor } from './enrich/directives.ts'
 import { Enrichment } from './enrich/enrichment.ts'
 import { agentStatus } from './observe/snapshot.ts'
+import type { MultilineConfig } from './parse/multiline.ts'
 import type { Clock } from './ports/clock.ts'
 import type { CpuTime } from './ports/cpu.ts'
 import type { FileSystem } from './ports/fs.ts'
@@ -205,7 +206,7 @@ export class Agent {
       (sink) =>
         new Consumer(sink, {
           ...shared,
-          multilineFor: (reader, metadata) => this.#askedBy(reader, metadata)?.multiline ?? null,
+          multilineFor: (reader, metadata) => this.#multilineFor(reader, metadata),
           selectionFor: (reader, metadata) => this.#selectionFor(sink, reader, metadata),
         }),
     )
@@ -261,28 +262,46 @@ export class Agent {
 
   /**
    * Delivers what is in the files now, and looks at them no more: for an end, not for a pause. False when `signal` aborts
-   * before, or when all that is left has failed again and again: a slow sink is waited for, a dead one is not.
+   * before, or when all that is left has failed again and again: a slow sink is waited for, a dead one is not. `isLast`:
+   * nobody goes on from here, so files are looked for once more, too, and a line without an end goes out as it stands.
    */
-  async finish(signal: AbortSignal): Promise<boolean> {
+  async finish(signal: AbortSignal, isLast = false): Promise<boolean> {
     if (this.#stopped) return this.stop(signal) // it ends already, for another reason
     this.phase = 'draining'
     this.#finishing = true
     this.#cancelTick?.()
-    for (const { lineage } of this.tailed.values()) {
-      if (!lineage.asleep) lineage.look()
-      else if (lineage.stirs()) lineage.waitingSince ??= this.#ports.clock.monotonic()
-    }
+    this.#lookAtAll(isLast)
     for (const consumer of this.consumers) consumer.hurry = true
+    let isAtEnd = !isLast
     for (;;) {
       this.#ration(this.#ports.clock.monotonic())
       this.#decide(this.#ports.clock.monotonic())
       for (const consumer of this.consumers) consumer.pump()
       const isIdle = this.consumers.every((consumer) => consumer.idle) && !this.#hasWaiting
-      if (isIdle && this.#inLastFiles() && !this.#hasUndecidedLines) return this.scanned
+      if (isIdle && this.#inLastFiles() && !this.#hasUndecidedLines) {
+        if (isAtEnd) return this.scanned
+        isAtEnd = true
+        this.#lookAtAll(true)
+        for (const { readers } of this.tailed.values()) for (const reader of readers.values()) reader.finish()
+        continue
+      }
       const isHopeless = this.consumers.some((consumer) => consumer.isFailing)
       const isAlone = this.consumers.every((consumer) => consumer.isFailing || consumer.idle)
       if (signal.aborted || (isHopeless && isAlone)) return false
       await this.#ports.clock.sleep(FINISH_LOOK_MS, signal)
+    }
+  }
+
+  /** Looks at the files, and with `scan` for others. */
+  #lookAtAll(scan: boolean): void {
+    if (scan) {
+      for (const discovery of this.#discoveries) if (discovery.changed()) this.#scan(discovery)
+    }
+    for (const { lineage, readers } of this.tailed.values()) {
+      // Of one that sleeps, a line without an end may be left.
+      const isLeft = () => scan && [...readers.values()].some((reader) => reader.lagBytes > 0)
+      if (!lineage.asleep) lineage.look()
+      else if (lineage.stirs() || isLeft()) lineage.waitingSince ??= this.#ports.clock.monotonic()
     }
   }
 
@@ -588,7 +607,8 @@ export class Agent {
         sink: config.name,
         format: readsContainers(source) ? ('container' as const) : ('plain' as const),
         ...(audit !== undefined && { audit }),
-        startAt: source.startAt,
+        // What comes later is new from its first line on.
+        startAt: this.scanned ? ('beginning' as const) : source.startAt,
         startAgeMax: source.startAgeMax,
         lineBytesMax: config.lineBytesMax,
         ledger: consumer.ledger,
@@ -684,6 +704,13 @@ export class Agent {
       this.#directives.set(metadata, asked)
     }
     return asked
+  }
+
+  /** Which of its lines are one record, by its source or by its pod. */
+  #multilineFor(reader: Reader, metadata: Metadata): MultilineConfig | null {
+    const source = this.config.sources.find(({ name }) => name === reader.lineage.info.source)
+    if (source?.type === 'files' && source.multiline !== undefined) return source.multiline
+    return this.#askedBy(reader, metadata)?.multiline ?? null
   }
 
   #selectionFor(sink: Sink, reader: Reader, metadata: Metadata): Selection | null {

@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 // The command line: picks the command, turns its result into the exit code. The only process.exit.
-import { restartUnderConfig, restartUnderLimits } from './limits.ts'
+import { restartUnderConfig, restartUnderLimits, restartWith, STREAM_FLAGS } from './limits.ts'
 import { VERSION } from './version.ts'
 
 const USAGE = `Usage: taffrail COMMAND [OPTIONS]
 
   run --config FILE [--once]   tail, enrich and deliver
+  stream FILE...               follow files to standard output: a sidecar
   check --config FILE          print the configuration as it is understood, or its errors; --connect tries its servers
   setup --config FILE          index templates and lifecycle policies for Elasticsearch and OpenSearch
   replay DIR --config FILE     send dead letters again
@@ -30,6 +31,11 @@ async function main(argv: string[]): Promise<number> {
       await restartUnderConfig(args)
       const { run } = await import('./commands/run.ts')
       return run(args, io)
+    }
+    case 'stream': {
+      restartWith(STREAM_FLAGS)
+      const { stream } = await import('./commands/stream.ts')
+      return stream(args, io)
     }
     case 'check': {
       const { check } = await import('./commands/check.ts')

@@ -10,11 +10,12 @@ import { readProcess } from '../observe/process.ts'
 import { realClock } from '../ports/clock.ts'
 import { realCpuTime } from '../ports/cpu.ts'
 import { realGunzip } from '../ports/gunzip.ts'
-import { watchDirectories, watchFile } from '../ports/hints.ts'
+import { watchDirectories } from '../ports/hints.ts'
 import { outputTo } from '../ports/output.ts'
 import { realRandom } from '../ports/random.ts'
 import { realFileSystem } from '../ports/real-fs.ts'
 import { createHttpClient } from '../ports/real-http.ts'
+import { watchFile } from '../ports/watch-file.ts'
 
 export interface RealPorts {
   ports: AgentPorts

@@ -42,7 +42,7 @@ const sourceKeys = {
   startAt: key<'beginning' | 'end'>(
     choice(['beginning', 'end']),
     yaml('beginning'),
-    'Where a file without a checkpoint is begun. With `end`, what is there when it is first seen is skipped.',
+    'Where a file without a checkpoint is begun. With `end`, what is there at the start is skipped; a file that comes later is read from its beginning.',
   ),
 }
 

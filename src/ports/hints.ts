@@ -1,7 +1,6 @@
 // Hints that something may have changed. A hint wakes a scan or a look; a missed one costs latency, never data. New names
 // are chokidar's; a quiet file is watched by the runtime's own watcher, because chokidar adds 30 KiB and a scan of the
 // directory to each (measured with 1,000 files), and is asked to wake us once.
-import { watch as watchPath } from 'node:fs'
 import { watch } from 'chokidar'
 
 export interface Hints {
@@ -20,12 +19,6 @@ export type WatchDirectories = (
  * system has no more watches to give (ENOSPC) or the file is gone.
  */
 export type WatchFile = (path: string, onHint: () => void) => () => void
-
-export const watchFile: WatchFile = (path, onHint) => {
-  const watcher = watchPath(path, { persistent: false }, onHint)
-  watcher.on('error', onHint)
-  return () => watcher.close()
-}
 
 export const watchDirectories: WatchDirectories = (directories, onHint, onError) => {
   const watcher = watch([...directories], {

@@ -326,6 +326,11 @@ export class Reader implements FileUser {
   /** Bytes of an unfinished last line that were looked at already: no work until there are more. */
   #incompleteBytes = 0
 
+  /** Nobody will go on from here: what has no end yet goes out as it stands. */
+  finish(): void {
+    this.options.once = true
+  }
+
   /** Makes the first place: from the checkpoint, or where the options say. False when there is no file yet. */
   #begin(): boolean {
     const { lineage, options } = this

@@ -16,6 +16,8 @@ const usages: Record<string, { args: string[]; code: number; stdout?: RegExp | s
   '--version': { args: ['--version'], code: 0, stdout: `taffrail ${VERSION}\n` },
   '--help': { args: ['--help'], code: 0, stdout: /run --config FILE/ },
   'run --help': { args: ['run', '--help'], code: 0, stdout: /^Usage: taffrail run/ },
+  'stream --help': { args: ['stream', '--help'], code: 0, stdout: /^Usage: taffrail stream/ },
+  'stream without files': { args: ['stream'], code: 2, stderr: /^taffrail stream: FILE is missing.*\n\nUsage: / },
   'check --help': { args: ['check', '--help'], code: 0, stdout: /^Usage: taffrail check/ },
   'run without a configuration': {
     args: ['run'],
