@@ -275,3 +275,17 @@ t.test('files that cannot be read for a moment while the place is searched for',
   t.strictSame(sink.texts, messages(0, 30))
   t.strictSame(losses(rig), [])
 })
+
+t.test('an empty file that was seen is not missed', async (t) => {
+  const { rig, sink } = await partlyRead(t, 7)
+  rig.rename('0.log', stamp(1))
+  rig.write('0.log', '')
+  rig.look()
+  sink.ack()
+  rig.restart()
+  rig.unlink('0.log')
+  rig.write('1.log', rows(20, 25))
+  await rig.run(6000)
+  t.strictSame(sink.texts, messages(0, 25))
+  t.strictSame(losses(rig), [])
+})
