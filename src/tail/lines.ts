@@ -283,6 +283,8 @@ export class Lines {
       return true
     }
     const entry = this.#entry
+    // Whether it fits is a question of its own stream.
+    entry.stream = row.stream
     if (row.seconds > this.#futureSeconds) {
       marks |= MARK_FUTURE_TIME
       entry.originalTime = formatTime(row)
@@ -664,6 +666,7 @@ export class Lines {
   /** The end of the raw line: block[start, end), up to the byte before `next`. False: no room. */
   rawEnd(block: Buffer, start: number, end: number, next: number, out: EntryWriter): boolean {
     const raw = this.#raw as Partial<Snapshot>
+    this.#entry.stream = this.#rawStream === 2 ? STDOUT : this.#rawStream
     if (!out.fits(this.#entry, raw.keptBytes + this.#groupBytes + end - start + 4096)) return false
     if (this.#audit !== null && this.#rawEnds && !this.#rawSkipped && raw.start !== null) {
       if (!this.#audit.ahead(raw.start.file, raw.offset, raw.bytes, raw.keptBytes, block, start, end)) return false

@@ -59,7 +59,8 @@ export function findResumption(
   let before: TailedFile | null = null
   for (let i = later.length - 1; i >= 0; i--) {
     if (found[i] !== null) before = found[i] as TailedFile
-    else missing.unshift({ before, seen: { ...(goneFor !== CAUSE && { gone: goneFor }), ...(later[i] as SeenFile) } })
+    else if (!isEmpty(later[i] as SeenFile))
+      missing.unshift({ before, seen: { ...(goneFor !== CAUSE && { gone: goneFor }), ...(later[i] as SeenFile) } })
   }
   if (own !== null) return { file: own, offset: saved.offset, found: true, lost: null, missing }
   const { path, head, offset, sizeSeen, mtimeMs = null, gone: cause = goneFor } = saved
@@ -70,6 +71,11 @@ export function findResumption(
   const file = before ?? files.find((each) => each.order.restart >= restart) ?? (files.at(-1) as TailedFile)
   for (const each of missing) each.before ??= before === null ? file : null
   return { file, offset: file.begin, found: false, lost: sizeSeen > offset ? lost : null, missing }
+}
+
+/** Nothing is lost with a file that had nothing. */
+function isEmpty({ compressed, offset }: SeenFile): boolean {
+  return !compressed && offset === 0
 }
 
 /** The hole that a missing file leaves. */
