@@ -263,7 +263,8 @@ export class AuditFilter {
     if (start < edits.lastEnd) return false
     if (isDropped) {
       const [from, to] = memberPlace(buffer, start, end)
-      if (to !== end || from < edits.lastEnd) return false
+      // With blanks around it another one would stay than on the whole way.
+      if (to !== end || from < edits.lastEnd || isBlank(buffer[from - 1]) || isBlank(buffer[to])) return false
       edits.add(from, to, '')
       return true
     }
@@ -438,4 +439,8 @@ function roleOf({ apiGroup, resource }: Pick<RequestTarget, 'apiGroup' | 'resour
   if (resource === 'certificatesigningrequests' || resource === 'podcertificaterequests') return IS_SIGNING
   if (resource === 'tokenreviews' || resource === 'configmaps') return IS_ABOUT_SECRETS
   return 0
+}
+
+function isBlank(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x09
 }

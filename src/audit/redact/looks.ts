@@ -67,6 +67,7 @@ function isRandomWord(word: string): boolean {
   const longest = word.split(/[/_.=+~-]/).reduce((a, b) => (b.length > a.length ? b : a), '')
   const isMixed = /[a-z]/.test(word) && /[A-Z]/.test(word) && /[0-9]/.test(word)
   if (isMixed && longest.length >= 10 && alternations(longest) >= longest.length / 4) return true
+  if (isMixed && longest.length >= 20 && lettersInWords(longest) < (longest.length * 2) / 3) return true
   if (isMixed && word.length >= 20 && alternations(word) >= word.length / 3) return true
   // Letters in both cases, or lower ones and digits: where they change often they are no words.
   const isLong = longest.length >= 20
@@ -77,6 +78,13 @@ function isRandomWord(word: string): boolean {
 function isRandomPassword(text: string): boolean {
   if (text.length > 64 || /[\s/:,"'{}()[\]<>]/.test(text)) return false
   return /[a-z]/.test(text) && /[A-Z]/.test(text) && /[0-9]/.test(text) && /[!#$%^&*?]/.test(text)
+}
+
+/** How many letters stand in runs that may be words, such as those of a name in camel case. */
+function lettersInWords(text: string): number {
+  let letters = 0
+  for (const [run] of text.matchAll(/[A-Z]?[a-z]{4,}/g)) letters += run.length
+  return letters
 }
 
 /** How often the kind of letter changes: lower, upper, digit. An upper letter before a lower one is the start of a word. */
