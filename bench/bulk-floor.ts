@@ -32,8 +32,8 @@ function lastDocumentEnd(block: Buffer, filled: number): number {
   for (let end = filled; ; ) {
     const newline = block.lastIndexOf(NEWLINE, end - 1)
     if (newline < 0) throw new Error('a document larger than a post')
-    if (newline + 1 === filled || block.toString('latin1', newline + 1, newline + 11) === '{"create":')
-      return newline + 1
+    // Not at the block's own end: that may be the end of an action line.
+    if (block.toString('latin1', newline + 1, newline + 11) === '{"create":') return newline + 1
     end = newline
   }
 }

@@ -29,6 +29,7 @@ function items(bulk: Buffer): string {
   for (let at = 0; at < bulk.length; ) {
     parts.push(`{"create":{"_id":"${bulk.toString('latin1', at + ID_AT, at + ID_AT + ID_LETTERS)}","status":201}}`)
     at = bulk.indexOf(NEWLINE, bulk.indexOf(NEWLINE, at) + 1) + 1
+    if (at === 0) throw new Error('the bulk ends in the middle of a document')
   }
   report.documents += parts.length
   return `{"errors":false,"items":[${parts.join(',')}]}`
