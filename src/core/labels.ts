@@ -1,6 +1,7 @@
 // Labels of a lineage: a small default set.
-import type { LineageInfo } from '../discover/lineage-info.ts'
+
 import { type FieldReference, fieldOf } from './fields.ts'
+import type { LineageInfo } from './lineage-info.ts'
 import type { Metadata } from './metadata.ts'
 
 /** The `job` of audit events. */

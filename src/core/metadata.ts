@@ -1,6 +1,6 @@
 // Who wrote a lineage's lines: what the file's path tells, refined by what the API server knows. A Metadata never changes; what
 // becomes known later makes another one, which takes effect for later lines. Sinks encode it once.
-import type { LineageInfo } from '../discover/lineage-info.ts'
+import type { LineageInfo } from './lineage-info.ts'
 
 export interface Metadata {
   /** `path`: the API server was asked and did not know the pod in time; else empty. Sinks mark such records `metadata="path"`. */

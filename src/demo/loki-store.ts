@@ -5,14 +5,13 @@ import { LabelSetError } from './label-set.ts'
 import {
   acceptedAges,
   entryFailure,
-  LOKI_LIMITS,
-  type LokiLimits,
   labelsFailure,
   MetadataNameError,
   namedLabels,
   normalMetadata,
   tenantFailure,
 } from './loki-checks.ts'
+import { LOKI_LIMITS, type LokiLimits } from './loki-limits.ts'
 import { entryBytes, goTime, LokiStream, metadataRecord, type StoredEntry, TokenBucket } from './loki-stream.ts'
 import { type LabelPair, type Push, type PushEntry, wireBytes } from './push-proto.ts'
 

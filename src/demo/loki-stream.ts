@@ -1,6 +1,6 @@
 // One stream of the embedded Loki, as its ingester keeps it (grafana/loki, pkg/ingester/stream.go): the window behind
 // the highest timestamp, the rate of the stream, and which entries are the same one. Time comes in as `nowMs`.
-import type { LokiLimits } from './loki-checks.ts'
+import type { LokiLimits } from './loki-limits.ts'
 import type { LabelPair, PushEntry } from './push-proto.ts'
 
 /** An entry as it can be queried. */

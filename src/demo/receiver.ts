@@ -6,7 +6,7 @@ import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { Exchange, rawAnswer, sendAnswer } from './exchange.ts'
 import { type Fault, type FaultHook, holds, type StoreShare } from './faults.ts'
-import type { LokiLimits } from './loki-checks.ts'
+import type { LokiLimits } from './loki-limits.ts'
 import {
   errorAnswer,
   type LokiAnswer,

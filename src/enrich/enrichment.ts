@@ -2,9 +2,9 @@
 // found. It decides nothing about lines; who uses it decides when to wait and when to take a change up.
 import type { Config } from '../config/config.ts'
 import type { Events } from '../core/events.ts'
+import type { LineageInfo } from '../core/lineage-info.ts'
 import type { Metadata } from '../core/metadata.ts'
 import type { KubernetesStatus } from '../core/status.ts'
-import type { LineageInfo } from '../discover/lineage-info.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { HttpClientFactory } from '../ports/http.ts'
 import type { Random } from '../ports/random.ts'

@@ -3,10 +3,10 @@
 import type { Part } from '../batch/part.ts'
 import type { Segment, Shipment } from '../batch/shipment.ts'
 import type { Entry } from '../core/entry.ts'
+import type { LineageInfo } from '../core/lineage-info.ts'
 import type { Metadata } from '../core/metadata.ts'
 import type { DeadLetter } from '../deliver/dead-letter.ts'
 import type { Resent } from '../deliver/replay.ts'
-import type { LineageInfo } from '../discover/lineage-info.ts'
 import type { CriRows } from '../tail/writer.ts'
 
 /** What is constant for one lineage at one sink. */

@@ -5,7 +5,7 @@
 // for what the file system does: that is an event and is tried again.
 import { errorCode } from '../core/errors.ts'
 import type { Events } from '../core/events.ts'
-import type { LineageInfo } from '../discover/lineage-info.ts'
+import type { LineageInfo } from '../core/lineage-info.ts'
 import { compareOrder, type FileOrder, isUnique, LIVE } from '../discover/names.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { FileStat, ReadFileSystem } from '../ports/fs.ts'

@@ -4,7 +4,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import type { LokiSinkConfig } from '../../src/config/config.ts'
-import type { LokiLimits } from '../../src/demo/loki-checks.ts'
+import type { LokiLimits } from '../../src/demo/loki-limits.ts'
 import type { MemoryLoki } from './memory-loki.ts'
 import { lokiConfig, texts, World, type WorldOptions } from './world.ts'
 

@@ -5,7 +5,7 @@ import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Account } from '../../src/demo/account.ts'
-import { UNLIMITED_RATES } from '../../src/demo/loki-checks.ts'
+import { UNLIMITED_RATES } from '../../src/demo/loki-limits.ts'
 import { startReceiver } from '../../src/demo/receiver.ts'
 
 const MAIN = resolve(import.meta.dirname, '../../src/main.ts')

@@ -1,8 +1,8 @@
 // The labels that a path tells.
 import t from 'tap'
 import { type LabelContext, labelsOf } from '../../src/core/labels.ts'
+import type { LineageInfo } from '../../src/core/lineage-info.ts'
 import { appOfPod, pathMetadata } from '../../src/core/metadata.ts'
-import type { LineageInfo } from '../../src/discover/lineage-info.ts'
 
 t.test('the owner of a pod', async (t) => {
   const owners: Record<string, string> = {

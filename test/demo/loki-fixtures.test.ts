@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { compressSync } from 'snappy'
 import t from 'tap'
 import { request } from 'undici'
-import type { LokiLimits } from '../../src/demo/loki-checks.ts'
+import type { LokiLimits } from '../../src/demo/loki-limits.ts'
 import { encodePush, type LabelPair } from '../../src/demo/push-proto.ts'
 import { startReceiver } from '../../src/demo/receiver.ts'
 

@@ -1,7 +1,7 @@
 // The embedded Loki where the captured answers (loki-fixtures.test.ts) are silent: edges of limits, several streams in
 // one push, what becomes of time.
 import t from 'tap'
-import { type LokiLimits, UNLIMITED_RATES } from '../../src/demo/loki-checks.ts'
+import { type LokiLimits, UNLIMITED_RATES } from '../../src/demo/loki-limits.ts'
 import { LokiStore } from '../../src/demo/loki-store.ts'
 import { byteSize, goTime, TokenBucket } from '../../src/demo/loki-stream.ts'
 import type { LabelPair, PushEntry } from '../../src/demo/push-proto.ts'

@@ -1,7 +1,7 @@
 // Lines without a time of their own get that of their arrival, once, and lines of one nanosecond their places in it: what
 // is sent again, after a kill or a lost answer, is the same entry, and the store keeps one of it.
 import t, { type Test } from 'tap'
-import { UNLIMITED_RATES } from '../../src/demo/loki-checks.ts'
+import { UNLIMITED_RATES } from '../../src/demo/loki-limits.ts'
 import { type Receiver, startReceiver } from '../../src/demo/receiver.ts'
 import { lokiSink, SERVER, startRun, within, writeConfig } from '../support/process.ts'
 

@@ -6,7 +6,7 @@ import { appendFileSync, copyFileSync, readFileSync, writeFileSync } from 'node:
 import { createServer, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { UNLIMITED_RATES } from '../../src/demo/loki-checks.ts'
+import { UNLIMITED_RATES } from '../../src/demo/loki-limits.ts'
 import { type Receiver, type ReceiverOptions, startReceiver } from '../../src/demo/receiver.ts'
 import {
   eventually,

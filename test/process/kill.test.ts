@@ -3,7 +3,7 @@
 import { statSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import type { Fault } from '../../src/demo/faults.ts'
-import { UNLIMITED_RATES } from '../../src/demo/loki-checks.ts'
+import { UNLIMITED_RATES } from '../../src/demo/loki-limits.ts'
 import { type Receiver, startReceiver } from '../../src/demo/receiver.ts'
 import { lokiSink, SERVER, startRun, type TaffrailProcess, within, writeConfig } from '../support/process.ts'
 import {

@@ -4,7 +4,7 @@
 import { linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { UNLIMITED_RATES } from '../../src/demo/loki-checks.ts'
+import { UNLIMITED_RATES } from '../../src/demo/loki-limits.ts'
 import { startReceiver } from '../../src/demo/receiver.ts'
 import { makeCgroup } from '../support/cgroup.ts'
 import { lokiSink, SERVER, startRun, type TaffrailProcess, writeConfig } from '../support/process.ts'

@@ -2,7 +2,7 @@
 import { appendFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
-import { UNLIMITED_RATES } from '../../src/demo/loki-checks.ts'
+import { UNLIMITED_RATES } from '../../src/demo/loki-limits.ts'
 import { type Receiver, startReceiver } from '../../src/demo/receiver.ts'
 import { lokiSink, runToEnd, startRun, within, writeConfig } from '../support/process.ts'
 

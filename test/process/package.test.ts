@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { UNLIMITED_RATES } from '../../src/demo/loki-checks.ts'
+import { UNLIMITED_RATES } from '../../src/demo/loki-limits.ts'
 import { startReceiver } from '../../src/demo/receiver.ts'
 import { lokiSink, runToEnd, SERVER, startRun, within, writeConfig } from '../support/process.ts'
 

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { appendFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
-import { UNLIMITED_RATES } from '../../src/demo/loki-checks.ts'
+import { UNLIMITED_RATES } from '../../src/demo/loki-limits.ts'
 import { type Receiver, type ReceiverOptions, startReceiver } from '../../src/demo/receiver.ts'
 import {
   eventually,

@@ -2,7 +2,7 @@
 import { appendFileSync, readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import type { Fault } from '../../src/demo/faults.ts'
-import { UNLIMITED_RATES } from '../../src/demo/loki-checks.ts'
+import { UNLIMITED_RATES } from '../../src/demo/loki-limits.ts'
 import { type ReceiverOptions, startReceiver } from '../../src/demo/receiver.ts'
 import { eventually, lokiSink, SERVER, startRun, within, writeConfig } from '../support/process.ts'
 import { Judge, keepWriting, NOTHING_WRONG, seeded, WritingContainer } from '../support/process-logs.ts'

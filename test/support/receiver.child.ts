@@ -1,7 +1,7 @@
 // A receiver in a process of its own, with a Judge of what it stores. Its parent says over IPC what goes wrong, what was
 // written, and when to judge; it can be stopped and continued like any other process.
 
-import { UNLIMITED_RATES } from '../../src/demo/loki-checks.ts'
+import { UNLIMITED_RATES } from '../../src/demo/loki-limits.ts'
 import { type Receiver, startReceiver } from '../../src/demo/receiver.ts'
 import { Judge } from './process-logs.ts'
 

@@ -1,6 +1,7 @@
 // What request an audit event is about, from its requestURI and verb. The policy was asked before the body was read, and
 // the event's objectRef is completed from the body later, so objectRef is no witness of it. Pure. The rules are those by
 // which the API server takes its URLs apart (apiserver/pkg/endpoints/request, RequestInfo).
+import { unescapeBytes } from './percent.ts'
 import { nameInFieldSelector } from './selectors.ts'
 
 /** The part of a request's attributes that its URL tells. */
@@ -114,22 +115,4 @@ function decodePath(raw: string): string | null {
   if (!raw.includes('%')) return raw
   if (/%(?![0-9A-Fa-f]{2})/.test(raw)) return null
   return unescapeBytes(raw)
-}
-
-/** `%XX` replaced by the bytes they stand for; every other `%` stays. */
-export function unescapeBytes(text: string): string {
-  const source = Buffer.from(text)
-  const bytes = Buffer.alloc(source.length)
-  let end = 0
-  for (let at = 0; at < source.length; at++) {
-    const value = source[at] === 0x25 ? hexPair(source, at + 1) : -1
-    bytes[end++] = value < 0 ? source[at]! : value
-    if (value >= 0) at += 2
-  }
-  return bytes.toString('utf8', 0, end)
-}
-
-function hexPair(bytes: Buffer, at: number): number {
-  const text = at + 2 <= bytes.length ? bytes.toString('latin1', at, at + 2) : ''
-  return /^[0-9A-Fa-f]{2}$/.test(text) ? Number.parseInt(text, 16) : -1
 }

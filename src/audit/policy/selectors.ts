@@ -1,6 +1,6 @@
 // The name that a list or watch asks for by its field selector. The API server takes it for the request's name only when
 // all of the query's options can be read: one that cannot be makes the name as none. So what can be read has to be known.
-import { unescapeBytes } from './request.ts'
+import { unescapeBytes } from './percent.ts'
 
 const INTEGER = /^[+-]?\d+$/
 const INT64_MAX = 9223372036854775807n

@@ -1,8 +1,9 @@
 // The fields of a document that are the same for all of a lineage, in the Elastic Common Schema. What is the same for a
 // whole index (cluster, data stream, versions), or a second name of what is here (`orchestrator.*`), is not here but in the index
 // template, once (templates.ts).
+
+import type { LineageInfo } from '../../core/lineage-info.ts'
 import type { Metadata } from '../../core/metadata.ts'
-import type { LineageInfo } from '../../discover/lineage-info.ts'
 
 const ANNOTATION_BYTES_MAX = 8191
 /** The annotation of a pod that switches the expansion of JSON lines: `true` or `false`. */

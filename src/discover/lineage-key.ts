@@ -1,21 +1,8 @@
-// What a path tells of a lineage. Constant for the lineage's life.
+// The names of lineages: the keys that their checkpoints stand under, and what a key alone tells. Pure.
 import { basename } from 'node:path'
 import type { SourceConfig } from '../config/config.ts'
+import type { LineageInfo } from '../core/lineage-info.ts'
 import { parseContainerLink } from './names.ts'
-
-export interface LineageInfo {
-  source: string
-  sourceType: 'containers' | 'files' | 'audit'
-  /** Unique among the agent's lineages and stable over restarts: the checkpoint's key. */
-  key: string
-  /** The path under which discovery found it (the link in /var/log/containers, or the file). */
-  path: string
-  /** Empty strings for `files`. */
-  namespace: string
-  pod: string
-  podUid: string
-  container: string
-}
 
 /** The key of a container's lineage. */
 export function containerKey(
