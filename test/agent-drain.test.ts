@@ -1,7 +1,8 @@
 // A drain ends when all that is in the files has been delivered, whatever was renamed or cut short a moment before.
 import { appendFileSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { Agent, type AgentPorts } from '../src/agent.ts'
+import type { AgentPorts } from '../src/agent/ports.ts'
+import { Agent } from '../src/agent.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { silentEvents } from '../src/core/events.ts'
 import { startReceiver } from '../src/demo/receiver.ts'

@@ -1,6 +1,6 @@
 // The ports of an agent that runs for real: this machine's files, clock and network, and a state directory that belongs
 // to this process alone. Shared by the commands that run one.
-import type { AgentPorts } from '../agent.ts'
+import type { AgentPorts } from '../agent/ports.ts'
 import { acquireStateLock } from '../checkpoint/lock.ts'
 import { createCheckpointStore } from '../checkpoint/store.ts'
 import type { Events } from '../core/events.ts'

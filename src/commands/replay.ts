@@ -3,7 +3,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { createSink } from '../agent.ts'
+import { createSink } from '../agent/sinks.ts'
 import { acquireStateLock } from '../checkpoint/lock.ts'
 import type { Config } from '../config/config.ts'
 import { formatConfigError } from '../config/config-error.ts'

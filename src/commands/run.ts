@@ -1,7 +1,8 @@
 // `taffrail run`: the agent as a service. Owns the process's side of it: configuration and its reload, signals, the
 // state directory's lock, the server, the order in which things end.
 import { parseArgs } from 'node:util'
-import { Agent, type AgentPorts } from '../agent.ts'
+import type { AgentPorts } from '../agent/ports.ts'
+import { Agent } from '../agent.ts'
 import type { Config } from '../config/config.ts'
 import { formatConfigError } from '../config/config-error.ts'
 import { loadConfigFile } from '../config/load.ts'

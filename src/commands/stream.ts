@@ -1,7 +1,8 @@
 // `taffrail stream`: the agent as a sidecar, which follows files to its own standard output. It is the same agent, with
 // one source and one sink, and nothing loaded that speaks to a network. Without a state directory it keeps its
 // checkpoints in memory. Bound: STREAM_MEMORY_BYTES of anonymous memory.
-import { Agent, type AgentPorts } from '../agent.ts'
+import type { AgentPorts } from '../agent/ports.ts'
+import { Agent } from '../agent.ts'
 import type { CheckpointStore } from '../checkpoint/checkpoints.ts'
 import { MemoryCheckpoints } from '../checkpoint/memory-store.ts'
 import { cgroupLimits } from '../config/cgroup.ts'

@@ -4,7 +4,8 @@
 import { appendFileSync, mkdirSync, renameSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Test } from 'tap'
-import { Agent, type AgentPorts } from '../../src/agent.ts'
+import type { AgentPorts } from '../../src/agent/ports.ts'
+import { Agent } from '../../src/agent.ts'
 import type { CheckpointStore } from '../../src/checkpoint/checkpoints.ts'
 import type { Position } from '../../src/checkpoint/position.ts'
 import type {

@@ -1,7 +1,8 @@
 // One life of the process: the whole agent on simulated ports, from its start to its death. Every port call is a step at
 // which it may be killed; from then on it reaches nothing, and hears of nothing. While its event loop stands still it
 // hears of things later. What runs in it is what `taffrail run` runs (src/commands): store, dead letters, agent.
-import { Agent, type AgentPorts } from '../../src/agent.ts'
+import type { AgentPorts } from '../../src/agent/ports.ts'
+import { Agent } from '../../src/agent.ts'
 import type { CheckpointStore } from '../../src/checkpoint/checkpoints.ts'
 import { createCheckpointStore } from '../../src/checkpoint/store.ts'
 import type { Config } from '../../src/config/config.ts'
