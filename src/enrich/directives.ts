@@ -2,7 +2,7 @@
 // one container alone (`taffrail.dev/exclude.CONTAINER`). Of other agents' annotations the opt-outs are known. Pure.
 // What cannot be understood, or is not allowed, is as if it were absent, and told.
 import { errorMessage } from '../core/errors.ts'
-import { LinePattern } from '../parse/line-pattern.ts'
+import { linePattern } from '../parse/line-pattern.ts'
 import { MULTILINE_PRESETS, type MultilineConfig, type MultilinePreset } from '../parse/multiline.ts'
 import { isLike } from '../select/selection.ts'
 
@@ -109,7 +109,7 @@ function multilineProblem(value: string): string | null {
   if (!value.startsWith('^')) return `neither ${known} nor a pattern that begins with ^`
   if (value.length > PATTERN_CHARS_MAX) return `a pattern of more than ${PATTERN_CHARS_MAX} characters`
   try {
-    new LinePattern(value)
+    linePattern(value)
     return null
   } catch (error) {
     return `a pattern that is not understood: ${errorMessage(error)}`

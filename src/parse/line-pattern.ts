@@ -1,18 +1,13 @@
 // A regular expression that costs a step for each character of a line and no more, whoever wrote it: pods bring patterns of
 // their own, and one that is compared by backtracking can stop a process. The usual notation without back references,
-// assertions in the middle and look-around; ASCII only; compared with the beginning of a line. Compiled to states that are
-// made when they are first met (Thompson; R. Cox, "Regular Expression Matching Can Be Simple And Fast"). Bounds:
-// NODES_MAX, and STATES_MAX states of 130 bytes; beyond that they are made anew.
+// assertions in the middle and look-around; ASCII only; compared with the beginning of a line. Parsed here, made an automaton
+// in line-automaton.ts. Bounds: NODES_MAX, and those of the automaton; a pattern beyond them is refused.
+import { type Automaton, accepts, automatonOf, type Step, SYMBOLS } from './line-automaton.ts'
 
 const NODES_MAX = 500
-const STATES_MAX = 128
 const REPEAT_MAX = 100
-/** ASCII, and one for all other characters. */
-const SYMBOLS = 129
-const OTHER = 128
-/** A state that no line leads out of, and a transition that is not known yet. */
-const DEAD = 0
-const UNKNOWN = 255
+/** Compiled patterns that are kept for whoever asks next, 35 KiB each at the most. */
+const KNOWN_MAX = 64
 
 type Node =
   | { kind: 'set'; set: Uint8Array }
@@ -21,101 +16,46 @@ type Node =
   | { kind: 'one'; of: Node[] }
   | { kind: 'repeat'; of: Node; min: number; max: number }
 
-type Step =
-  | { kind: 'set'; set: Uint8Array }
-  | { kind: 'split'; a: number; b: number }
-  | { kind: 'end' }
-  | { kind: 'match' }
-
-interface State {
-  steps: readonly number[]
-  /** By symbol. */
-  next: Uint8Array
-  /** A match was found, whatever follows; or if nothing follows. */
-  isMatch: boolean
-  isMatchAtEnd: boolean
-}
-
 export class LinePattern {
-  readonly #steps: readonly Step[]
-  readonly #first: readonly number[]
-  #states: State[] = []
-  #numbers = new Map<string, number>()
+  readonly #automaton: Automaton
 
   /** Throws a SyntaxError that says what of the pattern is not understood. `(?i)` in front makes it blind to case. */
   constructor(source: string) {
     const steps: Step[] = []
     emit(new Parser(source).parse(), steps)
     steps.push({ kind: 'match' })
-    this.#steps = steps
-    this.#first = this.#closure([0])
-    this.#clear()
+    this.#automaton = automatonOf(steps)
   }
 
   /** Whether the line begins with a match. */
   test(line: string): boolean {
-    let state = this.#states[1] as State
-    for (let i = 0; i < line.length; i++) {
-      if (state.isMatch) return true
-      const symbol = Math.min(line.charCodeAt(i), OTHER)
-      let number = state.next[symbol] as number
-      if (number === UNKNOWN) number = this.#step(state, symbol)
-      if (number === DEAD) return false
-      state = this.#states[number] as State
-    }
-    return state.isMatch || state.isMatchAtEnd
+    return accepts(this.#automaton, line)
   }
+}
 
-  #clear(): void {
-    this.#states = []
-    this.#numbers = new Map()
-    this.#numberOf([])
-    this.#numberOf(this.#first)
+/** Pods of a workload bring the same pattern, and each is asked for several times: for what is wrong with it, and by each sink. */
+const known = new Map<string, LinePattern | SyntaxError>()
+
+/** The pattern, compiled once as long as it is one of the KNOWN_MAX that were asked for last. Throws as `new LinePattern` does. */
+export function linePattern(source: string): LinePattern {
+  let pattern = known.get(source)
+  known.delete(source)
+  pattern ??= compiled(source)
+  known.set(source, pattern)
+  for (const oldest of known.keys()) {
+    if (known.size <= KNOWN_MAX) break
+    known.delete(oldest)
   }
+  if (pattern instanceof SyntaxError) throw pattern
+  return pattern
+}
 
-  #step(from: State, symbol: number): number {
-    const reached = from.steps.flatMap((at) => {
-      const step = this.#steps[at] as Step
-      return step.kind === 'set' && step.set[symbol] === 1 ? [at + 1] : []
-    })
-    const steps = this.#closure(reached)
-    if (this.#states.length >= STATES_MAX && !this.#numbers.has(steps.join())) {
-      // `from` is not known any more, and learns nothing.
-      this.#clear()
-      return this.#numberOf(steps)
-    }
-    const number = this.#numberOf(steps)
-    from.next[symbol] = number
-    return number
-  }
-
-  #numberOf(steps: readonly number[]): number {
-    const key = steps.join()
-    let number = this.#numbers.get(key)
-    if (number === undefined) {
-      const has = (some: readonly number[]) => some.some((at) => this.#steps[at]?.kind === 'match')
-      const isMatch = has(steps)
-      const isMatchAtEnd = isMatch || has(this.#closure(steps, true))
-      number = this.#states.push({ steps, next: new Uint8Array(SYMBOLS).fill(UNKNOWN), isMatch, isMatchAtEnd }) - 1
-      this.#numbers.set(key, number)
-    }
-    return number
-  }
-
-  /** The steps that wait for a character (or for the end, unless that is here), and the match, reached from these. */
-  #closure(from: readonly number[], isEnd = false): number[] {
-    const found = new Set<number>()
-    const seen = new Set<number>()
-    const left = [...from]
-    for (let at = left.pop(); at !== undefined; at = left.pop()) {
-      if (seen.has(at)) continue
-      seen.add(at)
-      const step = this.#steps[at] as Step
-      if (step.kind === 'split') left.push(step.a, step.b)
-      else if (step.kind === 'end' && isEnd) left.push(at + 1)
-      else found.add(at)
-    }
-    return [...found].sort((a, b) => a - b)
+function compiled(source: string): LinePattern | SyntaxError {
+  try {
+    return new LinePattern(source)
+  } catch (error) {
+    if (error instanceof SyntaxError) return error
+    throw error
   }
 }
 
@@ -300,7 +240,8 @@ class Parser {
       const char = String.fromCharCode(c)
       return (
         set[c] === 1 ||
-        (c < OTHER && (set[char.toLowerCase().charCodeAt(0)] === 1 || set[char.toUpperCase().charCodeAt(0)] === 1))
+        (c < SYMBOLS - 1 &&
+          (set[char.toLowerCase().charCodeAt(0)] === 1 || set[char.toUpperCase().charCodeAt(0)] === 1))
       )
     })
   }

@@ -1,7 +1,7 @@
 // Which lines are one record: a stack trace with the line that it is about. Pure: a rule sees one line after the other. A
 // record ends where a line begins another one, and nobody knows that before that line is there. Bounds: MULTILINE_LINES_MAX
 // lines, MULTILINE_BYTES_MAX bytes; for how long an end is waited for is the reader's.
-import { LinePattern } from './line-pattern.ts'
+import { type LinePattern, linePattern } from './line-pattern.ts'
 
 export type MultilinePreset = 'java' | 'python' | 'go'
 export const MULTILINE_PRESETS: readonly MultilinePreset[] = ['java', 'python', 'go']
@@ -22,7 +22,7 @@ export const PLAIN = 0
 
 /** Throws a SyntaxError for a pattern that is none. */
 export function multilineRule(config: MultilineConfig): MultilineRule {
-  return 'preset' in config ? RULES[config.preset] : startingWith(new LinePattern(config.start))
+  return 'preset' in config ? RULES[config.preset] : startingWith(linePattern(config.start))
 }
 
 /** What of a line in block[start, end), without its line end, a rule looks at. */

@@ -1,7 +1,7 @@
 // Patterns that pods bring: the same answers as JavaScript's regular expressions, in steps of the line's length.
 import fc from 'fast-check'
 import t from 'tap'
-import { LinePattern } from '../../src/parse/line-pattern.ts'
+import { LinePattern, linePattern } from '../../src/parse/line-pattern.ts'
 
 const atom = fc.constantFrom(
   'a',
@@ -93,9 +93,40 @@ t.test('no line takes more steps than it has characters', async (t) => {
   for (const source of ['(a+)+b', '(a|a)*b', '(a*)*b', 'a*a*a*a*a*a*b', '(.*a){12}b', '((a?){30})(a{30})b']) {
     t.equal(new LinePattern(source).test(long), false, source)
   }
-  // One of whose states there are too many to keep.
-  const many = new LinePattern('(?:a|b)*a(?:a|b){12}c')
+  // One with many states, all of which are there before the first line.
+  const many = new LinePattern('(?:a|b)*a(?:a|b){8}c')
   const noise = Array.from({ length: 1000 }, (_, i) => 'ab'[(i * i * 7 + (i >> 3)) % 2]).join('')
   t.equal(many.test(noise), false)
-  t.equal(many.test(`${noise}abbbbbbbbbbbbc`), true)
+  t.equal(many.test(`${noise}abbbbbbbbc`), true)
+})
+
+t.test(
+  'a pattern that would have to keep too much apart is refused when it is read, not when lines come',
+  async (t) => {
+    for (const source of [
+      '(a|b)*a(a|b){90}',
+      '(?:a|b)*a(?:[ab]){100}c',
+      '.*a.{100}',
+      '(?:.*a.{3}){60}',
+      '.{0,100}(\\w+ ){40}x',
+    ]) {
+      t.throws(() => new LinePattern(source), { name: 'SyntaxError', message: /too large/ }, source)
+    }
+    for (const source of [
+      '^.{0,30}(ERROR|WARN)',
+      '^\\[?\\d{4}-\\d\\d-\\d\\d[T ]\\d\\d:\\d\\d:\\d\\d([.,]\\d{1,9})?(Z|[+-]\\d\\d:?\\d\\d)?\\]?',
+      '^.*\\b'.slice(0, -2),
+    ]) {
+      t.doesNotThrow(() => new LinePattern(source), source)
+    }
+  },
+)
+
+t.test('a pattern is compiled once for all who ask', async (t) => {
+  t.equal(linePattern('^one'), linePattern('^one'))
+  t.throws(() => linePattern('^(a'), { name: 'SyntaxError', message: /no \)/ })
+  t.throws(() => linePattern('^(a'), { name: 'SyntaxError', message: /no \)/ })
+  const first = linePattern('^one')
+  for (let i = 0; i < 64; i++) linePattern(`^other ${i}`)
+  t.not(linePattern('^one'), first, 'and not kept for ever')
 })
