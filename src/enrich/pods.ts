@@ -1,6 +1,6 @@
 // The pods and namespaces that are known, by UID and by name: of each only what is used. Deleted pods stay, as
 // tombstones, while their files may still be read. Invariant: a pod's lines get the metadata of its own UID or none; a
-// name is never a key. Bound: what the node runs, and TOMBSTONES_MAX.
+// name alone is never a key. Bound: what the node runs, and TOMBSTONES_MAX.
 import type { Metadata } from '../core/metadata.ts'
 import type { Clock } from '../ports/clock.ts'
 import { directivesOf, tenantsFor } from './directives.ts'
@@ -40,6 +40,10 @@ interface Pod {
 
 interface Known {
   pod: Pod
+  /** The UID in its files' paths. */
+  pathUid: string
+  /** Its namespace's labels as they were at the end of one of the two; null: as they are. */
+  lastNamespaceLabels: Strings | null
   /** Monotonic ms; null while it is there. */
   deletedAt: number | null
   /** The list in which it was last seen. */
@@ -71,7 +75,10 @@ interface ContainerStatus {
 }
 
 const STATUSES = ['containerStatuses', 'initContainerStatuses', 'ephemeralContainerStatuses'] as const
-/** A static pod's files carry the hash of its manifest for a UID; its mirror pod at the API server says so. */
+/**
+ * A static pod's files carry the hash of its manifest for a UID; its mirror pod at the API server says so. But whoever may
+ * make pods may say so, of any pod's UID: so it counts with name and namespace, and never for another pod's own UID.
+ */
 const MIRROR = 'kubernetes.io/config.mirror'
 
 /** Which container of which pod, as its file's path says. */
@@ -83,8 +90,8 @@ export interface Place {
 }
 
 export class Pods {
-  /** Called with the key (the UID in paths) of a pod whose metadata changed, and with null when many may have. */
-  onChange: (key: string | null) => void = () => {}
+  /** Called with the UID in the paths of a pod whose metadata changed, and with null when many may have. */
+  onChange: (pathUid: string | null) => void = () => {}
   readonly #needs: Needs
   readonly #nodeName: string
   readonly #clock: Clock
@@ -111,15 +118,16 @@ export class Pods {
    * is not known, or more of it is to be expected: its namespace, the container's ID. With `isLast` what there is will do.
    */
   metadata(place: Place, restart: number, isLast = false): Metadata | null {
-    const known = this.#pods.get(place.podUid)
+    const known = this.#pods.get(place.podUid) ?? this.#pods.get(mirrorKey(place.podUid, place.namespace, place.pod))
     // The path may be anybody's: a UID alone does not make it this pod's.
     if (known === undefined || known.pod.name !== place.pod || known.pod.namespace !== place.namespace) return null
-    const namespace = this.#namespaces.get(place.namespace)
-    if (namespace === undefined && this.#needs.namespaces && !this.#namespacesListed && !isLast) return null
+    const namespaceLabels = known.lastNamespaceLabels ?? this.#namespaces.get(place.namespace)?.labels
+    // A new namespace's first pod may be told of before it.
+    if (namespaceLabels === undefined && this.#needs.namespaces && known.deletedAt === null && !isLast) return null
     const key = `${place.container} ${this.#needs.containers ? restart : ''}`
     let metadata = known.made.get(key)
     if (metadata === undefined) {
-      metadata = this.#make(known.pod, place.container, restart, namespace?.labels ?? NONE)
+      metadata = this.#make(known.pod, place.container, restart, namespaceLabels ?? NONE)
       known.made.set(key, metadata)
     }
     if (this.#needs.containers && metadata.containerId === '' && !isLast) {
@@ -146,20 +154,18 @@ export class Pods {
     listing: () => void this.#namespaceList++,
     put: ({ metadata }: PodObject) => this.#putNamespace(metadata?.name ?? '', metadata?.labels ?? NONE),
     listed: () => {
-      for (const [name, { list }] of this.#namespaces) if (list !== this.#namespaceList) this.#namespaces.delete(name)
+      for (const [name, { list }] of this.#namespaces) if (list !== this.#namespaceList) this.#dropNamespace(name)
       this.#namespacesListed = true
       this.onChange(null)
     },
-    // Its pods are read to their end with what was known of it; the name may come back, and is put then.
-    deleted: ({ metadata }: PodObject) => void this.#namespaces.delete(metadata?.name ?? ''),
+    deleted: ({ metadata }: PodObject) => this.#dropNamespace(metadata?.name ?? ''),
   }
 
-  /** Forgets deleted pods, those that nobody uses any more (by their key) and the oldest of too many. */
-  sweep(isUsed: (key: string) => boolean): void {
+  /** Forgets deleted pods that nobody uses any more (by the UID in paths). */
+  sweep(isUsed: (pathUid: string) => boolean): void {
     const now = this.#clock.monotonic()
-    const tombstones = [...this.#pods].filter(([, { deletedAt }]) => deletedAt !== null)
-    for (const [key, { deletedAt }] of tombstones) {
-      if (now - (deletedAt as number) >= TOMBSTONE_MS_MIN && !isUsed(key)) this.#pods.delete(key)
+    for (const [key, { deletedAt, pathUid }] of this.#pods) {
+      if (deletedAt !== null && now - deletedAt >= TOMBSTONE_MS_MIN && !isUsed(pathUid)) this.#pods.delete(key)
     }
   }
 
@@ -167,9 +173,11 @@ export class Pods {
     const key = keyOf(object)
     if (key === '') return
     const pod = this.#podOf(object)
-    const known = this.#pods.get(key)
+    const pathUid = object.metadata?.annotations?.[MIRROR] || pod.uid
+    let known = this.#pods.get(key)
     if (known === undefined) {
-      this.#pods.set(key, { pod, deletedAt: null, list: this.#podList, made: new Map() })
+      known = { pod, pathUid, lastNamespaceLabels: null, deletedAt: null, list: this.#podList, made: new Map() }
+      this.#pods.set(key, known)
     } else {
       known.list = this.#podList
       known.deletedAt = null
@@ -177,7 +185,7 @@ export class Pods {
       known.pod = pod
       known.made.clear()
     }
-    this.onChange(key)
+    this.onChange(pathUid)
   }
 
   #podOf({ metadata = {}, spec, status }: PodObject): Pod {
@@ -229,12 +237,24 @@ export class Pods {
     const known = this.#namespaces.get(name)
     this.#namespaces.set(name, { labels, list: this.#namespaceList })
     if (known !== undefined && isSame(known.labels, labels)) return
-    for (const { pod, made } of this.#pods.values()) if (pod.namespace === name) made.clear()
+    for (const each of this.#pods.values()) {
+      if (each.pod.namespace !== name || each.deletedAt !== null) continue
+      each.lastNamespaceLabels = null
+      each.made.clear()
+    }
     if (this.#namespacesListed) this.onChange(null)
+  }
+
+  /** Its pods are read to their end with what was known of it: one that comes later under its name is another. */
+  #dropNamespace(name: string): void {
+    const labels = this.#namespaces.get(name)?.labels ?? null
+    this.#namespaces.delete(name)
+    for (const each of this.#pods.values()) if (each.pod.namespace === name) each.lastNamespaceLabels ??= labels
   }
 
   #bury(known: Known): void {
     known.deletedAt ??= this.#clock.monotonic()
+    known.lastNamespaceLabels ??= this.#namespaces.get(known.pod.namespace)?.labels ?? null
     const tombstones = [...this.#pods].filter(([, { deletedAt }]) => deletedAt !== null)
     if (tombstones.length <= TOMBSTONES_MAX) return
     tombstones.sort(([, a], [, b]) => (a.deletedAt as number) - (b.deletedAt as number))
@@ -242,8 +262,14 @@ export class Pods {
   }
 }
 
-function keyOf({ metadata }: PodObject): string {
-  return metadata?.annotations?.[MIRROR] ?? metadata?.uid ?? ''
+function keyOf({ metadata: { uid = '', namespace = '', name = '', annotations } = {} }: PodObject): string {
+  const hash = annotations?.[MIRROR]
+  return hash ? mirrorKey(hash, namespace, name) : uid
+}
+
+/** No UID has blanks. */
+function mirrorKey(hash: string, namespace: string, name: string): string {
+  return `${hash} ${namespace} ${name}`
 }
 
 function containersOf(spec: PodObject['spec'], status: PodObject['status']): Record<string, Container> {

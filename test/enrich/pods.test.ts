@@ -94,6 +94,81 @@ t.test('a container ID is waited for, where it may come', async (t) => {
   t.match(of('a', 1), { containerId: '', restartCount: 1 }, 'of those long ago nothing comes')
 })
 
+t.test('a pod that calls itself the mirror of another one is not taken for it', async (t) => {
+  const { pods, put, of } = start()
+  put('victim', { team: 'a' })
+  const annotations = { 'kubernetes.io/config.mirror': 'victim' }
+  const evil = { name: 'evil', namespace: 'elsewhere', uid: 'evil', labels: { team: 'b' }, annotations }
+  pods.podReceiver.put({ metadata: evil })
+  t.match(of('victim'), { podUid: 'victim', labels: { team: 'a' } })
+  pods.podReceiver.deleted({ metadata: evil })
+  t.match(of('victim'), { podUid: 'victim', labels: { team: 'a' } })
+  // Nor a static pod, whose mirror has the same hash.
+  const mirror = (name: string, team: string) => ({
+    metadata: {
+      ...{ name, namespace: 'ns', uid: `uid-${name}`, labels: { team } },
+      annotations: { 'kubernetes.io/config.mirror': 'hash' },
+    },
+  })
+  pods.podReceiver.put(mirror('etcd-node', 'a'))
+  pods.podReceiver.put(mirror('evil', 'b'))
+  const place = { namespace: 'ns', pod: 'etcd-node', podUid: 'hash', container: 'etcd' }
+  t.match(pods.metadata(place, 0), { pod: 'etcd-node', podUid: 'uid-etcd-node', labels: { team: 'a' } })
+})
+
+t.test('a mirror pod that was made anew is the same static pod, whose changes are told by its hash', async (t) => {
+  const { pods, changes, clock } = start()
+  const mirror = (uid: string, team: string) => ({
+    metadata: {
+      ...{ name: 'etcd-node', namespace: 'ns', uid, labels: { team } },
+      annotations: { 'kubernetes.io/config.mirror': 'hash' },
+    },
+  })
+  pods.podReceiver.put(mirror('one', 'a'))
+  pods.podReceiver.deleted(mirror('one', 'a'))
+  pods.podReceiver.put(mirror('two', 'b'))
+  const place = { namespace: 'ns', pod: 'etcd-node', podUid: 'hash', container: 'etcd' }
+  t.match(pods.metadata(place, 0), { podUid: 'two', labels: { team: 'b' } })
+  t.strictSame(changes, ['hash', 'hash'])
+  pods.podReceiver.deleted(mirror('two', 'b'))
+  await clock.advance(3_600_000)
+  pods.sweep((uid) => uid === 'hash')
+  t.ok(pods.metadata(place, 0), 'its files are there')
+})
+
+t.test("a new namespace's labels are waited for, also when others are known", async (t) => {
+  const { pods, put, of, changes } = start({ namespaces: true, namespaceLabel: (name) => name === 'team' })
+  const namespace = (labels: Record<string, string>) => ({ metadata: { name: 'ns', labels } })
+  pods.namespaceReceiver.listing()
+  pods.namespaceReceiver.listed()
+  put('a')
+  t.equal(of('a'), null, 'its namespace is told of by another watch')
+  t.strictSame(of('a', 0, true)?.namespaceLabels, {}, 'if need be without')
+  changes.length = 0
+  pods.namespaceReceiver.put(namespace({ team: 'x' }))
+  t.strictSame(changes, [null])
+  t.strictSame(of('a')?.namespaceLabels, { team: 'x' })
+})
+
+t.test('a namespace that comes again under its name is another one', async (t) => {
+  const { pods, put, of } = start({ namespaces: true, namespaceLabel: (name) => name === 'team', containers: true })
+  const namespace = (team: string) => ({ metadata: { name: 'ns', labels: { team } } })
+  pods.namespaceReceiver.put(namespace('old'))
+  put('a')
+  put('b')
+  pods.podReceiver.deleted({ metadata: { uid: 'a' } })
+  // The two watches may tell it in either order.
+  pods.namespaceReceiver.deleted(namespace('old'))
+  pods.podReceiver.deleted({ metadata: { uid: 'b' } })
+  for (const uid of ['a', 'b']) t.strictSame(of(uid)?.namespaceLabels, { team: 'old' }, 'although nobody had asked')
+  pods.namespaceReceiver.put(namespace('new'))
+  put('c', {}, { status: { containerStatuses: [{ name: 'app', restartCount: 0, containerID: 'x://c' }] } })
+  t.strictSame(of('c')?.namespaceLabels, { team: 'new' })
+  for (const uid of ['a', 'b']) {
+    for (const restart of [0, 1]) t.strictSame(of(uid, restart)?.namespaceLabels, { team: 'old' })
+  }
+})
+
 t.test('nonsense', async (t) => {
   const { pods, of } = start({ containers: true })
   for (const object of [{}, { metadata: {} }, { metadata: { uid: '' } }]) pods.podReceiver.put(object)
