@@ -12,6 +12,8 @@ const REFUSED_BACKOFF = { delayMsMin: 1000, delayMsMax: 60_000 }
 const WATCH_FAILURES_MAX = 3
 /** A watch that ended well but sooner is not asked for again at once: something ends them all. */
 const WATCH_MS_MIN = 1000
+/** A server that lost its memory tells all agents at once to list again, which for the latest state is no small thing to it. */
+const RELIST_MS_MAX = 4000
 /** Within this time a server has sent a bookmark (seen: after 60 to 120 s, and before it ends a watch). */
 const BOOKMARK_MS_MAX = 150_000
 
@@ -64,6 +66,7 @@ export class Course {
         // One that never said a word hangs on a version that is not there (yet): of another server, or of a store that
         // was restored.
         if (!this.#heard && end.afterMs >= BOOKMARK_MS_MAX) return this.#untrusted()
+        if (!this.#heard && end.afterMs < WATCH_MS_MIN) this.failures++
         this.#heard = false
         return { delayMs: end.afterMs < WATCH_MS_MIN ? this.#delay() : 0, relist: null }
       case 'silent':
@@ -96,7 +99,8 @@ export class Course {
       // Between two pages: all of it in one answer, which cannot grow too old.
       if (want.kind === 'list') this.isUnpaged ||= want.continue !== ''
       this.want = { kind: 'list', resourceVersion: '', continue: '' }
-      return { delayMs: this.failures === 1 ? 0 : this.#delay(), relist: 'expired' }
+      const delayMs = this.failures === 1 ? this.#random() * RELIST_MS_MAX : this.#delay()
+      return { delayMs, relist: 'expired' }
     }
     if (want.kind === 'list' && want.continue !== '' && code !== 0 && code < 500 && code !== 429) {
       this.want = { kind: 'list', resourceVersion: '', continue: '' }

@@ -47,7 +47,7 @@ export class JsonObjects {
       .replace(/\[[\s,]*\]/, '[]')
   }
 
-  /** Takes the next bytes; the chunk is not kept. Throws `JSON_TOO_LARGE`, and whatever `onObject` throws. */
+  /** Takes the next bytes; the chunk is not kept. Throws JSON_TOO_LARGE, KUBERNETES_ANSWER for brackets in disorder, and whatever `onObject` throws. */
   push(chunk: Buffer): void {
     let from = 0
     let at = 0
@@ -66,7 +66,7 @@ export class JsonObjects {
         }
         this.#level++
       } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
-        this.#level--
+        if (--this.#level < 0) throw new TaffrailError('KUBERNETES_ANSWER', 'a bracket is closed that was not opened')
         if (this.#pieces !== null && this.#level === this.#depth) {
           this.#end(chunk, from, at)
           from = at

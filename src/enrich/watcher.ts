@@ -152,6 +152,8 @@ export class Watcher {
     const resourceVersion = object.metadata?.resourceVersion ?? ''
     if (type === 'ADDED' || type === 'MODIFIED') this.#receiver.put(object)
     else if (type === 'DELETED') this.#receiver.deleted(object)
+    // Something in between answers in the server's place.
+    else if (type !== 'BOOKMARK') throw new TaffrailError('KUBERNETES_ANSWER', 'the answer is no watch')
     this.status.events++
     this.#course.heard(resourceVersion)
     this.#recovered()

@@ -20,6 +20,10 @@ async function fakeRig(): Promise<ClusterRig> {
   }
   const namespace = 'ns'
   const uids = new Map<string, string>()
+  const label = async (labels: Record<string, string>) => {
+    server.put({ kind: 'Namespace', metadata: { name: namespace, uid: 'n', resourceVersion: '', labels } })
+  }
+  await label({})
   return {
     access: access('agent'),
     stranger: access('stranger'),
@@ -37,9 +41,7 @@ async function fakeRig(): Promise<ClusterRig> {
       uids.delete(name)
       server.delete('Pod', { name, namespace })
     },
-    label: async (labels) => {
-      server.put({ kind: 'Namespace', metadata: { name: namespace, uid: 'n', resourceVersion: '', labels } })
-    },
+    label,
     close,
   }
 }

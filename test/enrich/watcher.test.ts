@@ -297,6 +297,60 @@ t.test('nonsense in a watch', async (t) => {
   t.match(events.of('kubernetes.failed'), [{ error: { code: 'KUBERNETES_ANSWER' } }])
 })
 
+t.test('something else answers in its place: told, asked less and less often, and what was known stays', async (t) => {
+  for (const page of ['{"error":"please log in"}', '}', '<html>log in</html>']) {
+    const { clock, server, names, watcher, requests } = start(t)
+    server.put(pod('a'))
+    watcher.start()
+    await clock.advance(1000)
+    server.endWatches('break')
+    requests()
+    const handle = server.handle.bind(server)
+    server.handle = (path, headers, answer) => {
+      server.seen.push({ path, query: new URL(path, 'http://x').searchParams, headers })
+      answer.head(200, {})
+      answer.write(page)
+      answer.end()
+      return () => {}
+    }
+    await clock.advance(600_000)
+    const { length } = requests()
+    t.ok(length < 60, `${page}: ${length} requests in ten minutes`)
+    if (page !== '<html>log in</html>') t.equal(watcher.status.state, 'retrying', page)
+    t.strictSame(names.all, ['a'])
+    server.handle = handle
+    server.put(pod('b'))
+    await clock.advance(31_000)
+    t.strictSame(names.all, ['a', 'b'], page)
+    t.equal(watcher.status.state, 'ok')
+  }
+})
+
+t.test('agents that are told at once that they are too old do not list at once', async (t) => {
+  const clock = new FakeClock()
+  const listed: number[] = []
+  const agents = Array.from({ length: 40 }, (_, i) => {
+    const { server, watcher } = start(t, { clock, random: () => (i + 0.5) / 40 })
+    watcher.start()
+    return server
+  })
+  await clock.advance(1000)
+  for (const server of agents) {
+    server.refuse = ({ query }) => {
+      if (query.get('watch') !== '1') listed.push(clock.monotonic())
+      return null
+    }
+    server.endWatches({ code: 410, message: 'too old resource version' })
+  }
+  const from = clock.monotonic()
+  await clock.advance(5000)
+  t.equal(listed.length, 40)
+  for (const second of [0, 1, 2, 3]) {
+    const within = listed.filter((at) => Math.floor((at - from) / 1000) === second)
+    t.ok(within.length <= 11, `${within.length} of 40 in second ${second}`)
+  }
+})
+
 t.test('stopped, it ends its request and says no more', async (t) => {
   const { clock, server, names, watcher } = start(t)
   watcher.start()
