@@ -39,16 +39,33 @@ const { pattern } = fc.letrec<{ pattern: string; sequence: string; item: string 
 }))
 const line = fc.string({ unit: fc.constantFrom('a', 'b', 'B', '1', ' ', '.', '[', '-', 'é', '\t'), maxLength: 12 })
 
-t.test('the same answers as RegExp', async () => {
+/** The pattern, or null for one that is refused for its size. */
+function affordable(source: string): LinePattern | null {
+  try {
+    return new LinePattern(source)
+  } catch (error) {
+    if (error instanceof SyntaxError && error.message.includes('too large')) return null
+    throw error
+  }
+}
+
+t.test('the same answers as RegExp', async (t) => {
   const oracle = (source: string, flags = '') => new RegExp(`^(?:${source})`, flags)
+  let refused = 0
   fc.assert(
     fc.property(pattern, fc.array(line, { minLength: 1, maxLength: 8 }), (source, lines) => {
-      const [mine, theirs] = [new LinePattern(`(${source})`), oracle(source)]
-      const [blind, theirsBlind] = [new LinePattern(`(?i)(${source})`), oracle(source, 'i')]
-      return lines.every((each) => mine.test(each) === theirs.test(each) && blind.test(each) === theirsBlind.test(each))
+      const [mine, theirs] = [affordable(`(${source})`), oracle(source)]
+      const [blind, theirsBlind] = [affordable(`(?i)(${source})`), oracle(source, 'i')]
+      if (mine === null || blind === null) refused++
+      return lines.every(
+        (each) =>
+          (mine === null || mine.test(each) === theirs.test(each)) &&
+          (blind === null || blind.test(each) === theirsBlind.test(each)),
+      )
     }),
     { numRuns: 1000 },
   )
+  t.ok(refused < 50, `${refused} of 1000 are refused`)
 })
 
 t.test('what people write', async (t) => {
