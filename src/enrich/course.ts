@@ -12,8 +12,11 @@ const REFUSED_BACKOFF = { delayMsMin: 1000, delayMsMax: 60_000 }
 const WATCH_FAILURES_MAX = 3
 /** A watch that ended well but sooner is not asked for again at once: something ends them all. */
 const WATCH_MS_MIN = 1000
-/** A server that lost its memory tells all agents at once to list again, which for the latest state is no small thing to it. */
-const RELIST_MS_MAX = 4000
+/**
+ * A server that lost its memory tells all agents at once to list again, which for the latest state is no small thing to it.
+ * Not longer: a pod that comes and goes meanwhile stays unknown.
+ */
+const RELIST_MS_MAX = 1000
 /** Within this time a server has sent a bookmark (seen: after 60 to 120 s, and before it ends a watch). */
 const BOOKMARK_MS_MAX = 150_000
 

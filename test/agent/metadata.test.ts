@@ -1,6 +1,5 @@
 // Whose lines they are: what the API server knows reaches the lines of the right pod, in time or marked as not, once
 // decided for good, whenever the agent is killed.
-import { renameSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { FakeApiServer, type KubeThing } from '../support/fake-api-server.ts'
@@ -380,58 +379,4 @@ t.test('each sink decides for itself, and --once waits for what it may learn', a
     printed.find(({ line }) => line === 'two'),
     { metadata: { metadata: 'path' } },
   )
-})
-
-t.test('300 pods come, restart, are renamed and go within a second: nobody gets what is not his', async (t) => {
-  const { api, world } = start(t, {
-    sinks: [lokiConfig({ labelsFrom: { owner: 'pod.labels.owner' }, structuredMetadata: ['pod_uid'] })],
-  })
-  let seed = 7
-  const random = (below: number) => {
-    seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31
-    return Math.floor((seed / 2 ** 31) * below)
-  }
-  world.start()
-  await world.clock.advance(1000)
-  let lines = 0
-  const expected = new Map<string, string>()
-  const uids: string[] = Array.from({ length: 60 }, () => '')
-  for (let turn = 0; turn < 300; turn++) {
-    // 60 names for 300 pods: nearly each name is used by several, one after the other.
-    const slot = random(60)
-    const name = `pod-${slot}`
-    const uid = `uid-${turn}`
-    const before = uids[slot] as string
-    uids[slot] = uid
-    const isTold = random(4) > 0
-    const make = () => api.put(pod(name, { uid, labels: { owner: uid } }))
-    if (isTold && random(2) === 0) make()
-    const write = (path: string, whose: string) => {
-      const text = `line ${lines++}`
-      expected.set(text, whose)
-      world.raw(path, `2026-11-21T08:00:00.${String(lines).padStart(9, '0')}Z stdout F ${text}\n`)
-    }
-    write(world.podPath(name, uid), uid)
-    // The one before says its last words beside it.
-    if (before !== '') write(world.podPath(name, before), before)
-    await world.clock.advance(random(200))
-    if (isTold) make()
-    write(join(world.podDirectory(name, uid), '1.log'), uid)
-    if (random(3) === 0) renameSync(world.podPath(name, uid), `${world.podPath(name, uid)}.20261121-080000`)
-    if (random(5) === 0) api.delete('Pod', { name, namespace: 'ns' })
-    if (random(20) === 0) api.endWatches(random(2) === 0 ? 'break' : 'end')
-    if (random(40) === 0) api.compact()
-  }
-  await world.clock.advance(20_000)
-  let marked = 0
-  for (const [text, whose] of expected) {
-    const said = of(world, text)
-    if (said.metadata === 'path') marked++
-    if (said.pod_uid !== whose) t.fail(`${text} of ${whose} says ${said.pod_uid}`)
-    if (said.metadata !== 'path' && said.owner !== whose) t.fail(`${text} of ${whose} has the labels of ${said.owner}`)
-    if (said.metadata === 'path' && said.owner !== undefined)
-      t.fail(`${text} is marked and has the labels of ${said.owner}`)
-  }
-  t.equal(stored(world).size, lines)
-  t.ok(marked > 0 && marked < lines / 2, `${marked} of ${lines} marked`)
 })
