@@ -10,7 +10,7 @@ export const FIELD_PREFIXES = ['pod.labels.', 'pod.annotations.', 'namespace.lab
 export type FieldReference = string
 
 /** The field's value; empty where there is none. */
-export function fieldOf(metadata: Metadata, reference: FieldReference): string {
+function fieldOf(metadata: Metadata, reference: FieldReference): string {
   const { labels, annotations, namespaceLabels, restartCount } = metadata
   switch (reference) {
     case 'pod_uid':
@@ -34,6 +34,16 @@ export function fieldOf(metadata: Metadata, reference: FieldReference): string {
   }
   return ''
 }
+
+/** Loki takes 2,048 bytes for a label, and 64 KiB of structured metadata for a line; only an annotation can be longer. */
+const TEXT_CHARS_MAX = 512
+
+/** The field's value as it goes with every line: cut where it is long, and never in the middle of a character. */
+export function fieldText(metadata: Metadata, reference: FieldReference): string {
+  return fieldOf(metadata, reference).slice(0, TEXT_CHARS_MAX).replace(HALF_CHARACTER, '')
+}
+
+const HALF_CHARACTER = /[\ud800-\udbff]$/
 
 /** The reference as a name of letters, digits and `_`. */
 export function fieldName(reference: FieldReference): string {

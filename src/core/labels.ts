@@ -1,6 +1,6 @@
 // Labels of a lineage: a small default set.
 
-import { type FieldReference, fieldOf } from './fields.ts'
+import { type FieldReference, fieldText } from './fields.ts'
 import type { LineageInfo } from './lineage-info.ts'
 import type { Metadata } from './metadata.ts'
 
@@ -19,9 +19,6 @@ export interface LabelContext {
   without?: readonly string[]
 }
 
-/** Loki takes 2,048 bytes; only an annotation can be longer. */
-const VALUE_CHARS_MAX = 512
-
 /**
  * The labels of a lineage without `stream`, which depends on the line. For containers: cluster, namespace, pod,
  * container, app, job (`NAMESPACE/CONTAINER`) and node_name; for files: cluster, job (the source's name), filename and
@@ -33,7 +30,7 @@ export function labelsOf(info: LineageInfo, metadata: Metadata, context: LabelCo
     const { namespace, pod, container, app } = metadata
     Object.assign(labels, { namespace, pod, container, app, job: `${namespace}/${container}` })
     for (const [name, field] of Object.entries(context.labelsFrom ?? {})) {
-      labels[name] = fieldOf(metadata, field).slice(0, VALUE_CHARS_MAX)
+      labels[name] = fieldText(metadata, field)
     }
     for (const name of context.without ?? []) delete labels[name]
   } else if (info.sourceType === 'audit') labels.job = AUDIT_JOB

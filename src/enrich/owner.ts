@@ -20,6 +20,9 @@ type Labels = Readonly<Record<string, string>>
 const CRON_JOB = /^(.+)-(\d{8})$/
 const MINUTES_MIN = 23_000_000
 const MINUTES_MAX = 80_000_000
+/** No kind and no object has a longer name, but a reference may: the API server does not look it up. */
+const KIND_CHARS_MAX = 63
+const NAME_CHARS_MAX = 253
 
 /**
  * The controller of a pod: a ReplicaSet whose name ends in the pod's `pod-template-hash` is its Deployment's, a Job
@@ -27,6 +30,7 @@ const MINUTES_MAX = 80_000_000
  */
 export function ownerOf(references: readonly OwnerReference[], labels: Labels): Owner {
   const { kind = '', name = '' } = references.find((each) => each.controller === true) ?? {}
+  if (kind.length > KIND_CHARS_MAX || name.length > NAME_CHARS_MAX) return { kind: '', name: '' }
   if (kind === 'ReplicaSet') {
     const suffix = `-${labels['pod-template-hash'] ?? ''}`
     if (suffix !== '-' && name.endsWith(suffix)) return { kind: 'Deployment', name: name.slice(0, -suffix.length) }

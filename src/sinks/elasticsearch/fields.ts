@@ -6,6 +6,8 @@ import type { LineageInfo } from '../../core/lineage-info.ts'
 import type { Metadata } from '../../core/metadata.ts'
 
 const ANNOTATION_BYTES_MAX = 8191
+/** Of all of them together: each document has them, whatever a pod may think of. */
+const ANNOTATIONS_BYTES_MAX = 16 * 1024
 /** The annotation of a pod that switches the expansion of JSON lines: `true` or `false`. */
 export const JSON_ANNOTATION = 'taffrail.dev/json'
 
@@ -34,12 +36,13 @@ function podFields(metadata: Metadata): object {
   const { mark, labels, annotations, namespaceLabels } = metadata
   return {
     kubernetes: {
+      // First: the pod says of what kind its owner is, and it may be "Pod". What is known stands over it.
+      ...(ownerKind !== '' && { [ownerKind.toLowerCase()]: { name: ownerName } }),
       namespace,
       namespace_labels: nonEmpty(namespaceLabels),
       pod: { name: pod, uid: podUid || undefined },
       container: { name: container },
       node: { name: node || undefined },
-      ...(ownerKind !== '' && { [ownerKind.toLowerCase()]: { name: ownerName } }),
       labels: nonEmpty(labels),
       annotations: nonEmpty(withoutLong(annotations)),
       metadata: mark || undefined,
@@ -54,8 +57,14 @@ function podFields(metadata: Metadata): object {
 
 /** An annotation may have 256 KiB, and a term of an index 32 KiB: with a longer one every document of the pod would be refused. */
 function withoutLong(annotations: Readonly<Record<string, string>>): Record<string, string> {
+  let room = ANNOTATIONS_BYTES_MAX
   return Object.fromEntries(
-    Object.entries(annotations).filter(([, value]) => Buffer.byteLength(value) <= ANNOTATION_BYTES_MAX),
+    Object.entries(annotations).filter(([name, value]) => {
+      const bytes = Buffer.byteLength(name) + Buffer.byteLength(value)
+      if (bytes > ANNOTATION_BYTES_MAX || bytes > room) return false
+      room -= bytes
+      return true
+    }),
   )
 }
 

@@ -6,7 +6,7 @@ import type { Segment, Shipment } from '../../batch/shipment.ts'
 import type { LokiSinkConfig } from '../../config/config.ts'
 import { backoffDelayMs } from '../../core/backoff.ts'
 import type { Events } from '../../core/events.ts'
-import { fieldName, fieldOf } from '../../core/fields.ts'
+import { fieldName, fieldText } from '../../core/fields.ts'
 import { type LabelContext, type Labels, labelsOf } from '../../core/labels.ts'
 import type { LineageInfo } from '../../core/lineage-info.ts'
 import type { Metadata } from '../../core/metadata.ts'
@@ -449,7 +449,7 @@ export class LokiSink implements Sink {
     const fields = profile === 'lowCardinality' ? new Set(['pod', ...structuredMetadata]) : structuredMetadata
     const pairs: Labels = {}
     for (const field of fields) {
-      const value = fieldOf(metadata, field)
+      const value = fieldText(metadata, field)
       if (value !== '') pairs[fieldName(field)] = value
     }
     if (metadata.mark !== '') pairs.metadata = metadata.mark
