@@ -22,7 +22,7 @@ export function compilePattern(text: string): Pattern {
   const { isGlob, base, glob } = picomatch.scan(text, { unescape: true })
   if (!isGlob) return { text, fixed: dirname(base), matches: (path) => path === base, depth: 0 }
   const depth = glob.includes('**') ? DEPTH_MAX : glob.split('/').length - 1
-  return { text, fixed: base === '' ? '/' : base, matches: picomatch(text, { dot: true }), depth }
+  return { text, fixed: base === '' ? '/' : base, matches: picomatch(text, { dot: true, windows: false }), depth }
 }
 
 /** All paths below the pattern's fixed part that match, directories excluded; `onError` hears of directories that cannot be read. */

@@ -1,7 +1,9 @@
 // The memory limit of the real process: V8's own limits are there, set by a restart that keeps the pid, and under load it
 // stays below what the configuration allows.
+import { execFileSync } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { startReceiver } from '../../src/demo/receiver.ts'
 import { sampleLine } from '../../src/demo/sample-line.ts'
@@ -125,4 +127,16 @@ t.test('a hundred megabytes of backlog, long lines, a sink that stalls: it stays
   t.same(await taffrail.end(), CLEAN)
   t.comment(`${(highest / MEBIBYTE).toFixed(1)} MiB of anonymous memory at the most`)
   t.ok(highest < LIMIT_BYTES, `${(highest / MEBIBYTE).toFixed(1)} MiB`)
+})
+
+t.test("node's own fetch and WebSocket, which nobody uses, are not loaded", async (t) => {
+  const modules = ['commands/run', 'observe/server', 'ports/real-http', 'enrich/watcher'].map((name) =>
+    fileURLToPath(new URL(`../../src/${name}.ts`, import.meta.url)),
+  )
+  const script = `for (const path of ${JSON.stringify(modules)}) await import(path)
+    console.log(JSON.stringify(process.moduleLoadList))`
+  const { NODE_OPTIONS: _, ...env } = process.env
+  const loaded = JSON.parse(execFileSync(process.execPath, ['--input-type=module', '-e', script], { env }).toString())
+  t.ok(loaded.includes('NativeModule http'))
+  t.notOk(loaded.includes('NativeModule internal/deps/undici/undici'), '6 MiB of memory')
 })
