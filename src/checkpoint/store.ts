@@ -55,6 +55,11 @@ class DiskCheckpoints implements CheckpointStore {
   readonly #directory: string
   readonly #log: LogFile
   readonly #live: Changes = new Map()
+  /** Of each kind, by sink and lineage: the keys of `#live`. */
+  readonly #keys = {
+    position: new Map<string, Map<string, string>>(),
+    metadata: new Map<string, Map<string, string>>(),
+  }
   /** What the next commit will write, the latest of each key. */
   #changed: Changes = new Map()
   /** What a commit under way writes. */
@@ -89,7 +94,7 @@ class DiskCheckpoints implements CheckpointStore {
   }
 
   get(sink: string, lineage: string): Position | undefined {
-    return this.#live.get(keyOf({ sink, lineage, position: null }))?.position ?? undefined
+    return this.#live.get(this.#keyOf({ sink, lineage, position: null }))?.position ?? undefined
   }
 
   set(sink: string, lineage: string, position: Position): void {
@@ -97,7 +102,7 @@ class DiskCheckpoints implements CheckpointStore {
   }
 
   metadata(sink: string, lineage: string): Metadata | undefined {
-    return this.#live.get(keyOf({ sink, lineage, metadata: null }))?.metadata ?? undefined
+    return this.#live.get(this.#keyOf({ sink, lineage, metadata: null }))?.metadata ?? undefined
   }
 
   setMetadata(sink: string, lineage: string, metadata: Metadata): void {
@@ -109,9 +114,10 @@ class DiskCheckpoints implements CheckpointStore {
       { sink, lineage, position: null },
       { sink, lineage, metadata: null },
     ]) {
-      const key = keyOf(record)
+      const key = this.#keyOf(record)
       if (this.#live.delete(key)) this.#change(key, record)
     }
+    for (const keys of Object.values(this.#keys)) keys.get(sink)?.delete(lineage)
   }
 
   *entries(): IterableIterator<{ sink: string; lineage: string; position: Position }> {
@@ -154,7 +160,7 @@ class DiskCheckpoints implements CheckpointStore {
 
   async #load(data: Buffer): Promise<void> {
     const { records, damage } = decodeLog(data, (record) => {
-      const key = keyOf(record)
+      const key = this.#keyOf(record)
       if (!(record.position ?? record.metadata)) this.#live.delete(key)
       else this.#live.set(key, record)
     })
@@ -173,7 +179,7 @@ class DiskCheckpoints implements CheckpointStore {
   }
 
   #put(record: CheckpointRecord): void {
-    const key = keyOf(record)
+    const key = this.#keyOf(record)
     this.#live.set(key, record)
     this.#change(key, record)
   }
@@ -255,8 +261,14 @@ class DiskCheckpoints implements CheckpointStore {
       this.#setTimer(Math.max(0, this.#changedSince + COMMIT_DELAY_MS - this.#clock.monotonic()))
     }
   }
-}
 
-function keyOf({ sink, lineage, metadata }: CheckpointRecord): string {
-  return `${metadata === undefined ? 'position' : 'metadata'}\0${sink}\0${lineage}`
+  /** The record's key, the same string each time: one that is made anew is hashed anew, with each acknowledgement. */
+  #keyOf({ sink, lineage, metadata }: CheckpointRecord): string {
+    const kind = metadata === undefined ? 'position' : 'metadata'
+    let keys = this.#keys[kind].get(sink)
+    if (keys === undefined) this.#keys[kind].set(sink, (keys = new Map()))
+    let key = keys.get(lineage)
+    if (key === undefined) keys.set(lineage, (key = `${kind}\0${sink}\0${lineage}`))
+    return key
+  }
 }

@@ -67,7 +67,19 @@ export class Timeline {
 
   /** The state as plain numbers, for `load`: of stdout and of stderr the four, then the row's. */
   save(): number[] {
-    return [...this.last.flatMap((last) => Object.values(last) as number[]), this.rowSeconds, this.rowNanos]
+    const [out, err] = this.last
+    return [
+      out.emittedSeconds,
+      out.emittedNanos,
+      out.ownSeconds,
+      out.ownNanos,
+      err.emittedSeconds,
+      err.emittedNanos,
+      err.ownSeconds,
+      err.ownNanos,
+      this.rowSeconds,
+      this.rowNanos,
+    ]
   }
 
   /** Takes up a saved state; anything of another length (an older version's) is as none. */

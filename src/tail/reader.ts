@@ -282,6 +282,7 @@ export class Reader implements FileUser {
   /** Whether `fill` may find something: unread bytes, or a file whose end may have come. */
   get hasWork(): boolean {
     const file = this.#place.file
+    if (file !== null && this.#isAtRest(file)) return false
     if (this.#retryAt > this.#deps.clock.monotonic()) return false
     if (file === null) return this.#canBegin
     if (this.#gaps.length > 0) return true
@@ -294,6 +295,21 @@ export class Reader implements FileUser {
     if (this.#ended === file && (file.gone !== null || file.compressed)) return this.lineage.next(file) !== null
     if (file.gone !== null || file.compressed) return true
     return (this.#ended !== file || this.lineage.next(file) !== null) && this.#isFinished(file)
+  }
+
+  /** At the end of the last file, which still grows, with nothing open: the state of nearly all, asked of all at each turn. */
+  #isAtRest(file: TailedFile): boolean {
+    return (
+      file.sizeSeen <= this.#place.offset + this.#incompleteBytes &&
+      file.unlinkedAt === null &&
+      file.gone === null &&
+      !file.compressed &&
+      !this.options.once &&
+      this.#gaps.length === 0 &&
+      this.#missing.length === 0 &&
+      !this.#lines.hasOpenRecord &&
+      this.lineage.files.at(-1) === file
+    )
   }
 
   /** A place is searched for only when all files are known that it may be in, or that come before it. */
@@ -657,9 +673,10 @@ export class Reader implements FileUser {
     const { path, dev, ino, head, compressed, gone, sizeSeen, mtimeMs } = file
     const isOver = this.#holed.has(file) || (compressed && ended)
     const { files } = this.lineage
+    const fromHere = files[0] === file ? files : files.slice(files.indexOf(file))
     const skipBeforeSeconds = this.#lines.skipBeforeSeconds
     const later = this.#laterFiles(file)
-    const cuts = this.#lines.cuts.save(files.slice(files.indexOf(file)))
+    const cuts = this.#lines.cuts.save(fromHere)
     this.#toldUnread = this.#unread
     this.#lastPosition = {
       path,
@@ -672,7 +689,7 @@ export class Reader implements FileUser {
       sizeSeen: compressed || isOver ? offset : Math.max(sizeSeen, offset),
       mtimeMs,
       times,
-      stamps: this.#lines.stamps.save(files.slice(files.indexOf(file))),
+      stamps: this.#lines.stamps.save(fromHere),
       ...(cuts.length > 0 && { cuts }),
       ...(isOver && { ended: true as const }),
       ...(gone !== null && { gone }),
