@@ -132,7 +132,7 @@ export class Consumer {
   #assign(reader: Reader, metadata: Metadata, target: Target): void {
     this.#metadata.set(reader, metadata)
     reader.multiline = this.#deps.multilineFor?.(reader, metadata) ?? null
-    const present = this.#laneOf.get(reader)?.members.find((member) => member.reader === reader)
+    const present = this.#laneOf.get(reader)?.member(reader)
     if (present !== undefined) {
       present.target = target
       present.selection = this.#deps.selectionFor?.(reader, metadata) ?? null
@@ -143,19 +143,15 @@ export class Consumer {
       lane = new Lane(target.key)
       this.lanes.set(target.key, lane)
     }
-    lane.members.push({ reader, target, selection: this.#deps.selectionFor?.(reader, metadata) ?? null })
+    lane.add({ reader, target, selection: this.#deps.selectionFor?.(reader, metadata) ?? null })
     this.#laneOf.set(reader, lane)
   }
 
   #leave(reader: Reader, lane: Lane): void {
-    const { members } = lane
-    members.splice(
-      members.findIndex((member) => member.reader === reader),
-      1,
-    )
+    lane.remove(reader)
     this.#laneOf.delete(reader)
     this.#held.forget(reader)
-    if (members.length > 0) return
+    if (lane.size > 0) return
     this.lanes.delete(lane.key)
     this.sink.forget(lane.key)
   }
@@ -398,7 +394,7 @@ export class Consumer {
     shipment.begin(lane, bytesMax, shipment.records + lane.recordsMax, together)
     lane.backlog = false
     lane.waitingSince = null
-    for (const { reader, target, selection } of lane.members) {
+    lane.fill(({ reader, target, selection }) => {
       shipment.from(reader, target.encoder)
       const begun = reader.current !== null
       const out = selection === null ? shipment : new SelectingWriter(shipment, selection)
@@ -406,12 +402,9 @@ export class Consumer {
       if (!begun) this.#savePosition(reader)
       this.#tellMarks(reader)
       if (selection !== null) this.#tellRedacted(reader, selection)
-      if (end === 'full') {
-        lane.backlog = true
-        break
-      }
-      if (end === 'wait') break
-    }
+      if (end === 'full') lane.backlog = true
+      return end
+    })
     shipment.end()
   }
 

@@ -1,8 +1,9 @@
 // A lane: an ordered path to a sink. At most one shipment of it is under way, so order holds and the watermark is simply
-// what the last answered shipment reached. Lineages that go to the same Loki stream share a lane, oldest first.
+// what the last answered shipment reached. Lineages that go to the same Loki stream share a lane: those of one pod's name and
+// container one after the other, the oldest first; others beside each other, and who filled a shipment is the last in the next.
 import type { Selection } from '../select/selection.ts'
 import type { Target } from '../sinks/sink.ts'
-import type { Reader } from '../tail/reader.ts'
+import type { FillEnd, Reader } from '../tail/reader.ts'
 
 export interface LaneMember {
   reader: Reader
@@ -13,8 +14,9 @@ export interface LaneMember {
 
 export class Lane {
   readonly key: string
-  /** Oldest lineage first. */
-  readonly members: LaneMember[] = []
+  readonly #members = new Map<Reader, LaneMember>()
+  /** By pod and container, oldest lineage first; the series in the order of their turns. */
+  readonly #series = new Map<string, LaneMember[]>()
   /** A shipment with entries of this lane is under way. */
   busy = false
   /** Monotonic ms: when there was first something to do since the last shipment; null while there is nothing. */
@@ -38,6 +40,49 @@ export class Lane {
     this.key = key
   }
 
+  get size(): number {
+    return this.#members.size
+  }
+
+  member(reader: Reader): LaneMember | undefined {
+    return this.#members.get(reader)
+  }
+
+  add(member: LaneMember): void {
+    const { reader } = member
+    const key = seriesOf(reader)
+    this.#members.set(reader, member)
+    const series = this.#series.get(key)
+    if (series === undefined) this.#series.set(key, [member])
+    else series.push(member)
+  }
+
+  remove(reader: Reader): void {
+    this.#members.delete(reader)
+    const key = seriesOf(reader)
+    const rest = this.#series.get(key)?.filter((member) => member.reader !== reader) ?? []
+    if (rest.length > 0) this.#series.set(key, rest)
+    else this.#series.delete(key)
+  }
+
+  /**
+   * Calls `fill` for each member that has work. One that has to wait holds up what comes after it in its series, and one
+   * that has filled the shipment ends the round: its series is the last one in the next.
+   */
+  fill(fill: (member: LaneMember) => FillEnd): void {
+    for (const [key, series] of this.#series) {
+      for (const member of series) {
+        if (!member.reader.hasWork) continue
+        const end = fill(member)
+        if (end === 'wait') break
+        if (end === 'dry') continue
+        this.#series.delete(key)
+        this.#series.set(key, series)
+        return
+      }
+    }
+  }
+
   /** What is unread now has been read and put back: it can wait until there is more, or until then. */
   park(until: number): void {
     this.parkedUntil = until
@@ -49,37 +94,44 @@ export class Lane {
   }
 
   get hasWork(): boolean {
-    for (const { reader } of this.members) if (reader.hasWork) return true
+    for (const reader of this.#members.keys()) if (reader.hasWork) return true
     return false
   }
 
   /** Monotonic ms since which something waits in a file that was not open until now; infinite when there is no such file. */
   get wantedSince(): number {
     let since = Number.POSITIVE_INFINITY
-    for (const { reader } of this.members) if (reader.wantedSince < since) since = reader.wantedSince
+    for (const reader of this.#members.keys()) if (reader.wantedSince < since) since = reader.wantedSince
     return since
   }
 
   get isWaiting(): boolean {
-    return this.members.some(({ reader }) => reader.isWaiting)
+    for (const reader of this.#members.keys()) if (reader.isWaiting) return true
+    return false
   }
 
   get unreadBytes(): number {
     let bytes = 0
-    for (const { reader } of this.members) bytes += reader.unreadBytes
+    for (const reader of this.#members.keys()) bytes += reader.unreadBytes
     return bytes
   }
 
   /** Monotonic ms when the first of what it has not delivered would be lost. */
   get lossAt(): number {
     let at = Number.POSITIVE_INFINITY
-    for (const { reader } of this.members) if (reader.lossAt < at) at = reader.lossAt
+    for (const reader of this.#members.keys()) if (reader.lossAt < at) at = reader.lossAt
     return at
   }
 
   get lagBytes(): number {
     let bytes = 0
-    for (const { reader } of this.members) bytes += reader.lagBytes
+    for (const reader of this.#members.keys()) bytes += reader.lagBytes
     return bytes
   }
+}
+
+/** Whose lines follow each other: a pod that came back under its name goes on where the one before ended. */
+function seriesOf({ lineage }: Reader): string {
+  const { namespace, pod, container, key } = lineage.info
+  return pod === '' ? key : `${namespace}/${pod}/${container}`
 }

@@ -286,7 +286,7 @@ const loki = record<Omit<LokiSinkConfig, 'type'>>(
     profile: key<'default' | 'lowCardinality'>(
       choice(['default', 'lowCardinality']),
       yaml('default'),
-      '`lowCardinality`: `pod` is no label but structured metadata, so that the pods of an application on a node share a stream.',
+      '`lowCardinality`: `pod` is no label but structured metadata, so that the pods of an application on a node share a stream. They take turns in it; its limits are for all of them together.',
     ),
     labelsFrom: key<Record<string, string>>(
       {

@@ -249,3 +249,59 @@ t.test('an outage: those that shared go on sharing when it was nobody in particu
     t.ok(linesOf(world.loki.seen.at(-1)!.push).length > 0)
   }
 })
+
+t.test('lowCardinality: a loud pod does not hold up its siblings in the same stream', async (t) => {
+  const world = new World(t, { sinks: [lokiConfig({ profile: 'lowCardinality', batchBytesMax: 4096 })] })
+  world.loki.latencyMs = 500
+  const siblings = ['web-1', 'web-2', 'web-3', 'web-4', 'web-5']
+  world.write('web-0', texts(`loud ${'x'.repeat(150)}`, 2000))
+  world.start()
+  await world.clock.advance(10_000)
+  for (const pod of siblings) world.write(pod, ['quiet'])
+  await world.clock.advance(5000)
+  const lines = world.loki
+    .find()
+    .flatMap(({ entries }) => entries.map(({ line, metadata }) => `${metadata.pod} ${line}`))
+  t.equal(world.loki.find().length, 1, 'one stream for all')
+  t.ok(lines.length < 1000, 'the loud one is not through')
+  for (const pod of siblings) t.ok(lines.includes(`${pod} quiet`), pod)
+  // And as long as all of them are loud each gets its part.
+  for (const pod of siblings) world.write(pod, texts(`loud ${'y'.repeat(150)}`, 200))
+  await world.clock.advance(15_000)
+  const delivered = (pod: string) =>
+    world.loki
+      .find()
+      .reduce((sum, { entries }) => sum + entries.filter(({ metadata }) => metadata.pod === pod).length, 0)
+  for (const pod of siblings) t.ok(delivered(pod) > 50, `${pod}: ${delivered(pod)}`)
+  await world.drain()
+  t.equal(delivered('web-0'), 2000)
+  for (const pod of siblings) t.equal(delivered(pod), 201)
+  world.accounted()
+})
+
+t.test(
+  'a pod that came back under its name: the lines of the one before come first, though its siblings do not wait',
+  async (t) => {
+    const world = new World(t, { sinks: [lokiConfig({ profile: 'lowCardinality', batchBytesMax: 4096 })] })
+    world.loki.latencyMs = 500
+    for (const uid of ['first', 'second']) {
+      for (let i = 0; i < 300; i++) {
+        const nanos = String((uid === 'second' ? 1000 : 0) + i).padStart(9, '0')
+        world.raw(world.podPath('db-0', uid), `2026-11-21T08:00:00.${nanos}Z stdout F ${uid} ${i} ${'x'.repeat(150)}\n`)
+      }
+    }
+    world.write('db-1', ['quiet'])
+    world.start()
+    await world.clock.advance(4000)
+    const sent = () =>
+      world.loki.seen.flatMap(({ push }) =>
+        push.streams.flatMap(({ entries }) => entries.map(({ line }) => `${line}`.split(' ')[0])),
+      )
+    t.ok(sent().includes('quiet'))
+    t.notOk(sent().includes('second'))
+    await world.drain()
+    const order = sent().filter((uid) => uid !== 'quiet')
+    t.equal(order.length, 600)
+    t.ok(order.lastIndexOf('first') < order.indexOf('second'), 'in order')
+  },
+)
