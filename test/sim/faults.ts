@@ -96,12 +96,17 @@ export const HARD_KINDS: readonly FaultKind[] = [
   'poison',
 ]
 
-/** Draws a world, and takes out of it the kinds that are named. */
-export function drawFaults(draw: Draw, without: readonly string[] = HARD_KINDS): Faults {
+/** Draws a world, takes out of it the kinds that are named, and puts in those of `always`. */
+export function drawFaults(
+  draw: Draw,
+  without: readonly string[] = HARD_KINDS,
+  always: readonly string[] = [],
+): Faults {
   const share = draw.pick([0.1, 0.2, 0.3])
   const on = new Set((Object.keys(FAULT_KINDS) as FaultKind[]).filter(() => draw.chance(share)))
   if (draw.chance(0.7)) on.add('rotation')
   for (const kind of without) on.delete(kind as FaultKind)
+  for (const kind of always) on.add(kind as FaultKind)
   // Files that begin alike are told apart by the bytes before a place, which is not looked at in compressed ones.
   if (on.has('compression') || on.has('copytruncate')) on.delete('equalHeads')
   const outageMs = draw.scale(20_000, draw.chance(0.1) ? 3_600_000 : 180_000)

@@ -1,12 +1,13 @@
 // `npm run sim -- SEED [--runs N] [--trace]`: runs the worlds SEED, SEED + 1, … and says which faults each had and what
 // came of it. Exit code 1 when a promise was broken; the line that replays it is printed. For the search of causes:
-// `--without KIND,…` leaves kinds of faults out, `--shrink` looks for all that a broken world can do without, `--stop`
+// `--without KIND,…` leaves kinds of faults out, `--with KIND,…` puts them into every world, `--shrink` looks for all that a broken world can do without, `--stop`
 // ends with the first broken one, `--hard` adds the kinds that are known to break something.
 import { parseArgs } from 'node:util'
-import { describeFaults, HARD_KINDS } from './faults.ts'
+import { describeFaults, FAULT_KINDS, HARD_KINDS } from './faults.ts'
 import { World } from './world.ts'
 
-const USAGE = 'usage: npm run sim -- SEED [--runs N] [--trace] [--without KIND,…] [--hard] [--stop] [--shrink]'
+const USAGE =
+  'usage: npm run sim -- SEED [--runs N] [--trace] [--without KIND,…] [--with KIND,…] [--hard] [--stop] [--shrink]'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -14,6 +15,7 @@ const { values, positionals } = parseArgs({
     runs: { type: 'string', default: '1' },
     trace: { type: 'boolean', default: false },
     without: { type: 'string', default: '' },
+    with: { type: 'string', default: '' },
     hard: { type: 'boolean', default: false },
     stop: { type: 'boolean', default: false },
     shrink: { type: 'boolean', default: false },
@@ -25,7 +27,8 @@ if (positionals.length !== 1 || !Number.isSafeInteger(seed) || !Number.isSafeInt
   console.error(USAGE)
   process.exit(2)
 }
-const without = values.without.split(',').filter((kind) => kind !== '')
+const without = kindsOf(values.without)
+const always = kindsOf(values.with)
 if (!values.hard) without.push(...HARD_KINDS)
 let failures = 0
 for (let each = seed; each < seed + runs; each++) {
@@ -37,14 +40,15 @@ if (runs > 1) console.log(`${runs - failures} of ${runs} worlds kept every promi
 process.exitCode = failures > 0 ? 1 : 0
 
 async function isKept(each: number): Promise<boolean> {
-  const world = new World(each, values.trace ? (line) => console.log(line) : null, without)
+  const world = new World(each, values.trace ? (line) => console.log(line) : null, without, always)
   console.log(`seed ${each}\n${describeFaults(world.faults)}`)
   const began = performance.now()
   const { failure, hash, lines, destroyed, lives, virtualMs } = await world.run()
   const cost = `${Math.round(performance.now() - began)} ms for ${Math.round(virtualMs / 1000)} s`
   console.log(`  ${lines} lines, ${destroyed} of them destroyed unread, ${lives} lives, ${cost}, trace ${hash}`)
   if (failure === null) return true
-  const replay = `${values.without === '' ? '' : ` --without ${values.without}`}${values.hard ? ' --hard' : ''}`
+  const kinds = (['without', 'with'] as const).map((name) => (values[name] === '' ? '' : ` --${name} ${values[name]}`))
+  const replay = `${kinds.join('')}${values.hard ? ' --hard' : ''}`
   console.log(`  BROKEN after ${(failure.atMs / 1000).toFixed(3)} s: ${failure.checker}: ${failure.message}`)
   console.log(`  again: npm run sim -- ${each}${replay} --trace`)
   if (values.shrink) await shrink(each, failure.checker)
@@ -53,14 +57,27 @@ async function isKept(each: number): Promise<boolean> {
 
 /** Leaves out one kind after the other, for good where the same checker is still not content. */
 async function shrink(each: number, checker: string): Promise<void> {
-  const out = [...without]
-  const { on } = new World(each, null, out).faults
+  let out = [...without]
+  let held = [...always]
+  const { on } = new World(each, null, out, held).faults
   for (const kind of on) {
-    const { failure } = await new World(each, null, [...out, kind]).run()
-    if (failure?.checker === checker) out.push(kind)
+    const less = held.filter((other) => other !== kind)
+    const { failure } = await new World(each, null, [...out, kind], less).run()
+    if (failure?.checker !== checker) continue
+    out = [...out, kind]
+    held = less
   }
   const left = [...on].filter((kind) => !out.includes(kind))
-  const { failure } = await new World(each, null, out).run()
+  const { failure } = await new World(each, null, out, held).run()
   console.log(`  enough: ${left.join(' ')}: ${failure?.message}`)
-  console.log(`  npm run sim -- ${each} --without ${out.join(',')} --trace`)
+  const put = held.length === 0 ? '' : ` --with ${held.join(',')}`
+  console.log(`  npm run sim -- ${each} --without ${out.join(',')}${put} --trace`)
+}
+
+function kindsOf(list: string): string[] {
+  const kinds = list.split(',').filter((kind) => kind !== '')
+  const unknown = kinds.filter((kind) => !(kind in FAULT_KINDS))
+  if (unknown.length === 0) return kinds
+  console.error(`no such kind of fault: ${unknown.join(', ')}`)
+  process.exit(2)
 }

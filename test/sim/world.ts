@@ -70,11 +70,16 @@ export class World {
   #isOver = false
   #failure: Failure | null = null
 
-  /** `without`: kinds of faults to leave out, to find out which of them it takes. */
-  constructor(seed: number, print: ((line: string) => void) | null = null, without?: readonly string[]) {
+  /** `without`: kinds of faults to leave out, to find out which of them it takes; `always`: kinds to have in any case. */
+  constructor(
+    seed: number,
+    print: ((line: string) => void) | null = null,
+    without?: readonly string[],
+    always?: readonly string[],
+  ) {
     this.seed = seed
     this.#draw = new Draw(seed)
-    this.faults = drawFaults(this.#draw.of('faults'), without)
+    this.faults = drawFaults(this.#draw.of('faults'), without, always)
     this.#trace = new Trace(print)
     const clock = this.#clock
     this.#trace.startAt(() => clock.monotonic())
