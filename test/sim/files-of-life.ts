@@ -94,7 +94,7 @@ export class FilesOfLife implements ReadFileSystem {
     const isShort = length > 1 && faults.on.has('shortReads') && this.#deps.isStorming() && draw.chance(faults.rate)
     const got = disk.reads.read(fd, target, targetOffset, isShort ? draw.int(1, length - 1) : length, position)
     trace.count(got)
-    this.#tell(fd, position + got)
+    if (got > 0) this.#tell(fd, position + got)
     return got
   }
 

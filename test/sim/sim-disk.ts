@@ -34,6 +34,8 @@ export interface SimDiskOptions {
 export class SimDisk {
   /** Called when the last name and the last descriptor of a file are gone. */
   onFree: (inode: Inode) => void = () => {}
+  /** Called when a name or the size of a file changes, except that it grows. */
+  onChange: (what: string) => void = () => {}
   readonly reads: ReadFileSystem
   readonly #options: SimDiskOptions
   readonly #root: Inode
@@ -77,6 +79,7 @@ export class SimDisk {
   }
 
   truncate(inode: Inode, lengthBytes: number): void {
+    this.onChange(`truncate inode ${inode.ino} from ${inode.size} to ${lengthBytes}`)
     inode.bytes.fill(0, lengthBytes)
     inode.size = lengthBytes
     inode.mtimeMs = this.#tick()
@@ -86,6 +89,7 @@ export class SimDisk {
   create(path: string, content: Buffer | string = ''): Inode {
     const inode = this.#newInode('file')
     this.#name(path, inode)
+    this.onChange(`create ${path}: inode ${inode.ino}, ${content.length} bytes`)
     if (content.length > 0) this.append(inode, content)
     return inode
   }
@@ -112,6 +116,7 @@ export class SimDisk {
   rename(from: string, to: string): void {
     const { parent, name, inode } = this.#find(from, false)
     if (inode === null || parent === null) throw systemError('ENOENT', 'rename', from)
+    this.onChange(`rename ${from} to ${to}: inode ${inode.ino}, ${inode.size} bytes`)
     this.#name(to, inode)
     parent.entries?.delete(name)
     parent.mtimeMs = this.#tick()
@@ -121,6 +126,7 @@ export class SimDisk {
   unlink(path: string): void {
     const { parent, name, inode } = this.#find(path, false)
     if (inode === null || parent === null) throw systemError('ENOENT', 'unlink', path)
+    this.onChange(`unlink ${path}: inode ${inode.ino}, ${inode.size} bytes`)
     parent.entries?.delete(name)
     parent.mtimeMs = this.#tick()
     this.#dropName(inode)

@@ -28,10 +28,11 @@ export interface TruthLine {
   seq: number
   text: Buffer
   poison: boolean
-  /** Its last row, and where that ends. `first`: where it began. */
+  /** Where it was complete: its last row's end, or where its program died. */
   content: Content
   end: number
-  first: Content
+  /** All of its rows. */
+  rows: readonly Row[]
   /** Monotonic ms. */
   writtenAt: number
   /** Its own time; null when it has none. */
@@ -42,13 +43,22 @@ export interface TruthLine {
   /** It could have been given up at the moment when a record was, because the disk took no dead letters. */
   mayBeDropped: boolean
   fate: Fate | null
+  /** Where the row ends that was destroyed. */
+  fateEnd: number
+}
+
+/** A row, by where it ends. */
+export interface Row {
+  content: Content
+  end: number
 }
 
 export interface Content {
   log: TruthLog
   /** Ascends in the order of writing. */
   order: number
-  lines: TruthLine[]
+  /** The complete lines that have a row in it, and where that ends. */
+  rows: { line: TruthLine; end: number }[]
   /** Bytes of it that each inode has. */
   holders: Map<Inode, number>
 }
@@ -75,8 +85,8 @@ export class Truth {
   readonly logs: TruthLog[] = []
   /** Poisonous records that may still be written. */
   poisonLeft = 2
-  /** Called for each line that is destroyed; says what may be expected of it. */
-  judge: (line: TruthLine, inode: Inode) => Fate = () => 'unseen'
+  /** Called for each line of which a row, that ends there, is destroyed; says what may be expected of it. */
+  judge: (end: number, inode: Inode) => Fate = () => 'unseen'
   /** Called when an inode has lost what it held. */
   onDropped: (inode: Inode) => void = () => {}
   readonly #contentOf = new Map<Inode, Content>()
@@ -90,7 +100,7 @@ export class Truth {
 
   /** A new file of the log, which `inode` holds. */
   newContent(log: TruthLog, inode: Inode): Content {
-    const content: Content = { log, order: log.contents.length, lines: [], holders: new Map() }
+    const content: Content = { log, order: log.contents.length, rows: [], holders: new Map() }
     log.contents.push(content)
     this.hold(content, inode, Number.POSITIVE_INFINITY)
     return content
@@ -107,21 +117,16 @@ export class Truth {
   }
 
   /** A line is complete with the bytes that were just written. */
-  add(line: Omit<TruthLine, 'index' | 'accepted' | 'buried' | 'mayBeDropped' | 'fate'>): TruthLine {
-    const { log, content, first } = line
+  add(line: Omit<TruthLine, 'index' | 'accepted' | 'buried' | 'mayBeDropped' | 'fate' | 'fateEnd'>): TruthLine {
+    const { log, rows, end } = line
     // Its beginning may be destroyed before it is complete.
-    const fate = first !== content && first.holders.size === 0 ? 'unseen' : null
-    const made: TruthLine = {
-      ...line,
-      index: log.lines.length,
-      accepted: null,
-      buried: false,
-      mayBeDropped: false,
-      fate,
-    }
+    const isWhole = rows.every((row) => row.end <= heldBytesOf(row.content))
+    const fate = isWhole ? null : 'unseen'
+    const nothing = { accepted: null, buried: false, mayBeDropped: false }
+    const made: TruthLine = { ...line, ...nothing, index: log.lines.length, fate, fateEnd: end }
     log.lines.push(made)
     log.byNumber.set(2 * made.seq + made.stream, made)
-    content.lines.push(made)
+    for (const row of rows) row.content.rows.push({ line: made, end: row.end })
     return made
   }
 
@@ -136,21 +141,16 @@ export class Truth {
     if (content === undefined) return
     this.#contentOf.delete(inode)
     content.holders.delete(inode)
-    let heldBytes = 0
-    for (const bytes of content.holders.values()) heldBytes = Math.max(heldBytes, bytes)
-    for (const line of content.lines) {
-      if (line.end > heldBytes) this.#destroy(line, inode)
-    }
-    if (heldBytes > 0) return
-    // The beginning of a line that goes on elsewhere.
-    for (const line of content.log.lines)
-      if (line.first === content && line.content !== content) this.#destroy(line, inode)
-    content.log.damaged = true
+    const heldBytes = heldBytesOf(content)
+    for (const { line, end } of content.rows) if (end > heldBytes) this.#destroy(line, end, inode)
+    if (heldBytes === 0) content.log.damaged = true
   }
 
-  #destroy(line: TruthLine, inode: Inode): void {
+  #destroy(line: TruthLine, end: number, inode: Inode): void {
     line.log.damaged = true
-    if (line.accepted === null && !line.buried && line.fate === null) line.fate = this.judge(line, inode)
+    if (line.accepted !== null || line.buried || line.fate !== null) return
+    line.fate = this.judge(end, inode)
+    line.fateEnd = end
   }
 
   /** The line whose name a text begins with, or ends with if it is a banner; null for none. */
@@ -169,4 +169,9 @@ export function isSettled({ accepted, buried, mayBeDropped, fate }: TruthLine): 
 export function nameOf(line: TruthLine): string {
   const { log, stream, seq, content, end } = line
   return `${log.id}.${stream === 0 ? 'o' : 'e'}.${seq} (${log.key}, file ${content.order}, ends at ${end})`
+}
+
+/** How much of a content is left. */
+function heldBytesOf({ holders }: Content): number {
+  return Math.max(0, ...holders.values())
 }

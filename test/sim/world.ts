@@ -21,7 +21,7 @@ import { type Inode, SimDisk } from './sim-disk.ts'
 import { SimLoki } from './sim-loki.ts'
 import type { SimSink, StoredRecord } from './sink.ts'
 import { Trace } from './trace.ts'
-import { type Fate, isSettled, nameOf, Truth, type TruthLine } from './truth.ts'
+import { type Fate, isSettled, nameOf, Truth } from './truth.ts'
 
 const STATE = '/state'
 /** After the faults have stopped everything must be delivered within this time. */
@@ -87,9 +87,10 @@ export class World {
     const reuse = (free: readonly number[]) =>
       this.faults.on.has('inodeReuse') && free.length > 0 ? reuseDraw.int(0, free.length - 1) : -1
     this.#disk = new SimDisk({ now: () => clock.now(), reuse })
+    this.#disk.onChange = (what) => this.#trace.note('disk', what)
     this.#disk.onFree = (inode) => this.#truth.drop(inode)
     this.#truth.onDropped = (inode) => this.#life?.files.forget(inode)
-    this.#truth.judge = (line, inode) => this.#judge(line, inode)
+    this.#truth.judge = (end, inode) => this.#judge(end, inode)
     const receiver = { stored: (record: StoredRecord) => this.#stored(record) }
     this.#sink = new SimLoki({ clock, draw: this.#draw.of('sink'), faults: this.faults, trace: this.#trace, receiver })
     this.#config = this.#makeConfig()
@@ -375,15 +376,15 @@ export class World {
     line.accepted = { stream, timestampNs, metadata: JSON.stringify(record.metadata), life: sender, late }
   }
 
-  /** What may be expected of a line whose bytes are destroyed now. */
-  #judge(line: TruthLine, inode: Inode): Fate {
+  /** What may be expected of a line of which a row, that ends there, is destroyed now. */
+  #judge(end: number, inode: Inode): Fate {
     const life = this.#life
     const isCompressed = inode.bytes[0] === 0x1f && inode.bytes[1] === 0x8b
     if (life === null || life.isDead || isCompressed) return 'unseen'
     const now = this.#clock.monotonic()
     // What came and went while its event loop stood still it cannot keep apart.
     if (now - life.stalledUntil < 1000) return 'unseen'
-    if (life.files.toldBytes(inode) >= line.end) return 'seen'
+    if (life.files.toldBytes(inode) >= end) return 'seen'
     return 'unseen'
   }
 

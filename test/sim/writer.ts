@@ -6,7 +6,7 @@ import type { Faults } from './faults.ts'
 import type { SimClock } from './sim-clock.ts'
 import type { Inode, SimDisk } from './sim-disk.ts'
 import { POISON } from './sim-loki.ts'
-import type { Content, Truth, TruthLog } from './truth.ts'
+import type { Content, Row, Truth, TruthLog } from './truth.ts'
 
 export interface WriterDeps {
   clock: SimClock
@@ -26,7 +26,7 @@ interface Open {
   done: number
   poison: boolean
   timeNs: bigint | null
-  first: Content | null
+  rows: Row[]
 }
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789 ABCDEFGHIJKLMNOPQRSTUVWXYZ'
@@ -127,20 +127,23 @@ export class Writer {
     const seq = this.log.seqs[stream]++
     const text = Buffer.from(`${message} ${this.log.id}.${stream === 0 ? 'o' : 'e'}.${seq}`)
     const own = this.#format === 'plain' ? null : timeNs
-    const open: Open = { seq, text, done: text.length, poison: false, timeNs: own, first: this.#content }
-    this.#append(this.#rowOf(stream, timeNs, true, text), false, () => this.#complete(stream, open))
+    const open: Open = { seq, text, done: text.length, poison: false, timeNs: own, rows: [] }
+    this.#append(this.#rowOf(stream, timeNs, true, text), false, () => {
+      this.#noteRow(open)
+      this.#complete(stream, open)
+    })
   }
 
   /** One row: a piece of the stream's open line, or of a new one. */
   #row(stream: 0 | 1, timeNs: bigint, isTorn: boolean): void {
     const open = (this.#open[stream] ??= this.#newLine(stream, timeNs))
-    open.first ??= this.#content
     const isPieces = this.#format !== 'plain' && this.#deps.faults.on.has('pieces')
     const end = isPieces ? Math.min(open.text.length, open.done + this.#chunkBytes) : open.text.length
     const isLast = end === open.text.length
     const piece = open.text.subarray(open.done, end)
     open.done = end
     this.#append(this.#rowOf(stream, timeNs, isLast, piece), isTorn, () => {
+      this.#noteRow(open)
       if (isLast) this.#complete(stream, open)
     })
   }
@@ -177,16 +180,19 @@ export class Writer {
       done: 0,
       poison,
       timeNs: this.#format === 'plain' ? null : timeNs,
-      first: null,
+      rows: [],
     }
   }
 
-  #complete(stream: 0 | 1, { seq, text, poison, timeNs, first }: Open): void {
+  #noteRow(open: Open): void {
+    open.rows.push({ content: this.#content, end: this.#inode.size })
+  }
+
+  #complete(stream: 0 | 1, { seq, text, poison, timeNs, rows }: Open): void {
     this.#open[stream] = null
     const { truth, clock } = this.#deps
     const content = this.#content
-    const end = this.#inode.size
-    const place = { content, end, first: first ?? content, writtenAt: clock.monotonic() }
+    const place = { content, end: this.#inode.size, rows, writtenAt: clock.monotonic() }
     truth.add({ log: this.log, stream, seq, text, poison, timeNs, ...place })
   }
 

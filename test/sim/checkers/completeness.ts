@@ -16,8 +16,8 @@ export class Completeness implements Checker {
   readonly name = 'completeness'
   readonly #deps: CheckerDeps
   readonly #losses: Loss[] = []
-  /** Records of holes that were stored. */
-  #gaps = 0
+  /** The lines of records of holes that were stored. */
+  readonly #gaps = new Set<string>()
 
   constructor(deps: CheckerDeps) {
     this.#deps = deps
@@ -27,7 +27,7 @@ export class Completeness implements Checker {
     const { truth, fail } = this.#deps
     const marks = (record.metadata.taffrail_mark ?? '').split(',')
     if (marks.includes('gap')) {
-      this.#gaps++
+      this.#gaps.add(record.line.toString())
       return
     }
     if (line === null) {
@@ -83,15 +83,23 @@ export class Completeness implements Checker {
       if (fate === null) fail(`${nameOf(line)} is missing, and its bytes are still there`)
       else if (fate === 'seen' && !this.#isTold(line)) fail(`${nameOf(line)} was seen and is lost without a word`)
     }
-    const isTold = this.#losses.some((loss) => loss.life === life?.number)
-    if (isTold && this.#gaps === 0) fail('losses were told in events, and in no record')
+    for (const { line } of letters) this.#gaps.add(line.toString())
+    for (const loss of this.#losses) if (loss.life === life?.number) this.#checkRecord(loss)
+  }
+
+  /** A hole that is told in an event is told in a record, too. */
+  #checkRecord({ path, fromOffset: from, toOffset: to, lineage }: Loss): void {
+    const range = to === null ? `from offset ${from}` : `${to - from} bytes [${from}, ${to})`
+    const beginning = `taffrail: lost ${range} of ${path}`
+    for (const line of this.#gaps) if (line.startsWith(beginning)) return
+    this.#deps.fail(`the loss of ${range} of ${path}, of ${lineage}, was told in an event, and in no record`)
   }
 
   #lines(): TruthLine[] {
     return this.#deps.truth.logs.flatMap(({ lines }) => lines)
   }
 
-  #isTold({ log, end }: TruthLine): boolean {
+  #isTold({ log, fateEnd: end }: TruthLine): boolean {
     return this.#losses.some(
       ({ lineage, fromOffset, toOffset }) =>
         lineage === log.key && fromOffset < end && (toOffset === null || end <= toOffset),

@@ -9,6 +9,8 @@ import { nameOf, type TruthLine, type TruthLog } from '../truth.ts'
 export class Order implements Checker {
   readonly name = 'order'
   readonly #deps: CheckerDeps
+  /** By log: the last process that something of it came from. */
+  readonly #sender = new Map<TruthLog, number>()
   readonly #last = new Map<TruthLog, [number, number]>()
   /** docs/guarantees.md names what may come out of order: what is late, and the neighbours of what is divided. */
   #mayBeMixed = false
@@ -27,6 +29,10 @@ export class Order implements Checker {
 
   stored(record: StoredRecord, line: TruthLine | null, isRepeat: boolean): void {
     if (line === null || isRepeat || record.late || this.#mayBeMixed) return
+    const sender = Math.max(record.sender, this.#sender.get(line.log) ?? 0)
+    this.#sender.set(line.log, sender)
+    // A push that outlives its process arrives when it does; the next process sends its lines first, if they are there.
+    if (record.sender < sender && line.fate !== null) return
     const last = this.#last.get(line.log) ?? [-1, -1]
     this.#last.set(line.log, last)
     if (line.seq < last[line.stream]) {
