@@ -36,6 +36,8 @@ export interface TailedFile {
   fd: number
   compressed: boolean
   order: FileOrder
+  /** The highest rank among the names of its life when it was last met as the live file: all of them come before it. */
+  rankBefore?: string
   /** Whether a name still leads to it. */
   linked: boolean
   /** Bytes as stored, when last seen. */

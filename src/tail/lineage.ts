@@ -67,7 +67,7 @@ interface FinishedFile {
   isUnlisted: boolean
 }
 
-/** After so long a listing that fails in part is taken for all there is. */
+/** A file that cannot be opened for so long is gone on without. */
 const SETTLE_MS_MAX = 10_000
 const RETRY_MS_MAX = 1000
 /** A file with a successor that holds something is not written any more when it has not been for so long. */
@@ -81,6 +81,8 @@ export interface FileUser {
   readonly oldestNeeded: TailedFile | null
   /** The file that it reads; null before it has begun. */
   readonly current: TailedFile | null
+  /** The last file of which it has read something; null: it would go back before its first one. */
+  readonly begun: TailedFile | null
   /** It has a place to find again, and has not found it yet. */
   readonly isSearching: boolean
   /** How far it read a file that it has left; undefined when it never read it. */
@@ -133,6 +135,10 @@ export class Lineage {
   readonly #reported = new Map<string, string>()
   /** Monotonic ms since which some part of the listing has failed; null when the last one was complete. */
   #incompleteSince: number | null = null
+  /** By name, monotonic ms since which it is not known what it leads to; '' for all names. */
+  #unknown = new Map<string, number>()
+  /** Monotonic ms since which names and files do not go together; null: they do. */
+  #blindSince: number | null = null
   #retryAt = Number.NEGATIVE_INFINITY
   #knownAt = Number.NEGATIVE_INFINITY
 
@@ -162,6 +168,7 @@ export class Lineage {
         this.looked = true
       } catch (error) {
         this.#failed(this.info.path, 'readdir', error)
+        if (!this.#unknown.has('')) this.#unknown.set('', now)
         this.#noteComplete(false, now)
       }
     }
@@ -212,6 +219,7 @@ export class Lineage {
     this.wasWhole = false
     this.#version = -1
     this.#incompleteSince = null
+    this.#unknown.clear()
   }
 
   /** Whether something may have changed since it fell asleep: two or three stats. Keeps account of what came. */
@@ -262,8 +270,9 @@ export class Lineage {
   get settled(): boolean {
     // A place is searched for among all files, however long it takes until there are descriptors for them.
     if (this.starved && this.users.some((user) => user.isSearching)) return false
-    if (this.#incompleteSince === null) return this.looked
-    return this.#deps.clock.monotonic() - this.#incompleteSince > SETTLE_MS_MAX
+    if (!this.looked) return false
+    const now = this.#deps.clock.monotonic()
+    return [...this.#unknown.values()].every((since) => now - since > SETTLE_MS_MAX)
   }
 
   /** The file after `file` in reading order, or null. */
@@ -358,18 +367,22 @@ export class Lineage {
     const listed = new Set<string>()
     const present = new Set<TailedFile>()
     const fresh: TailedFile[] = []
+    const unknown = new Map<string, number>()
+    const noteUnknown = (path: string) => unknown.set(path, this.#unknown.get(path) ?? now)
     let complete = true
     let failed = false
     this.starved = false
     this.#opening = 0
     const candidates = this.#listing.candidates()
     const led = new Map<string, string>()
+    const unopened: { candidate: Candidate; stat: FileStat; id: string }[] = []
     for (const candidate of candidates) {
       const stat = this.#statOf(candidate)
       led.set(candidate.path, identityOf(stat))
       if (stat === 'later') {
         complete = false
         failed = true
+        if (!this.#hadName(candidate)) noteUnknown(candidate.path)
       }
       if (stat === null || stat === 'later') continue
       const id = identity(stat.dev, stat.ino)
@@ -378,18 +391,27 @@ export class Lineage {
       if (open !== undefined) {
         open.path = candidate.path
         open.order = candidate.order
+        this.#noteRankBefore(open, candidates)
         present.add(open)
+      } else if (!this.#isKnown(id, candidate, stat)) unopened.push({ candidate, stat, id })
+    }
+    const isBlind = failed && this.#isBlind(present, now)
+    for (const { candidate, stat, id } of unopened) {
+      if (isBlind) {
+        noteUnknown(candidate.path)
         continue
       }
-      if (this.#isKnown(id, candidate, stat)) continue
       if (this.#isTwin(candidate, present, fresh)) {
         this.#remember(id, NO_HEAD, candidate, stat, '', null)
         continue
       }
       const file = this.#open(candidate)
-      if (file === 'later') complete = false
-      else if (file !== null) {
+      if (file === 'later') {
+        complete = false
+        noteUnknown(candidate.path)
+      } else if (file !== null) {
         listed.add(identity(file.dev, file.ino))
+        this.#noteRankBefore(file, candidates)
         fresh.push(file)
         this.#opening = fresh.length
       }
@@ -406,7 +428,7 @@ export class Lineage {
       if (linked) file.unlinkedAt = null
       file.linked = linked
     }
-    for (const file of fresh) this.#insert(file)
+    for (const file of fresh) this.#insert(file, present)
     this.#opening = 0
     if (fresh.some((file) => file.begin === 0)) this.#noteRotation(now)
     for (const [index, file] of this.files.entries()) {
@@ -416,7 +438,39 @@ export class Lineage {
       if (!file.compressed) this.rotation.superseded(file.sizeSeen)
     }
     if (complete) this.rotation.listed(candidates)
-    return complete && this.#stillLeads(led)
+    const stillLeads = complete && this.#stillLeads(led)
+    if (complete && !stillLeads) noteUnknown('')
+    this.#unknown = unknown
+    return stillLeads
+  }
+
+  #noteRankBefore(file: TailedFile, candidates: readonly Candidate[]): void {
+    const { restart, rank } = file.order
+    if (rank !== LIVE) return
+    const before = candidates.findLast(({ order }) => order.restart === restart && hasPlaceForEver(order))
+    file.rankBefore = before?.order.rank ?? ''
+  }
+
+  /**
+   * Whether a name failed and some file was not met whose place among the others changes with its name: then nobody knows
+   * where others belong. Not for ever: it may have gone elsewhere.
+   */
+  #isBlind(present: ReadonlySet<TailedFile>, now: number): boolean {
+    const isMissed = (file: TailedFile) =>
+      file.fd >= 0 && file.linked && !present.has(file) && !hasPlaceForEver(file.order)
+    if (!this.files.some(isMissed)) {
+      this.#blindSince = null
+      return false
+    }
+    this.#blindSince ??= now
+    return now - this.#blindSince <= SETTLE_MS_MAX
+  }
+
+  /** Whether what the candidate's name leads to is known from an earlier look: it is one file's for ever. */
+  #hadName({ path, order }: Candidate): boolean {
+    if (!hasPlaceForEver(order)) return false
+    if (this.files.some((file) => file.fd >= 0 && file.path === path)) return true
+    return [...this.#known.values()].some((known) => known.path === path)
   }
 
   /** Where descriptors are short, a file whose writer has moved on, as the times of writing tell, is not waited for. */
@@ -613,15 +667,17 @@ export class Lineage {
     return false
   }
 
-  #insert(file: TailedFile): void {
-    // Before the first file whose place is known and later. Files whose names are gone were seen before this one came.
+  /** `present`: the files whose names were met in this look, this one's from now on. */
+  #insert(file: TailedFile, present: Set<TailedFile>): void {
+    // Before the first file that is known to be later. Files whose names are gone were seen before this one came.
     let index = this.files.length
     for (let i = this.files.length - 1; i >= 0; i--) {
       const other = this.files[i] as TailedFile
-      const placed = other.linked || other.sequence === 0 || !this.looked
-      if (!placed || compareOrder(other.order, file.order) <= 0) break
+      const isPlaced = present.has(other) || hasPlaceForEver(other.order) || !this.looked
+      if (isPlaced ? compareOrder(other.order, file.order) <= 0 : !wasThereBefore(file, other)) break
       index = i
     }
+    present.add(file)
     const begun = this.#newestBegun()
     if (begun !== null) index = Math.max(index, this.files.indexOf(begun) + 1)
     this.files.splice(index, 0, file)
@@ -634,7 +690,7 @@ export class Lineage {
   #newestBegun(): TailedFile | null {
     let newest: TailedFile | null = null
     for (const user of this.users) {
-      const file = user.current
+      const file = user.begun
       if (file !== null && (newest === null || file.sequence > newest.sequence)) newest = file
     }
     return newest
@@ -674,13 +730,18 @@ export class Lineage {
       this.truncated(file, stat.size)
       return
     }
-    if (stat.size > file.sizeSeen) {
-      this.#grownBytes += stat.size - file.sizeSeen
-      file.grewAt = now
-      this.activeAt = now
-    }
+    this.sawBytes(file, stat.size)
     file.sizeSeen = stat.size
     file.mtimeMs = stat.mtimeMs
+  }
+
+  /** A file has at least so many bytes: should they vanish, they are lost. */
+  sawBytes(file: TailedFile, bytes: number): void {
+    if (bytes <= file.sizeSeen) return
+    this.#grownBytes += bytes - file.sizeSeen
+    file.sizeSeen = bytes
+    file.grewAt = this.#deps.clock.monotonic()
+    this.activeAt = file.grewAt
   }
 
   /** Takes the head again, as the first line may have been incomplete; false when it is another one. */
@@ -816,6 +877,17 @@ export class Lineage {
 }
 
 const NO_HEAD: Head = { hash: '', bytes: 0 }
+
+/** Whether a file of this order keeps it, whatever becomes of its name: that of the time of its rotation. */
+function hasPlaceForEver({ rank }: FileOrder): boolean {
+  return isUnique(rank) && rank !== LIVE
+}
+
+/** Whether `file`, as its name tells, was rotated already when `other` was live. */
+function wasThereBefore({ order }: TailedFile, other: TailedFile): boolean {
+  if (order.restart !== other.order.restart) return order.restart < other.order.restart
+  return hasPlaceForEver(order) && order.rank <= (other.rankBefore ?? '')
+}
 
 /** '' for what leads nowhere, or cannot be told. */
 function identityOf(stat: FileStat | 'later' | null): string {

@@ -25,7 +25,7 @@ import type { Account } from './account.ts'
 import { Cuts } from './cuts.ts'
 import type { TailedFile } from './file.ts'
 import { formatTime, type Gap, gapText } from './gap.ts'
-import { AT_CUT, AT_END, OVERLAP_BYTES, type Place, type Snapshot } from './place.ts'
+import { type Acked, AT_CUT, AT_END, isBefore, OVERLAP_BYTES, type Place, type Snapshot } from './place.ts'
 import { Stamps } from './stamps.ts'
 import type { CriRows, EntryWriter } from './writer.ts'
 
@@ -80,6 +80,8 @@ export class Lines {
   readonly #at = { block: NOTHING, start: 0, offset: 0, logical: 0 }
   /** Where the open records were last ended by a cut. */
   #cutAt: { file: TailedFile; offset: number } | null = null
+  /** By source stream, while one of its lines is open: where the last entry that was handed out ended. */
+  readonly #emitted: [Acked | null, Acked | null] = [null, null]
   /** Where the first of the open lines began, while none of those before it was open any more. */
   #openSince: Snapshot | null = null
   /** The partial that the pieces of an over-long raw line go to, and whether the line ends the message. */
@@ -145,6 +147,7 @@ export class Lines {
     this.#openSince = null
     this.#cutAt = null
     this.#raw = null
+    this.#emitted.fill(null)
     this.timeline.load(times)
   }
 
@@ -428,6 +431,7 @@ export class Lines {
     partial.originalTime = (marks & MARK_FUTURE_TIME) === 0 ? '' : this.#entry.originalTime
     partial.offset = offset
     this.#openPartials++
+    this.#noteEmitted(this.#row.stream, file, offset)
   }
 
   #snapshot(file: TailedFile, block: Buffer, start: number, offset: number, logical: number): Snapshot {
@@ -484,6 +488,7 @@ export class Lines {
     this.#openSince ??= this.#snapshot(entry.file as TailedFile, block, start, offset, logical)
     group.open(entry, line, seconds, nanos)
     this.#openGroups++
+    this.#noteEmitted(entry.stream, entry.file as TailedFile, offset)
     return true
   }
 
@@ -573,6 +578,7 @@ export class Lines {
     this.timeline.emit(entry.stream, seconds, nanos)
     entry.seconds = this.timeline.seconds
     entry.nanos = this.timeline.nanos
+    this.#noteEmitted(entry.stream, this.#place.file as TailedFile, endOffset)
     if (this.#account.isAcked(entry.stream, endOffset)) return
     this.#account.take(entry.sourceBytes, entry.sourceLines)
     if (entry.marks !== 0) this.#noteMarks(entry.marks, entry.sourceLines)
@@ -590,6 +596,7 @@ export class Lines {
   ): void {
     const entry = this.#entry
     const { stream, offset, sourceBytes, sourceLines } = entry
+    this.#noteEmitted(stream, this.#place.file as TailedFile, endOffset)
     if (this.#account.isAcked(stream, endOffset)) return
     if (!audit.apply(entry, (entry.marks & MARK_CUT) === 0)) {
       this.#account.skip(stream, endOffset, sourceBytes, sourceLines, 'auditPolicy')
@@ -733,6 +740,26 @@ export class Lines {
     entry.sourceLines = 0
     out.write(entry)
     return true
+  }
+
+  /** An entry of the stream ended there, or a line was opened there: all before it was handed out. */
+  #noteEmitted(stream: number, file: TailedFile, offset: number): void {
+    const here = { file, offset }
+    const before = this.#emitted[stream as 0 | 1]
+    if (before == null || isBefore(before, here)) this.#emitted[stream as 0 | 1] = here
+  }
+
+  /**
+   * Where the last entry of a source stream ended, while one of its lines is open; null while none is, and all that was
+   * read is handed out. Where the open line ends may turn out otherwise when it is read again: at the end of a file, if
+   * those after it were empty and are gone; so nothing behind its beginning counts as handed out before it is.
+   */
+  emittedTo(stream: 0 | 1): Acked | null {
+    const isOpen =
+      this.#partials[stream].start !== null ||
+      (stream === STDOUT && this.#partials[2].start !== null) ||
+      this.#groups?.[stream].isOpen === true
+    return isOpen ? this.#emitted[stream] : null
   }
 
   #noteMarks(marks: number, lines: number): void {

@@ -120,6 +120,8 @@ export class Reader implements FileUser {
   /** What lay unread when it was told: files and bytes. */
   #toldUnread = ''
   readonly #witnessOf = new WeakMap<TailedFile, { offset: number; witness: string }>()
+  /** The file before the present one when that was come to; null: there was none. */
+  #cameFrom: TailedFile | null = null
   /** How far a file had been read when it was left. */
   readonly #left = new WeakMap<TailedFile, number>()
   /** Monotonic ms before which nothing is tried again. */
@@ -221,6 +223,23 @@ export class Reader implements FileUser {
 
   get current(): TailedFile | null {
     return this.#place.file
+  }
+
+  /** The last file of which something was read: what is met late may still come before one that was found empty. */
+  get begun(): TailedFile | null {
+    const { file, offset, logical } = this.#place
+    const isUntouched = file !== null && offset === file.begin && this.#ended !== file && this.#handedOut <= logical
+    return isUntouched ? this.#cameFrom : file
+  }
+
+  /** Files that were met late come before the one of which nothing is read yet. */
+  #goBackToFirst(file: TailedFile): void {
+    const from = this.begun
+    if (from === file) return
+    const first = this.lineage.files.find(({ sequence }) => sequence > (from?.sequence ?? 0))
+    if (first === undefined || first.sequence >= file.sequence) return
+    this.#goTo(first, first.begin)
+    if (this.#committed?.file === file) this.#commitHere()
   }
 
   /** Read position in `current`. */
@@ -520,6 +539,7 @@ export class Reader implements FileUser {
     this.#lines.nowMs = this.#deps.clock.now()
     if (this.#place.file === null && !this.#begin()) return 'dry'
     this.#retryAt = Number.NEGATIVE_INFINITY
+    this.#goBackToFirst(this.#place.file as TailedFile)
     const until = this.#place.logical + bytesMax
     for (;;) {
       while (this.#gaps.length > 0) {
@@ -576,6 +596,7 @@ export class Reader implements FileUser {
         continue
       }
       const available = got - overlap
+      if (!file.compressed) this.lineage.sawBytes(file, this.#place.offset + available)
       const lastNewline = available === 0 ? -1 : block.lastIndexOf(10, got - 1)
       if (lastNewline >= overlap) {
         const end = this.#lines.limit(file, overlap, lastNewline + 1)
@@ -608,7 +629,7 @@ export class Reader implements FileUser {
         return 'dry'
       }
       // Only what the file ends with can be its last line.
-      if (!file.compressed && this.#size(file) !== this.#place.offset + rest) return 'dry'
+      if (!file.compressed && !this.#isAllOf(file, this.#place.offset + rest)) return 'dry'
       if (rest > 0 && lastNewline < overlap) {
         // Where a damaged file ends a line does not.
         const mark = file.compressed && this.#gzip?.failure ? MARK_PARTIAL_OPEN : 0
@@ -638,7 +659,7 @@ export class Reader implements FileUser {
   /** The entries of one source stream up to here are acknowledged, the others not: a rewind will not write them again. */
   ackStream(stream: number): void {
     if (this.#place.file === null) return
-    this.#account.ack(stream as 0 | 1, this.#here(), this.#committed)
+    this.#account.ack(stream as 0 | 1, this.#lines.emittedTo(stream as 0 | 1) ?? this.#here(), this.#committed)
   }
 
   /** Goes back to the committed place; what was taken since and is not settled goes back to the file. */
@@ -802,7 +823,11 @@ export class Reader implements FileUser {
 
   /** Goes there. `tail` is what was read before it, where that is known. */
   #goTo(file: TailedFile, offset: number, tail = ''): void {
-    if (this.#place.file !== file) this.#closeGzip()
+    if (this.#place.file !== file) {
+      this.#closeGzip()
+      const { files } = this.lineage
+      this.#cameFrom = files[files.indexOf(file) - 1] ?? null
+    }
     this.#place.file = file
     this.#place.offset = offset
     this.#ended = null
@@ -852,6 +877,13 @@ export class Reader implements FileUser {
       this.#failed('fstat', error)
       return null
     }
+  }
+
+  /** Whether a plain file has so many bytes and no more. */
+  #isAllOf(file: TailedFile, bytes: number): boolean {
+    const size = this.#size(file)
+    if (size !== null) this.lineage.sawBytes(file, size)
+    return size === bytes
   }
 
   #failed(operation: string, error: unknown): void {

@@ -48,7 +48,8 @@ export function findResumption(
     const isSame = (file: TailedFile) => file.dev === seen.dev && file.ino === seen.ino
     const inOrder = [...files.filter(isSame), ...files.filter((file) => !isSame(file))]
     const file = inOrder.find((each) => !taken.has(each) && agrees(each, seen, fs, gunzip, anyway)) ?? null
-    if (file !== null) taken.add(file)
+    // What was cut off may be found in its copy, and the copy is a file of its own.
+    if (file !== null && seen.gone === undefined) taken.add(file)
     return file
   }
   const own = find(saved)
@@ -95,7 +96,7 @@ function restartOf(path: string): number {
   return kubeletSibling(basename(path))?.order.restart ?? 0
 }
 
-type Witnessed = Pick<SeenFile, 'dev' | 'ino' | 'head' | 'headBytes' | 'offset' | 'witness'>
+type Witnessed = Pick<SeenFile, 'dev' | 'ino' | 'head' | 'headBytes' | 'offset' | 'witness' | 'gone'>
 
 function agrees(file: TailedFile, seen: Witnessed, fs: ReadFileSystem, gunzip: Gunzip, anyway: boolean): boolean {
   try {

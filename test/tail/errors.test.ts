@@ -240,3 +240,69 @@ t.test('the compressed form of a file that was read cannot be opened for a while
   await rig.run(3000)
   t.strictSame(sink.texts, messages(0, 20))
 })
+
+t.test('names fail in turn for long: what is read again and again is known, and no file is passed over', async (t) => {
+  const rig = new TailRig(t)
+  const sink = rig.sink()
+  for (let i = 0; i < 10; i++) rig.write(stamp(i), rows(3 * i, 3 * i + 3))
+  rig.write('0.log', rows(30, 33))
+  rig.look()
+  // No look is whole for far more than ten seconds; the last name is there for the first time at its end.
+  let looks = 0
+  rig.fs.fault = (operation, path) => (operation === 'stat' && path.endsWith(stamp(looks % 10)) ? 'EIO' : null)
+  for (; looks < 20; looks++) {
+    rig.write(`${stamp(50 + looks)}.other`, '')
+    rig.clock.monotonicMs += 1000
+    rig.look()
+  }
+  rig.rename('0.log', stamp(20))
+  rig.write(stamp(21), rows(33, 36))
+  rig.write('0.log', rows(36, 39))
+  rig.fs.fault = (operation, path) => {
+    if (operation === 'open' && path.endsWith(stamp(21))) return 'EIO'
+    return operation === 'stat' && path.endsWith(stamp(5)) ? 'EIO' : null
+  }
+  await rig.run(5000)
+  rig.fs.fault = () => null
+  await rig.run(5000)
+  t.strictSame(sink.texts, messages(0, 39))
+})
+
+t.test('a file that could not be opened comes before one that was live then and has lost its name', async (t) => {
+  const rig = new TailRig(t)
+  const sink = rig.sink()
+  rig.write(stamp(0), rows(0, 3))
+  await rig.step()
+  rig.write(stamp(1), rows(3, 6))
+  rig.write('0.log', rows(6, 9))
+  const notYet = (operation: ReadOperation, path: string) => operation === 'open' && path.endsWith(stamp(1))
+  rig.fs.fault = (operation, path) => (notYet(operation, path) ? 'EIO' : null)
+  rig.clock.monotonicMs += 100
+  rig.look()
+  rig.unlink('0.log')
+  rig.write('0.log', rows(9, 12))
+  rig.clock.monotonicMs += 100
+  rig.look()
+  rig.fs.fault = () => null
+  await rig.run(5000)
+  t.strictSame(sink.texts, messages(0, 12))
+})
+
+t.test('a name fails, and the live file was not met: nobody knows where another belongs', async (t) => {
+  const rig = new TailRig(t)
+  const sink = rig.sink()
+  rig.write(stamp(0), rows(0, 3))
+  rig.write('0.log', rows(3, 6))
+  rig.look()
+  // Renamed, while its name cannot be looked at, and another one is there already that was rotated after it.
+  rig.rename('0.log', stamp(1))
+  rig.write(stamp(2), rows(6, 9))
+  rig.write('0.log', rows(9, 12))
+  rig.fs.fault = (operation, path) => (operation === 'stat' && path.endsWith(stamp(1)) ? 'EIO' : null)
+  rig.clock.monotonicMs += 100
+  rig.look()
+  rig.compress(stamp(1))
+  rig.fs.fault = () => null
+  await rig.run(5000)
+  t.strictSame(sink.texts, messages(0, 12))
+})

@@ -230,3 +230,23 @@ t.test('an empty file that is over holds nothing back', async (t) => {
     'what lies behind it is read before what lies before it is acknowledged',
   )
 })
+
+t.test('a line left open at the end of a file is ended there after all, when it is read again', async (t) => {
+  const rig = new TailRig(t)
+  const sink = rig.sink()
+  rig.write('0.log', `${rows(0, 3)}${row(3, 'the end', 'P', 'stderr')}\n`)
+  await rig.step()
+  // The runtime begins another file, into which the line may go on: all of stderr so far is acknowledged.
+  rig.rename('0.log', '0.log.20261121-080000')
+  rig.write('0.log', '')
+  await rig.run(3000)
+  sink.fill()
+  sink.again([0, 1])
+  // The container dies with that file empty.
+  rig.write('1.log', rows(4, 6))
+  rig.look()
+  rig.clock.monotonicMs += 2000
+  sink.again([0, 1])
+  await rig.run(5000)
+  t.strictSame(sink.texts, [...messages(0, 3), 'the end', ...messages(4, 6)])
+})

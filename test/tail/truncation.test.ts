@@ -392,3 +392,52 @@ t.test('the copy is a plain file beside the live one for a while, without any tr
   await rig.run(3000)
   t.strictSame(sink.texts, [...messages(0, 20), ...messages(30, 40)])
 })
+
+t.test('what was read, and found no room, is lost when the file is cut', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', lines(0, 5))
+  rig.look()
+  rig.append('app.log', lines(5, 10))
+  sink.recordsMax = 3
+  sink.fill()
+  sink.ack()
+  truncateSync(rig.path('app.log'), 0)
+  rig.append('app.log', lines(50, 51))
+  sink.recordsMax = Number.POSITIVE_INFINITY
+  await rig.run(3000)
+  t.strictSame(losses(rig), [[lines(0, 3).length, lines(0, 10).length, 'truncated']])
+  t.strictSame(
+    sink.texts.filter((text) => !text.startsWith('taffrail: lost')),
+    [...messages(0, 3), ...messages(50, 51)],
+  )
+})
+
+t.test('a file that was found empty, and was copied and cut before it was looked at again', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', '')
+  await rig.step()
+  rig.append('app.log', lines(0, 10))
+  copyTruncate(rig)
+  rig.append('app.log', lines(10, 20))
+  await rig.run(5000)
+  t.strictSame(sink.texts, messages(0, 20))
+  t.strictSame(losses(rig), [])
+})
+
+t.test('killed between a truncation and the reading of the copy: the copy is not lost', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', lines(0, 10))
+  rig.look()
+  sink.recordsMax = 5
+  sink.fill()
+  sink.ack()
+  copyTruncate(rig)
+  rig.look()
+  sink.savePosition()
+  sink.recordsMax = Number.POSITIVE_INFINITY
+  rig.restart()
+  rig.append('app.log', lines(10, 20))
+  await rig.run(5000)
+  t.strictSame(sink.texts, messages(0, 20))
+  t.strictSame(losses(rig), [])
+})
