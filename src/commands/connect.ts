@@ -40,8 +40,12 @@ async function* tryApiServer(
   try {
     const access = accessFor(config.kubernetes, env)
     if (access === null) {
-      const why =
-        config.kubernetes.metadata === 'off' ? 'kubernetes.metadata is off' : 'there is no service account here'
+      if (config.kubernetes.metadata !== 'off' && env.KUBERNETES_SERVICE_HOST) {
+        const text = 'API server: not asked, for no token is mounted in this pod: set automountServiceAccountToken'
+        yield { works: false, text: `${text}, or kubernetes.metadata to off` }
+        return
+      }
+      const why = config.kubernetes.metadata === 'off' ? 'kubernetes.metadata is off' : 'this is no pod'
       yield { works: true, text: `API server: not asked, ${why}` }
       return
     }

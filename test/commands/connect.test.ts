@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { check } from '../../src/commands/check.ts'
 import { FakeApiServer, type KubeThing } from '../support/fake-api-server.ts'
 
-async function run(t: Test, config: string) {
+async function run(t: Test, config: string, env: NodeJS.ProcessEnv = {}) {
   let stdout = ''
   let stderr = ''
   mkdirSync(t.testdirName, { recursive: true })
@@ -15,7 +15,7 @@ async function run(t: Test, config: string) {
   const io = {
     stdout: (text: string) => void (stdout += text),
     stderr: (text: string) => void (stderr += text),
-    env: {},
+    env,
   }
   const code = await check(['-c', file, '--connect'], io)
   return { code, lines: stdout.trimEnd().split('\n'), stderr }
@@ -211,4 +211,16 @@ t.test('Elasticsearch: what the account may do, and what to grant', async (t) =>
   const { url: page } = await serve(t, () => ({ status: 200, body: '<html>' }))
   const other = await run(t, CONFIG('{metadata: off}', `{name: es, type: elasticsearch, urls: ["${page}"]}`))
   t.match(other.lines[1], /^FAIL .*neither Elasticsearch nor OpenSearch: is the url right\?$/)
+})
+
+t.test('a pod without a token', async (t) => {
+  const config = CONFIG('{metadata: auto}', '{name: out, type: stdout}')
+  const pod = await run(t, config, { KUBERNETES_SERVICE_HOST: '10.96.0.1' })
+  t.equal(pod.code, 1)
+  t.match(pod.lines, [
+    /^FAIL API server: not asked, for no token is mounted in this pod: set automountServiceAccountToken/,
+  ])
+  const laptop = await run(t, config)
+  t.equal(laptop.code, 0)
+  t.match(laptop.lines, ['ok   API server: not asked, this is no pod'])
 })
