@@ -8,6 +8,7 @@ import {
   MARK_NOT_AUDIT,
   MARK_TRUNCATED,
 } from '../core/entry.ts'
+import type { Continuity } from './continuity/continuity.ts'
 import { AuditFilter, type FilterOptions, LARGE_LINE_BYTES } from './filter.ts'
 import { AuditIds } from './ids.ts'
 import { PADDING_BYTES } from './json/strings.ts'
@@ -16,6 +17,8 @@ import { PADDING_BYTES } from './json/strings.ts'
 export const AUDIT_LINE_BYTES_MAX = 4 * 1024 * 1024
 
 export interface AuditLinesOptions extends FilterOptions {
+  /** What is missing in the log is found there. */
+  continuity?: Continuity
   /** Lets the event loop go on; resolves in a later turn. */
   pause: () => Promise<void>
   /** Called when a large line is done. */
@@ -87,6 +90,7 @@ export class AuditLines {
     let end = isDone ? work.end : filter.judge(entry.buffer, entry.messageStart, entry.messageEnd, isWhole)
     while (end === 'working') end = filter.step(Number.POSITIVE_INFINITY)
     if (isDone) this.#work = null
+    if (filter.isEvent) this.#options.continuity?.note(filter.facts, entry.file, end !== 'dropped')
     if (end === 'dropped') return false
     entry.audit = filter.isEvent ? filter.facts : null
     if (filter.isEvent) {

@@ -2,6 +2,7 @@
 // dropped, dead-lettered with its letter on disk); everything after it is not. It is enough to find the place again
 // after renames, compression and a restart, and to make the same entries again from there on.
 
+import type { ContinuityState } from '../audit/continuity/continuity.ts'
 import type { Gap } from '../tail/gap.ts'
 
 /** A file that was seen and not read yet: should it be gone when it is looked for, all of it is lost. */
@@ -56,4 +57,6 @@ export interface Position {
   later?: SeenFile[]
   /** Lines with a time before this are skipped (startAgeMax when the lineage was first met); absent: none. */
   skipBeforeSeconds?: number
+  /** Of an audit log: what is known of its course so far. */
+  continuity?: ContinuityState
 }

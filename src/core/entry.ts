@@ -39,8 +39,8 @@ export const MARK_NAMES: readonly (readonly [number, string])[] = [
 export interface EntryFile {
   /** `hash` of its first line; whole by the time the first record is written. */
   readonly head: { readonly hash: string }
-  /** How often its container had been restarted; 0 where that is not known. */
-  readonly order: { readonly restart: number }
+  /** How often its container had been restarted (0 where that is not known), and its place among its siblings. */
+  readonly order: { readonly restart: number; readonly rank?: string }
 }
 
 export interface Entry {
@@ -63,6 +63,8 @@ export interface Entry {
   originalSha256: string
   /** The time that a MARK_FUTURE_TIME line carried, as written. */
   originalTime: string
+  /** Of a MARK_GAP line: how sure it is that something is missing (`certain`, `likely`, `possible`). */
+  confidence: string
   /** Offset of the record's first byte in the file, and the bytes and rows of the file that it stands for. */
   offset: number
   sourceBytes: number
@@ -83,6 +85,7 @@ export function newEntry(): Entry {
     originalBytes: 0,
     originalSha256: '',
     originalTime: '',
+    confidence: '',
     offset: 0,
     sourceBytes: 0,
     sourceLines: 0,

@@ -31,6 +31,8 @@ export interface AgentEvents {
   'lines.redacted': { source: string; rule: string; lines: number }
   /** An audit source is not read: its policy or key cannot be, or its redaction lets a secret out. */
   'audit.stopped': { source: string; reason: string }
+  /** Something is missing in an audit log, though nothing that could be read was lost. */
+  'audit.gap': { source: string; sink: string; path: string; finding: string; confidence: string; text: string }
   /** A request will be made again. `status` 0 when there was no answer. */
   'sink.retry': {
     sink: string

@@ -22,6 +22,9 @@ export function withMarks(pairs: Labels, entry: Entry, marks: number): Labels {
     marked.taffrail_original_sha256 = entry.originalSha256
   }
   if ((marks & MARK_FUTURE_TIME) !== 0) marked.taffrail_original_time = entry.originalTime
-  if ((marks & MARK_GAP) !== 0) marked.taffrail_offset = String(entry.offset)
+  if ((marks & MARK_GAP) !== 0) {
+    marked.taffrail_offset = String(entry.offset)
+    marked.taffrail_confidence = entry.confidence
+  }
   return marked
 }

@@ -1,5 +1,6 @@
 // What the agent tells of itself, as one snapshot: GET /status is this object as JSON, the metrics are computed from it
 // at scrape time, the page and the demo's summary show it. Making it costs nothing until somebody asks.
+import type { ContinuityStatus } from '../audit/continuity/continuity.ts'
 import type { Amount } from './ledger.ts'
 
 export interface SinkStatus {
@@ -64,6 +65,8 @@ export interface LineageSinkStatus {
    * descriptor is all that holds it; null when nothing is in danger.
    */
   lossSeconds: number | null
+  /** Of an audit log: its course, as far as this sink's reader has come; null for others. */
+  continuity: ContinuityStatus | null
 }
 
 export interface LineageStatus {

@@ -15,6 +15,8 @@ export interface EventCounters {
   markedLines: Map<string, number>
   /** Lines by the rule that hid something in them. */
   redactedLines: Map<string, number>
+  /** What was found missing in audit logs, by [sink, finding, confidence] as JSON. */
+  auditGaps: Map<string, number>
   /** Records sent to a stream's `late` twin, by sink. */
   lateRecords: Map<string, number>
 }
@@ -89,6 +91,12 @@ const table: { [Name in EventName]: Entry<AgentEvents[Name]> } = {
     level: 'error',
     subject: (d) => d.source,
     message: (d) => `audit source ${d.source} is not read: ${d.reason}`,
+  },
+  'audit.gap': {
+    level: 'warn',
+    subject: (d) => `${d.sink} ${d.path} ${d.finding}`,
+    message: (d) => `audit log ${d.path}: ${d.confidence} gap: ${d.text}`,
+    count: (counters, d) => add(counters.auditGaps, JSON.stringify([d.sink, d.finding, d.confidence]), 1),
   },
   'sink.retry': {
     level: 'warn',
@@ -232,6 +240,7 @@ export function createCounters(): EventCounters {
     events: events as Record<EventName, number>,
     markedLines: new Map(),
     redactedLines: new Map(),
+    auditGaps: new Map(),
     lateRecords: new Map(),
   }
 }

@@ -1,6 +1,7 @@
 // Every metric but the one histogram: its name, its labels, and how its values follow from a snapshot. Names follow
 // Prometheus' conventions (unit and `_total` last). No label names a pod, a file or a path: what is per lineage is shown
 // as the worst ten and the sum, so that the number of series depends on the configuration and not on the node's load.
+import type { ContinuityStatus } from '../audit/continuity/continuity.ts'
 import type { Amount } from '../core/ledger.ts'
 import type { AgentStatus, KubernetesStatus, SinkStatus } from '../core/status.ts'
 import type { EventCounters } from './events.ts'
@@ -172,6 +173,29 @@ export const definitions: Definition[] = [
     totals(s.counters.redactedLines, 'rule'),
   ),
 
+  // The course of audit logs, by what their events say; absent where there are none.
+  counter(
+    'audit_gaps_total',
+    'What was found missing in audit logs: holes between files, silence, requests without an end.',
+    ['sink', 'finding', 'confidence'],
+    (s) =>
+      [...s.counters.auditGaps].map(([key, count]): Sample => {
+        const [sink = '', finding = '', confidence = ''] = JSON.parse(key) as string[]
+        return [{ sink, finding, confidence }, count]
+      }),
+  ),
+  auditLog('audit_silent', 'Audit logs that are silent for longer than is usual.', (course) => Number(course.isSilent)),
+  auditLog(
+    'audit_open_requests',
+    'Long-running requests that have begun and not ended.',
+    (course) => course.openRequests,
+  ),
+  auditLog(
+    'audit_untracked_requests',
+    'Long-running requests since the start that were not followed, for there were too many at once.',
+    (course) => course.untrackedRequests,
+  ),
+
   // What is known from the API server; absent when it is not asked.
   gauge('kubernetes_watch_state', '1 for the state that the watch is in.', ['resource', 'state'], ({ status }) =>
     (status.kubernetes?.watches ?? []).flatMap(({ resource, state: current }) =>
@@ -267,6 +291,21 @@ function perSink(
 /** Present while the API server is asked. */
 function kubernetesGauge(name: string, help: string, value: (known: KubernetesStatus) => number): Definition {
   return single('gauge', name, help, ({ status }) => (status.kubernetes === null ? null : value(status.kubernetes)))
+}
+
+/** The sum over the audit logs of a source, as far as a sink has read them. */
+function auditLog(name: string, help: string, value: (course: ContinuityStatus) => number): Definition {
+  return gauge(name, help, ['source', 'sink'], ({ status }) => {
+    const sums = new Map<string, Sample>()
+    for (const { source, sinks } of status.lineages) {
+      for (const { sink, continuity } of sinks) {
+        if (continuity === null) continue
+        const sum = sums.get(`${source} ${sink}`)?.[1] ?? 0
+        sums.set(`${source} ${sink}`, [{ source, sink }, sum + value(continuity)])
+      }
+    }
+    return sums.values()
+  })
 }
 
 /** A total of each watch. */

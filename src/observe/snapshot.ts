@@ -70,6 +70,7 @@ export function agentStatus(agent: Observed): AgentStatus {
           lagBytes: reader.lagBytes,
           lagSeconds: consumers.get(sink)?.laggingSeconds(reader) ?? 0,
           lossSeconds: reader.lossSeconds(now),
+          continuity: reader.continuity,
         })),
       }
     }),

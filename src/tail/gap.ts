@@ -4,6 +4,7 @@
 // Its source stream is that of the last line before the hole, stdout when there was none. Its time is the one that Loki
 // is sure to take: not before the last entry of that stream, and at most half an hour before the end of the hole. So it
 // is never far behind its stream, nor too old when the lines after it are not, and no line after it is far behind it.
+import type { Confidence, FindingKind } from '../audit/continuity/finding.ts'
 import { STDERR, STDOUT } from '../core/entry.ts'
 import type { Timeline } from '../parse/timeline.ts'
 
@@ -28,6 +29,9 @@ export interface Hole {
   cause: string
   /** Of what was read and dropped: the number of records, others between them were delivered. */
   records?: number
+  /** Nothing was lost that could be read: something is missing in an audit log, and how sure that is. `cause` says it. */
+  finding?: FindingKind
+  confidence?: Confidence
   /** When its last byte was written, ms since the epoch; null where that is not known. */
   writtenMs: number | null
 }
@@ -41,6 +45,9 @@ export interface Gap extends Time {
   to: number | null
   cause: string
   records?: number
+  finding?: FindingKind
+  /** Left out: certain. */
+  confidence?: Confidence
   /** STDOUT or STDERR. */
   stream: number
   /** What was lost was written between these two, as far as they are known; RFC 3339. */
@@ -69,7 +76,8 @@ export function decideGap(hole: Hole, timeline: Timeline, first: Time | null, no
 }
 
 /** The line of a gap's record. */
-export function gapText({ path, from, to, cause, after, before, records }: Gap): string {
+export function gapText({ path, from, to, cause, after, before, records, finding, confidence }: Gap): string {
+  if (finding !== undefined) return `taffrail: ${confidence} gap in the audit log: ${cause}`
   if (records !== undefined) return `taffrail: dropped ${records} records in [${from}, ${to}) of ${path}: ${cause}`
   const range = to === null ? `from offset ${from}` : `${to - from} bytes [${from}, ${to})`
   const span = [after === null ? '' : ` after ${after}`, before === null ? '' : ` before ${before}`].join('')

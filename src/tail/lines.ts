@@ -733,6 +733,7 @@ export class Lines {
     entry.messageEnd = text.length
     entry.stream = gap.stream
     entry.marks = MARK_GAP
+    entry.confidence = gap.confidence ?? 'certain'
     entry.seconds = gap.seconds
     entry.nanos = gap.nanos
     entry.offset = gap.from

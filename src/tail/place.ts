@@ -1,4 +1,5 @@
 // Places in a lineage: where a reader is, where it may begin again, and how far a source stream is acknowledged.
+import type { ContinuityState } from '../audit/continuity/continuity.ts'
 import type { TailedFile } from './file.ts'
 import type { Gap } from './gap.ts'
 
@@ -26,6 +27,8 @@ export interface Snapshot {
   ended: boolean
   /** Holes that are still to be written before anything is read. */
   gaps: readonly Gap[]
+  /** Of an audit log: what is known of its course so far. */
+  continuity?: ContinuityState
 }
 
 /** Entries that end at or before it are acknowledged; what the end of a file ends counts half a byte more. */

@@ -3,6 +3,7 @@
 // restart begins) and, between them, what was acknowledged already for one source stream. The block is the caller's and
 // is used only during `fill`; nothing but open partial lines is held between two calls.
 import { basename } from 'node:path'
+import { Continuity, type ContinuityState, type ContinuityStatus } from '../audit/continuity/continuity.ts'
 import type { FilterOptions } from '../audit/filter.ts'
 import { AuditLines } from '../audit/lines.ts'
 import type { Position, SeenFile } from '../checkpoint/position.ts'
@@ -99,6 +100,8 @@ export class Reader implements FileUser {
   readonly #account: Account
   readonly #lines: Lines
   readonly #audit: AuditLines | null
+  /** Of an audit log: what is missing in it. */
+  readonly #continuity: Continuity | null
   #tail = Buffer.alloc(OVERLAP_BYTES)
   #tailBytes = 0
   #gzip: GzipReader | null = null
@@ -151,11 +154,14 @@ export class Reader implements FileUser {
     this.#lastPosition = saved
     this.#account = new Account(options.ledger, this.#place)
     const { audit } = options
+    const continuity = audit === undefined ? null : new Continuity(() => deps.clock.monotonic(), saved?.continuity)
+    this.#continuity = continuity
     this.#audit =
-      audit === undefined
+      audit === undefined || continuity === null
         ? null
         : new AuditLines({
             ...audit,
+            continuity,
             lineBytesMax: options.lineBytesMax,
             pause: () => deps.clock.yield(),
             ready: () => {
@@ -277,6 +283,7 @@ export class Reader implements FileUser {
     const acked = this.#committed?.logical ?? this.#ackedSeen
     this.#ackedRate.add(acked - this.#ackedSeen, now)
     this.#ackedSeen = acked
+    this.#continuity?.look(this.#liveEnd, this.#place.logical)
     const file = this.#committed?.file ?? files[0]
     this.lossAt = Number.POSITIVE_INFINITY
     if (file === undefined || file.gone !== null || this.lagBytes === 0) return
@@ -284,6 +291,18 @@ export class Reader implements FileUser {
     else if (rotation.written.perMs > 0) {
       this.lossAt = now + rotation.bytesUntilLoss(files, file) / rotation.written.perMs
     }
+  }
+
+  /** Where the log ends, as a place like `logical`; null when its live file is not there or may be another one. */
+  get #liveEnd(): number | null {
+    const live = this.lineage.files.at(-1)
+    if (this.#place.file === null || live === undefined || !this.lineage.settled || this.options.once) return null
+    return live.linked && live.gone === null && !live.compressed ? this.#place.logical + this.unreadBytes : null
+  }
+
+  /** What is known of the course of an audit log; null for others. */
+  get continuity(): ContinuityStatus | null {
+    return this.#continuity?.status() ?? null
   }
 
   /**
@@ -305,6 +324,7 @@ export class Reader implements FileUser {
     if (this.#retryAt > this.#deps.clock.monotonic()) return false
     if (file === null) return this.#canBegin
     if (this.#gaps.length > 0) return true
+    if (this.#continuity?.hasFindings && !this.#isUnsettled) return true
     if (file.gone === null) {
       if (this.#waiting) return false
       if (!file.compressed && file.sizeSeen > this.#place.offset + this.#incompleteBytes) return true
@@ -327,6 +347,7 @@ export class Reader implements FileUser {
       this.#gaps.length === 0 &&
       this.#missing.length === 0 &&
       !this.#lines.hasOpenRecord &&
+      !this.#continuity?.hasFindings &&
       this.lineage.files.at(-1) === file
     )
   }
@@ -444,6 +465,8 @@ export class Reader implements FileUser {
     this.#gaps = Array.isArray(saved.gaps) ? [...saved.gaps] : []
     for (const gap of this.#gaps) if (gap.records === undefined) this.#tellLoss(gap)
     this.#missing = missing
+    if (found) this.#continuity?.goOnIn(file)
+    else this.#continuity?.noteGone()
     if (lost !== null) this.#noteHole(lost, file)
     return true
   }
@@ -540,6 +563,7 @@ export class Reader implements FileUser {
     if (this.#place.file === null && !this.#begin()) return 'dry'
     this.#retryAt = Number.NEGATIVE_INFINITY
     this.#goBackToFirst(this.#place.file as TailedFile)
+    if (!this.#isUnsettled) this.#noteFindings()
     const until = this.#place.logical + bytesMax
     for (;;) {
       while (this.#gaps.length > 0) {
@@ -645,9 +669,10 @@ export class Reader implements FileUser {
   /** Everything written so far is acknowledged: it will not be read again. */
   commit(): void {
     if (this.#place.file === null) return // it has not begun; others of its lane have
+    this.#noteFindings()
     const open = this.#lines.openSince
     if (open === null) this.#commitHere()
-    else this.#committed = { ...open, gaps: [...this.#gaps] }
+    else this.#committed = { ...open, gaps: [...this.#gaps], ...this.#course }
     this.ackStream(0)
     this.ackStream(1)
     const committed = this.#committed as Snapshot
@@ -688,7 +713,7 @@ export class Reader implements FileUser {
   position(): Position | null {
     const at = this.#committed
     if (at === null) return null
-    const { file, offset, times, gaps, ended } = at
+    const { file, offset, times, gaps, ended, continuity } = at
     const witness = this.#witnessAt(at)
     if (witness === null) return null
     const { path, dev, ino, head, compressed, gone, sizeSeen, mtimeMs } = file
@@ -717,6 +742,7 @@ export class Reader implements FileUser {
       ...(gaps.length > 0 && { gaps: [...gaps] }),
       ...(later.length > 0 && { later }),
       ...(Number.isFinite(skipBeforeSeconds) && { skipBeforeSeconds }),
+      ...(continuity !== undefined && { continuity }),
     }
     return this.#lastPosition
   }
@@ -917,7 +943,12 @@ export class Reader implements FileUser {
       times: this.#lines.timeline.save(),
       ended: this.#ended === file,
       gaps: [...this.#gaps],
+      ...this.#course,
     }
+  }
+
+  get #course(): { continuity?: ContinuityState } {
+    return this.#continuity === null ? {} : { continuity: this.#continuity.save() }
   }
 
   #bytesFrom(from: TailedFile | null, offset: number): number {
@@ -1117,7 +1148,19 @@ export class Reader implements FileUser {
    * again lies between the committed place and here.
    */
   #noteHole(hole: Hole, next: TailedFile | null): void {
+    this.#continuity?.noteHole()
     this.#tellLoss(this.#addGap(hole, next))
+  }
+
+  /** What is missing in an audit log becomes a gap. All that was read must be acknowledged. */
+  #noteFindings(): void {
+    if (!this.#continuity?.hasFindings) return
+    const { path, head, order } = this.#place.file as TailedFile
+    const { offset } = this.#place
+    const here = { path, head: head.hash, restart: order.restart, from: offset, to: offset, writtenMs: null }
+    for (const { kind, confidence, text } of this.#continuity.take()) {
+      this.#tellLoss(this.#addGap({ ...here, finding: kind, confidence, cause: text }, null))
+    }
   }
 
   #addGap(hole: Hole, next: TailedFile | null): Gap {
@@ -1132,15 +1175,19 @@ export class Reader implements FileUser {
     const gap = decideGap(hole, this.#lines.timeline, first, clock.now(), isArrival)
     this.#gaps.push(gap)
     const committed = this.#committed
-    if (committed !== null) this.#committed = { ...committed, gaps: [...committed.gaps, gap] }
+    if (committed !== null) this.#committed = { ...committed, gaps: [...committed.gaps, gap], ...this.#course }
     this.#hasFreshGaps = true
     return gap
   }
 
   /** Counts a hole and says so: once in each process that has to do with it. */
-  #tellLoss({ path, from, to, cause }: Gap): void {
+  #tellLoss({ path, from, to, cause, finding, confidence = 'certain' }: Gap): void {
     const { sink } = this.options
-    const { key: lineage } = this.lineage.info
+    const { source, key: lineage } = this.lineage.info
+    if (finding !== undefined) {
+      this.#deps.events.emit('audit.gap', { source, sink, path, finding, confidence, text: cause })
+      return
+    }
     this.#account.lose(cause, to === null ? 0 : to - from)
     this.#deps.events.emit('bytes.lost', { sink, path, lineage, fromOffset: from, toOffset: to, cause })
   }

@@ -72,6 +72,7 @@ t.test('files deleted behind a stopped sink, with a kill between', async (t) => 
     pod_uid: 'uid-a',
     taffrail_mark: 'gap',
     taffrail_offset: found[0]?.metadata.taffrail_offset,
+    taffrail_confidence: 'certain',
   })
   t.strictSame(lines(world), [...texts('one', 10), ...texts('four', 10)])
   t.strictSame(

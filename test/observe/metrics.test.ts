@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import type { AgentStatus } from '../../src/core/status.ts'
-import { createCounters } from '../../src/observe/events.ts'
+import { createCounters, createEvents } from '../../src/observe/events.ts'
+import { createLog } from '../../src/observe/log.ts'
 import { createMetrics, metricNames } from '../../src/observe/metrics.ts'
+import { fakeClock } from './fake-clock.ts'
 import { sampleLineage, sampleSink, sampleStatus } from './sample.ts'
 
 /** Series by `name{labels}` without the prefix; fails on a line that is not in the text format. */
@@ -217,6 +219,35 @@ t.test('metrics set no timer', async (t) => {
   const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
   await createMetrics(sampleStatus, createCounters()).text()
   t.equal(process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length, before)
+})
+
+t.test('the course of audit logs, as far as each sink has read them', async (t) => {
+  const course = { usualPauseSeconds: 2, silenceSeconds: 300, newestEventSeconds: 1, isSilent: true }
+  const lineage = (i: number, openRequests: number) => {
+    const { sinks, ...rest } = sampleLineage(i, ['loki'])
+    const continuity = { ...course, openRequests, untrackedRequests: 2 }
+    return { ...rest, source: 'audit', sinks: sinks.map((sink) => ({ ...sink, continuity })) }
+  }
+  const { agent, scrape } = setUp(t, {
+    ...sampleStatus(),
+    lineages: [lineage(1, 5), lineage(2, 7), sampleLineage(3, ['loki'])],
+  })
+  createEvents(createLog({ level: 'error' }), agent.counters, fakeClock()).emit('audit.gap', {
+    source: 'audit',
+    sink: 'loki',
+    path: '/audit.log',
+    finding: 'hole',
+    confidence: 'likely',
+    text: 'x',
+  })
+  const series = await scrape()
+  const audit = Object.fromEntries([...series].filter(([name]) => name.startsWith('audit_')))
+  t.strictSame(audit, {
+    'audit_gaps_total{sink="loki",finding="hole",confidence="likely"}': 1,
+    'audit_silent{source="audit",sink="loki"}': 2,
+    'audit_open_requests{source="audit",sink="loki"}': 12,
+    'audit_untracked_requests{source="audit",sink="loki"}': 4,
+  })
 })
 
 t.test('names follow the conventions, and docs/operations.md has each of them and no other', async (t) => {

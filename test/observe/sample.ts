@@ -97,6 +97,7 @@ export function sampleLineage(i: number, sinks: string[]): LineageStatus {
       lagBytes: 100 * (i + 1),
       lagSeconds: i,
       lossSeconds: i % 2 === 0 ? null : 100 * i,
+      continuity: null,
     })),
   }
 }

@@ -37,6 +37,15 @@ const alias = (path: string) => ({ type: 'alias', path })
 const constant = (value: string) => ({ type: 'constant_keyword', value })
 const fields = (properties: object) => ({ properties })
 const named = fields({ name: keyword })
+/** What core/marks.ts says of a marked record. */
+const MARKS = fields({
+  mark: keyword,
+  original_bytes: long,
+  original_sha256: keyword,
+  original_time: keyword,
+  offset: long,
+  confidence: keyword,
+})
 
 /** Policies first: templates name them. */
 export function setupObjects(options: SetupOptions): SetupObject[] {
@@ -92,13 +101,7 @@ function logsTemplate(options: SetupOptions): SetupObject {
     service: named,
     host: named,
     log: fields({ file: fields({ path }), offset: long }),
-    taffrail: fields({
-      mark: keyword,
-      original_bytes: long,
-      original_sha256: keyword,
-      original_time: keyword,
-      offset: long,
-    }),
+    taffrail: MARKS,
     orchestrator: orchestrator(options, {
       namespace: alias('kubernetes.namespace'),
       resource: fields({ name: alias('kubernetes.pod.name') }),
@@ -156,7 +159,7 @@ function auditTemplate(options: SetupOptions): SetupObject {
     source: fields({ ip: { type: 'ip', ignore_malformed: true } }),
     user_agent: fields({ original: path }),
     log: fields({ file: fields({ path }), offset: long }),
-    taffrail: fields({ mark: keyword, original_bytes: long, original_sha256: keyword }),
+    taffrail: MARKS,
     orchestrator: orchestrator(options, {
       namespace: alias('kubernetes.audit.objectRef.namespace'),
       resource: fields({

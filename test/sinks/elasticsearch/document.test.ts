@@ -260,8 +260,8 @@ t.test('marks stand under one field, and a hole is told from another at the same
     [future.document.taffrail, future.document.json],
     [{ mark: ['future_time'], original_time: '2030' }, { a: 1 }],
   )
-  const hole = (text: string) => one(entryOf(text, { marks: MARK_GAP, sourceBytes: 0 }))
-  t.strictSame(hole('lost 1').document.taffrail, { mark: ['gap'], offset: '100' })
+  const hole = (text: string) => one(entryOf(text, { marks: MARK_GAP, confidence: 'certain', sourceBytes: 0 }))
+  t.strictSame(hole('lost 1').document.taffrail, { mark: ['gap'], offset: '100', confidence: 'certain' })
   t.equal(hole('lost 1')._id, hole('lost 1')._id)
   t.not(hole('lost 1')._id, hole('lost 2')._id)
   t.equal(one(entryOf('x', { marks: MARK_INVALID_UTF8 })).document.taffrail, undefined)

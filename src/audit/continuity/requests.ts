@@ -1,0 +1,253 @@
+// Long-running requests (watch, exec, log, proxy …) from their ResponseStarted to their ResponseComplete or Panic. One that
+// has no end an hour later, where others of its kind have theirs in this log, is told, once. Hours go by `Beat.active`.
+//
+// Memory is bounded: OPEN_MAX requests that are open (the next ones are not watched over, and counted), KINDS_MAX kinds,
+// ENDED_MAX ids of requests that ended (a webhook may bring the start behind the end, or twice) and as many that are late. For most events, which
+// begin and end in one, a bit that is not set in a table says that it is none of them.
+import { AUDIT_ID, type EventFacts, REQUEST_URI, RESOURCE, STAGE, SUBRESOURCE, USERNAME, VERB } from '../event.ts'
+import type { Unended } from './finding.ts'
+
+/** The API server ends a watch that asks for nothing within the hour; the rest is for what is slow. */
+const LONG_SECONDS = 3600
+const SLOW_SECONDS = 300
+const END_SECONDS = LONG_SECONDS + SLOW_SECONDS
+/** A kind that was seen to last for longer than an hour may last so many times longer still. */
+const LONGER_FACTOR = 1.5
+/** An id of other characters, or a longer or a shorter one, is the client's own, and is not followed. */
+const PLAIN_ID = /^[0-9A-Za-z._:-]+$/
+const ID_BYTES_MAX = 64
+const OPEN_MAX = 8192
+const ENDED_MAX = 4096
+const KINDS_MAX = 512
+const SLOTS = 65_536
+/** The last five digits of an id are enough for them. */
+const SLOT_BYTES = 5
+/** Of so many pairs without an exception a kind is known to end. */
+const PAIRS_LIKELY = 3
+/** More than one end of so many without its start: this log does not hold all of them. */
+const ORPHANS_ONE_OF = 10
+const SAVED_MAX = 8
+
+interface Kind {
+  /** Verb and resource. */
+  what: string
+  pairs: number
+  /** Ends without a start, of requests that must have begun after the log was begun to be read. */
+  orphans: number
+  /** Of the pairs, in seconds. */
+  longest: number
+}
+
+interface Open {
+  id: string
+  /** Where in `active` it began, and where it began or was last looked at. */
+  begun: number
+  at: number
+  seconds: number
+  /** What the client asked for; 0 for nothing. */
+  timeoutSeconds: number
+  kind: Kind
+}
+
+/** id, begun, seconds, timeoutSeconds, and of its kind how sure it is that it ends (as pairs), and what it is. */
+export type SavedOpen = [string, number, number, number, number, string]
+
+export class OpenRequests {
+  /** In the order in which they began. */
+  readonly #open = new Map<string, Open>()
+  readonly #slots = new Uint8Array(SLOTS)
+  readonly #ended = new Set<string>()
+  readonly #kinds = new Map<string, Kind>()
+  /** Requests that are over their time: their end may yet come. */
+  readonly #late = new Map<string, Open>()
+  #began = -1
+  /** Starts that were not watched over, for there were too many. */
+  untracked = 0
+
+  get size(): number {
+    return this.#open.size
+  }
+
+  /** `active` and `seconds` as in Beat. `isKept` false: the policy leaves it out. */
+  note(facts: EventFacts, active: number, isKept: boolean): void {
+    if (this.#began < 0) this.#began = active
+    const { buffer } = facts
+    const stage = facts.startOf(STAGE)
+    const stageBytes = facts.endOf(STAGE) - stage
+    // ResponseStarted and RequestReceived are of one length, so are ResponseComplete and nothing else.
+    if (stageBytes === 15) {
+      const { code } = facts
+      // A refused one has no other event.
+      if (buffer[stage + 2] === 0x73 && isKept && code >= 100 && code < 300) this.#start(facts, active)
+    } else if (stageBytes === 16 || stageBytes === 5) {
+      if (this.#slots[slotOf(facts)]! > 0 || isLong(facts)) this.#end(facts, active)
+    }
+  }
+
+  /** Those that should have ended by now; they are told and forgotten. */
+  due(active: number): { likely: Unended[]; possible: Unended[] } {
+    const due = { likely: [] as Unended[], possible: [] as Unended[] }
+    for (const request of this.#open.values()) {
+      if (active - request.at < END_SECONDS) break
+      this.#remove(request)
+      const { kind, begun } = request
+      if (active - begun < limitOf(request)) {
+        // It is looked at again when those are that begin now, so that they stay in their order.
+        this.#add({ ...request, at: active })
+        continue
+      }
+      this.#late.set(request.id, request)
+      if (this.#late.size > ENDED_MAX) this.#late.delete(first(this.#late))
+      if (!endsAsARule(kind)) continue
+      const isLikely = kind.what.startsWith('watch ') && kind.pairs >= PAIRS_LIKELY && kind.orphans === 0
+      due[isLikely ? 'likely' : 'possible'].push({ id: request.id, seconds: request.seconds, what: kind.what })
+    }
+    return due
+  }
+
+  /** Whether one is due at `active`. */
+  hasDue(active: number): boolean {
+    for (const { at } of this.#open.values()) return active - at >= END_SECONDS
+    return false
+  }
+
+  /** A hole was told: their ends may lie in it. */
+  clear(): void {
+    this.#open.clear()
+    this.#slots.fill(0)
+  }
+
+  /** Of those that have been open for longest, what a restart goes on with. */
+  save(): SavedOpen[] {
+    const saved: SavedOpen[] = []
+    for (const { id, begun, seconds, timeoutSeconds, kind } of this.#open.values()) {
+      const pairs = endsAsARule(kind) ? Math.min(kind.pairs, PAIRS_LIKELY) : 0
+      saved.push([id, begun, seconds, timeoutSeconds, pairs, kind.what])
+      if (saved.length === SAVED_MAX) break
+    }
+    return saved
+  }
+
+  load(saved: readonly SavedOpen[]): void {
+    for (const [id, begun, seconds, timeoutSeconds, pairs, what] of saved) {
+      const kind = { what, pairs, orphans: 0, longest: 0 }
+      this.#add({ id, begun, at: begun, seconds, timeoutSeconds, kind })
+    }
+  }
+
+  #start(facts: EventFacts, active: number): void {
+    const id = idOf(facts)
+    if (id === null || this.#open.has(id) || this.#ended.has(id)) return
+    if (this.#open.size >= OPEN_MAX) {
+      this.untracked++
+      return
+    }
+    const kind = this.#kindOf(facts)
+    if (kind === null) return
+    const timeout = /[?&]timeoutSeconds=(\d{1,7})(?:&|$)/.exec(facts.text(REQUEST_URI))
+    const timeoutSeconds = Number(timeout?.[1] ?? 0)
+    this.#add({ id, begun: active, at: active, seconds: facts.seconds, timeoutSeconds, kind })
+  }
+
+  #end(facts: EventFacts, active: number): void {
+    const id = idOf(facts)
+    if (id === null) return
+    const request = this.#open.get(id) ?? this.#late.get(id)
+    if (request === undefined && !isLong(facts)) return
+    this.#ended.add(id)
+    if (this.#ended.size > ENDED_MAX) this.#ended.delete(first(this.#ended))
+    const kind = this.#kindOf(facts)
+    if (request === undefined) {
+      if (kind !== null && active - this.#began > END_SECONDS) kind.orphans++
+      return
+    }
+    if (!this.#late.delete(id)) this.#remove(request)
+    for (const each of new Set([request.kind, kind])) {
+      if (each === null) continue
+      each.pairs++
+      each.longest = Math.max(each.longest, facts.seconds - request.seconds)
+    }
+  }
+
+  #add(request: Open): void {
+    this.#open.set(request.id, request)
+    const slot = slotOfId(request.id)
+    if (this.#slots[slot]! < 255) this.#slots[slot]!++
+  }
+
+  #remove({ id }: Open): void {
+    this.#open.delete(id)
+    const slot = slotOfId(id)
+    // One that was counted to the end of its range is not counted any more.
+    if (this.#slots[slot]! > 0 && this.#slots[slot]! < 255) this.#slots[slot]!--
+  }
+
+  #kindOf(facts: EventFacts): Kind | null {
+    const subresource = facts.has(SUBRESOURCE) ? `/${facts.text(SUBRESOURCE)}` : ''
+    const said = `${facts.text(VERB)} ${facts.text(RESOURCE) || 'a path'}${subresource}`
+    const what = said.slice(0, 100).replace(/[^ \w./-]/g, '?')
+    // A policy may let one user's events out and not another's. Sessions are anybody's, and few.
+    const user = isWatch(facts) ? facts.text(USERNAME).replace(/^(system:node:).*/s, '$1') : ''
+    const key = `${what} ${user}`.slice(0, 256)
+    let kind = this.#kinds.get(key)
+    if (kind === undefined) {
+      if (this.#kinds.size >= KINDS_MAX) return null
+      kind = { what, pairs: 0, orphans: 0, longest: 0 }
+      this.#kinds.set(key, kind)
+    }
+    return kind
+  }
+}
+
+function isWatch(facts: EventFacts): boolean {
+  return facts.endOf(VERB) - facts.startOf(VERB) === 5 && facts.buffer[facts.startOf(VERB)] === 0x77
+}
+
+/** Whether an event is of a request that has a start, whatever is known of it. */
+function isLong(facts: EventFacts): boolean {
+  return isWatch(facts) || (facts.code === SWITCHED && facts.has(SUBRESOURCE))
+}
+
+/** exec, attach and port-forward leave HTTP. */
+const SWITCHED = 101
+
+/** For how long it may be open without being remarkable. */
+function limitOf({ kind, timeoutSeconds }: Open): number {
+  const usual = kind.longest > LONG_SECONDS ? LONGER_FACTOR * kind.longest : 0
+  return Math.max(END_SECONDS, timeoutSeconds + SLOW_SECONDS, usual)
+}
+
+/** Whether others of its kind have their ends in this log. */
+function endsAsARule({ pairs, orphans }: Kind): boolean {
+  return pairs > 0 && orphans * ORPHANS_ONE_OF <= pairs
+}
+
+/** What a client sends is its own; null for an id that the usual ones are not like. */
+function idOf(facts: EventFacts): string | null {
+  const bytes = facts.endOf(AUDIT_ID) - facts.startOf(AUDIT_ID)
+  if (bytes < SLOT_BYTES || bytes > ID_BYTES_MAX) return null
+  const id = facts.text(AUDIT_ID)
+  return PLAIN_ID.test(id) ? id : null
+}
+
+/** By the last bytes of the id, as they stand. */
+function slotOf(facts: EventFacts): number {
+  return slotAt(facts.buffer, facts.endOf(AUDIT_ID))
+}
+
+const idBytes = Buffer.alloc(SLOT_BYTES)
+
+function slotOfId(id: string): number {
+  idBytes.write(id.slice(-SLOT_BYTES), 'latin1')
+  return slotAt(idBytes, SLOT_BYTES)
+}
+
+function slotAt(b: Buffer, end: number): number {
+  if (end < SLOT_BYTES) return 0
+  const word = b[end - 1]! | (b[end - 2]! << 8) | (b[end - 3]! << 16) | (b[end - 4]! << 24)
+  return (Math.imul(word ^ (b[end - 5]! << 11), 0x9e3779b1 | 0) >>> 16) & (SLOTS - 1)
+}
+
+function first<Key>(keys: ReadonlyMap<Key, unknown> | ReadonlySet<Key>): Key {
+  return keys.keys().next().value as Key
+}
