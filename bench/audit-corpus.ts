@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { Random } from './random.ts'
 
 export interface AuditCorpus {
+  /** With nothing in it but the log. */
+  directory: string
   path: string
   policyPath: string
   bytes: number
@@ -60,14 +62,15 @@ rules:
 - {level: Metadata}
 `
 
-/** Writes audit.log and policy.yaml below `root`. */
+/** Writes log/audit.log and policy.yaml below `root`. */
 export function fillAudit(root: string, bytes: number, seed: number): AuditCorpus {
-  mkdirSync(root, { recursive: true })
+  const directory = join(root, 'log')
+  mkdirSync(directory, { recursive: true })
   const random = new Random(seed)
-  const path = join(root, 'audit.log')
+  const path = join(directory, 'audit.log')
   const policyPath = join(root, 'policy.yaml')
   const fd = openSync(path, 'w')
-  const corpus: AuditCorpus = { path, policyPath, bytes: 0, events: 0 }
+  const corpus: AuditCorpus = { directory, path, policyPath, bytes: 0, events: 0 }
   let micros = (Date.now() - 20 * 60_000) * 1000
   while (corpus.bytes < bytes) {
     let block = ''

@@ -1,6 +1,6 @@
 // Case `audit`: one audit log of events of about 1.4 kB, read to its end, once as it is (time, labels and metadata of each
-// event) and once under a policy with redaction. CPU seconds count from the start of work, as in `throughput`; what is
-// judged is the median.
+// event) and once under a policy with redaction; and by the floor, which only reads, compresses and posts the same bytes, in
+// the same rounds. CPU seconds count from the start of work, as in `throughput`; what is judged is the median.
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,12 +9,13 @@ import { type AuditCorpus, fillAudit } from '../audit-corpus.ts'
 import { makeDirectory, removeDirectory } from '../cleanup.ts'
 import { Measured } from '../measure.ts'
 import { Receiver } from '../receiver.ts'
-import { type CaseResult, judged, median, megabytes, mib } from '../report.ts'
+import { type CaseResult, judged, median, megabytes, mib, stated } from '../report.ts'
 import type { Settings } from '../settings.ts'
 
 const RUN_TIMEOUT_MS = 5 * 60_000
 const CORPUS_BYTES_MAX = 256 * 2 ** 20
 const TARGET_RSS_ANON = 64 * 2 ** 20
+const FLOOR = 'floor'
 const KINDS = [
   { kind: 'as it is', target: 400, full: false },
   { kind: 'policy and redaction', target: 100, full: true },
@@ -34,21 +35,33 @@ export async function audit(settings: Settings, contender: Contender): Promise<C
   const corpus = fillAudit(root, Math.min(settings.corpusBytes, CORPUS_BYTES_MAX), settings.seed)
   const receiver = await Receiver.start(settings.cores.others, false)
   const runs: Run[] = []
+  const floorCommand = [
+    process.execPath,
+    new URL('../floor.ts', import.meta.url).pathname,
+    corpus.directory,
+    receiver.url,
+  ]
   for (let round = 0; round <= settings.rounds; round++) {
+    const own = [await measure(settings, receiver, corpus, floorCommand, FLOOR, round)]
     for (const { kind, full } of KINDS) {
-      const run = await runOnce(settings, receiver, corpus, contender, full, kind, round)
-      if (round > 0) runs.push(run) // the first brings the program's own files into the page cache
+      own.push(await runOnce(settings, receiver, corpus, contender, full, kind, round))
     }
+    if (round > 0) runs.push(...own) // the first brings the programs' own files into the page cache
   }
   await receiver.stop()
   removeDirectory(root)
   const { name } = contender
   const findings = KINDS.flatMap(({ kind, target }) => {
     const own = runs.filter((run) => run.kind === kind)
-    const speed = median(own.map((run) => corpus.bytes / 1e6 / run.cpuSeconds))
+    const floors = runs.filter((run) => run.kind === FLOOR)
+    const speedOf = (some: Run[]) => median(some.map((run) => corpus.bytes / 1e6 / run.cpuSeconds))
+    const speed = speedOf(own)
+    const ratio = median(own.map((run, at) => run.cpuSeconds / floors[at]!.cpuSeconds))
+    const measured = `${speed.toFixed(0)} (floor ${speedOf(floors).toFixed(0)})`
     const rss = Math.max(...own.map((run) => run.rssAnonPeak))
     return [
-      judged(`${name}: audit ${kind}: MB per CPU second`, `>= ${target}`, speed.toFixed(0), speed >= target),
+      judged(`${name}: audit ${kind}: MB per CPU second`, `>= ${target}`, measured, speed >= target),
+      stated(`${name}: audit ${kind}: CPU seconds / floor's`, ratio.toFixed(2)),
       judged(`${name}: audit ${kind}: RssAnon peak, MiB`, '<= 64', mib(rss), rss <= TARGET_RSS_ANON),
     ]
   })
@@ -98,8 +111,6 @@ async function runOnce(
   }
   const path = join(directory, 'config.yaml')
   writeFileSync(path, JSON.stringify(config))
-  await receiver.reset()
-  let cpuSecondsOfStart = 0
   const command = [...contender.command, '--config', path, '--once']
   if (settings.profileDirectory !== null && round > 0) {
     command.splice(
@@ -109,6 +120,22 @@ async function runOnce(
       `--cpu-prof-dir=${join(settings.profileDirectory, full ? 'audit-full' : 'audit-plain')}`,
     )
   }
+  const run = await measure(settings, receiver, corpus, command, kind, round)
+  removeDirectory(directory)
+  return run
+}
+
+async function measure(
+  settings: Settings,
+  receiver: Receiver,
+  corpus: AuditCorpus,
+  command: readonly string[],
+  kind: string,
+  round: number,
+): Promise<Run> {
+  const directory = makeDirectory(settings.parentDirectory)
+  await receiver.reset()
+  let cpuSecondsOfStart = 0
   const measured = new Measured(command, settings.cores.measured, join(directory, 'output'))
   receiver.onFirstPush(() => {
     cpuSecondsOfStart = measured.cpuSecondsSampled

@@ -4,6 +4,7 @@
 // facts are places in the line. It checks that strings and brackets close where the line ends, and no more.
 
 import { parseTimestamp, timestamp } from '../parse/timestamp.ts'
+import { CODE as FOUND_CODE, NANOS, PLACES, SECONDS, SENDER_END } from './found.ts'
 import { PADDING_BYTES, stringEnd, textOf, viewOf } from './json/strings.ts'
 import { scalarEnd } from './json/tape.ts'
 
@@ -126,6 +127,32 @@ export class EventFacts {
     this.#members = 0
     this.#isUsual = true
     return this.#topLevel(b, viewOf(b), start, end) === end && this.#isEvent && this.#isVersion
+  }
+
+  /** Takes the facts of an event that were found with others: a row of `found` that begins at `at`, places in `b`. */
+  take(b: Buffer, found: Int32Array, at: number): void {
+    this.buffer = b
+    const places = this.#places
+    for (let i = 0; i < 2 * FACTS; i++) places[i] = found[at + PLACES + i]!
+    this.hasTime = true
+    this.seconds = found[at + SECONDS]!
+    this.nanos = found[at + NANOS]!
+    this.code = found[at + FOUND_CODE]!
+    this.#isEvent = true
+    this.#isVersion = true
+    this.#isUsual = true
+    this.#members = NEEDED
+    this.sender = null
+    const end = found[at + SENDER_END]!
+    if (end === 0) return
+    const start = this.startOf(USER)
+    const known = this.#senders.find(b, viewOf(b), start, end)
+    // What is known may be the beginning of this one alone.
+    if (known?.bytes.length === end - start) this.sender = known
+    else {
+      const nameStart = this.startOf(USERNAME) - start
+      this.sender = this.#senders.add(b, start, end, this.endOf(USER) - start, nameStart, this.endOf(USERNAME) - start)
+    }
   }
 
   /** Reads the top level. Returns where it ended; -1 for none. */

@@ -113,6 +113,20 @@ export class AuditFilter {
    * can be kept. The bytes must stay until the end of the work.
    */
   judge(line: Buffer, start: number, end: number, isWhole = true): FilterEnd {
+    this.#begin(line, start, end)
+    this.isEvent = this.facts.read(line, start, end)
+    if (!this.isEvent) return this.#foreign(isWhole)
+    return this.#judge(line, start, end)
+  }
+
+  /** The same for an event whose facts are there already (`EventFacts.take`). */
+  judgeTaken(line: Buffer, start: number, end: number): FilterEnd {
+    this.#begin(line, start, end)
+    this.isEvent = true
+    return this.#judge(line, start, end)
+  }
+
+  #begin(line: Buffer, start: number, end: number): void {
     this.buffer = line
     this.start = start
     this.end = end
@@ -120,9 +134,10 @@ export class AuditFilter {
     this.isTrimmed = false
     this.isCut = false
     this.isTruncated = false
+  }
+
+  #judge(line: Buffer, start: number, end: number): FilterEnd {
     const { facts } = this
-    this.isEvent = facts.read(line, start, end)
-    if (!this.isEvent) return this.#foreign(isWhole)
     if (this.isPlain) return this.#fit()
     const verdict = this.#verdicts.of(this.facts)
     if (verdict === null) return this.#cut()

@@ -19,22 +19,33 @@ export class AuditIds {
 
   /** Notes the event that begins at `offset` of the file; true when another one had its id and stage. */
   isReused(facts: EventFacts, file: object | null, offset: number, bytes: number): boolean {
+    this.#hash(facts)
+    return this.isReusedHash(this.#first, this.#second, facts.seconds, facts.nanos, file, offset, bytes)
+  }
+
+  /** The same by the hashes of id and stage and the event's time. */
+  isReusedHash(
+    first: number,
+    second: number,
+    seconds: number,
+    nanos: number,
+    file: object | null,
+    offset: number,
+    bytes: number,
+  ): boolean {
     if (file !== this.#file) {
       this.#file = file
       this.#table?.fill(0)
     }
     this.#table ??= new Float64Array(SLOTS * FIELDS)
     const table = this.#table
-    this.#hash(facts)
-    const first = this.#first
-    const second = this.#second
     const slot = (Math.imul(first ^ (first >>> 15), 0x2c1b3c6d) >>> (32 - SLOTS_BITS)) * FIELDS
-    const time = facts.seconds * 1e6 + facts.nanos / 1000
+    const time = seconds * 1e6 + nanos / 1000
     const isSameId = table[slot] === first && table[slot + 1] === second && table[slot + 3]! > 0
     if (!isSameId) {
-      table.fill(0, slot, slot + FIELDS)
       table[slot] = first
       table[slot + 1] = second
+      for (let field = slot + 2; field < slot + FIELDS; field++) table[field] = 0
     }
     // After a rewind the last one may lie ahead, or be this one.
     let before = slot + 2
@@ -46,7 +57,7 @@ export class AuditIds {
       offset - table[before]! <= WINDOW_BYTES &&
       (table[before + 1] !== bytes || table[before + 2] !== time)
     if (table[slot + 2]! < offset || table[slot + 3] === 0) {
-      table.copyWithin(slot + 5, slot + 2, slot + 5)
+      for (let field = slot + 2; field < slot + 5; field++) table[field + 3] = table[field]!
       table[slot + 2] = offset
       table[slot + 3] = bytes
       table[slot + 4] = time

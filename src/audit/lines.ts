@@ -10,6 +10,7 @@ import {
 } from '../core/entry.ts'
 import type { Continuity } from './continuity/continuity.ts'
 import { AuditFilter, type FilterOptions, LARGE_LINE_BYTES } from './filter.ts'
+import { FIRST_HASH, LINE, LINE_END, NANOS, SECOND_HASH, SECONDS } from './found.ts'
 import { AuditIds } from './ids.ts'
 import { PADDING_BYTES } from './json/strings.ts'
 
@@ -23,6 +24,13 @@ export interface AuditLinesOptions extends FilterOptions {
   pause: () => Promise<void>
   /** Called when a large line is done. */
   ready: () => void
+}
+
+/** What is left of a line: buffer[start, end). */
+export interface Left {
+  readonly buffer: Buffer
+  readonly start: number
+  readonly end: number
 }
 
 /** A large line, by where it begins. */
@@ -47,6 +55,42 @@ export class AuditLines {
   /** A large line is being worked on: it is not read before that is done. */
   get isWorking(): boolean {
     return this.#work?.end === 'working'
+  }
+
+  /**
+   * Decides about an event that was found with others, a row of `found` that begins at `at`; its line begins at `offset` of
+   * the file. `kept`: what is left of it is `left`. `other`: it is to be applied as any line; nothing was changed.
+   */
+  decide(file: object, offset: number, b: Buffer, found: Int32Array, at: number): 'kept' | 'dropped' | 'other' {
+    const filter = this.#filter
+    const start = found[at + LINE]!
+    const end = found[at + LINE_END]!
+    if (filter.isPlain) {
+      if (end - start > this.#options.lineBytesMax) return 'other'
+    } else {
+      filter.facts.take(b, found, at)
+      const judged = filter.judgeTaken(b, start, end)
+      if (judged === 'dropped') return 'dropped'
+      if (judged === 'working' || filter.isCut || filter.isTruncated) return 'other'
+    }
+    const first = found[at + FIRST_HASH]!
+    const second = found[at + SECOND_HASH]!
+    const bytes = end + 1 - start
+    const isReused = this.#ids.isReusedHash(
+      first,
+      second,
+      found[at + SECONDS]!,
+      found[at + NANOS]!,
+      file,
+      offset,
+      bytes,
+    )
+    return isReused ? 'other' : 'kept'
+  }
+
+  /** What the last event that was kept is to be; null: its line as it stands. */
+  get left(): Left | null {
+    return this.#filter.isPlain ? null : this.#filter
   }
 
   /**

@@ -3,10 +3,10 @@
 // then the lines wait in their files), and given back as soon as every segment's fate is known.
 import type { Entry } from '../core/entry.ts'
 import type { Amount } from '../core/ledger.ts'
-import type { EntryEncoder, Sink } from '../sinks/sink.ts'
+import type { EntryEncoder, Room, Sink } from '../sinks/sink.ts'
 import type { TailedFile } from '../tail/file.ts'
 import type { EntryWriter, Reader } from '../tail/reader.ts'
-import type { CriRows } from '../tail/writer.ts'
+import type { CriRows, EventRows } from '../tail/writer.ts'
 import type { Lane } from './lane.ts'
 import type { Part, PartPool } from './part.ts'
 
@@ -158,18 +158,24 @@ export class Shipment implements EntryWriter {
   }
 
   writeRows(rows: CriRows): boolean {
-    const encoder = this.#encoder as EntryEncoder
-    if (encoder.writeRows === undefined) return false
+    return (this.#encoder as EntryEncoder).writeRows?.(rows, this.#room()) === true
+  }
+
+  writeEvents(events: EventRows): boolean {
+    return (this.#encoder as EntryEncoder).writeEvents?.(events, this.#room()) === true
+  }
+
+  #room(): Room {
     const { firstRecords } = this.#segment as Segment
     const [out, err] = this.parts
     if ((this.#reader as Reader).current !== this.#file) this.#noteFile()
-    return encoder.writeRows(rows, {
+    return {
       parts: this.parts,
       begun: [out.count > firstRecords[0], err.count > firstRecords[1]],
       bytesLeft: [this.#bytesMax - this.#filled(0), this.#bytesMax - this.#filled(1)],
       together: this.#together,
       recordsLeft: this.#recordsMax - this.records,
-    })
+    }
   }
 
   release(): void {

@@ -7,7 +7,7 @@ import type { LineageInfo } from '../core/lineage-info.ts'
 import type { Metadata } from '../core/metadata.ts'
 import type { DeadLetter } from '../deliver/dead-letter.ts'
 import type { Resent } from '../deliver/replay.ts'
-import type { CriRows } from '../tail/writer.ts'
+import type { CriRows, EventRows } from '../tail/writer.ts'
 
 /** What is constant for one lineage at one sink. */
 export interface EntryEncoder {
@@ -17,6 +17,8 @@ export interface EntryEncoder {
   write(part: Part, entry: Entry): void
   /** Appends as many rows as it can, with their notes, and moves `rows.from` behind them. False: not of this block. */
   writeRows?(rows: CriRows, room: Room): boolean
+  /** The same for lines of an audit log. */
+  writeEvents?(events: EventRows, room: Room): boolean
 }
 
 /** What a shipment takes yet; the pairs are by source stream. */

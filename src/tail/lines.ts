@@ -27,7 +27,7 @@ import type { TailedFile } from './file.ts'
 import { formatTime, type Gap, gapText } from './gap.ts'
 import { type Acked, AT_CUT, AT_END, isBefore, OVERLAP_BYTES, type Place, type Snapshot } from './place.ts'
 import { Stamps } from './stamps.ts'
-import type { CriRows, EntryWriter } from './writer.ts'
+import type { CriRows, EntryWriter, EventRows } from './writer.ts'
 
 /** Open lines are closed as they are when this much of the lineage was read since none was open. */
 const PARTIAL_SPAN_BYTES_MAX = 16 * 1024 * 1024
@@ -182,6 +182,9 @@ export class Lines {
         at = this.#plainRows(file, block, at, end, base, out)
         if (at === end) break
         if (at > before) continue
+      } else if (valid && this.#audit !== null) {
+        at = this.#eventsAtOnce(this.#audit, file, block, at, end, base, out)
+        if (at === end) break
       }
       const newline = block.indexOf(10, at)
       if (!this.#line(file, block, at, newline, newline + 1, base + at, valid, out)) break
@@ -258,6 +261,32 @@ export class Lines {
     if (out.writeRows?.(rows) !== true) return null
     if (rows.lines > 0) this.#account.take(rows.from - from, rows.lines)
     return rows.from
+  }
+
+  /** As many events as the writer takes at once; returns where they end. */
+  #eventsAtOnce(
+    audit: AuditLines,
+    file: TailedFile,
+    block: Buffer,
+    from: number,
+    end: number,
+    base: number,
+    out: EntryWriter,
+  ): number {
+    if (this.#container || this.#openPartials > 0 || this.#groups !== null || !this.#account.isPlain) return from
+    const limits = { secondsMin: this.skipBeforeSeconds, secondsMax: this.#futureSeconds }
+    const nothing = { lines: 0, seconds: 0, nanos: 0, droppedLines: 0, droppedBytes: 0 }
+    const events: EventRows = { file, block, from, end, base, audit, ...limits, ...nothing }
+    if (out.writeEvents?.(events) !== true || events.from === from) return from
+    const { droppedLines, droppedBytes } = events
+    if (events.lines > 0) {
+      this.timeline.row(events.seconds, events.nanos)
+      this.#account.take(events.from - from - droppedBytes, events.lines)
+    }
+    if (droppedLines > 0) {
+      this.#account.skip(STDOUT, base + events.from, droppedBytes, droppedLines, 'auditPolicy')
+    }
+    return events.from
   }
 
   /** One line in block[start, end), its file range being [offset, offset + next - start). False: no room, nothing changed. */

@@ -1,4 +1,5 @@
 // Where a reader's entries go: the contract between reading and batching.
+import type { AuditLines } from '../audit/lines.ts'
 import type { Entry } from '../core/entry.ts'
 import type { Timeline } from '../parse/timeline.ts'
 import type { TailedFile } from './file.ts'
@@ -13,6 +14,8 @@ export interface EntryWriter {
    * them; it may leave any row to those two. False: it takes no rows of this block but one by one.
    */
   writeRows?(rows: CriRows): boolean
+  /** The same for lines of an audit log, which may be left out by its policy. */
+  writeEvents?(events: EventRows): boolean
   /** Bytes that may still be written, about. */
   readonly roomBytes: number
 }
@@ -33,4 +36,24 @@ export interface CriRows {
   lineBytesMax: number
   /** How many rows were taken. */
   lines: number
+}
+
+/** Whole lines of an audit log in block[from, end), in valid UTF-8, while no line is open. */
+export interface EventRows {
+  file: TailedFile
+  block: Buffer
+  from: number
+  end: number
+  /** Offset in the file of block[0]. */
+  base: number
+  audit: AuditLines
+  /** Only events of a time from `secondsMin` to `secondsMax`. */
+  secondsMin: number
+  secondsMax: number
+  /** How many lines were taken that go out, and the time of the last one; and what of lines that its policy drops. */
+  lines: number
+  seconds: number
+  nanos: number
+  droppedLines: number
+  droppedBytes: number
 }

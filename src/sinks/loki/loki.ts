@@ -17,10 +17,12 @@ import type { HttpClient, HttpClientFactory } from '../../ports/http.ts'
 import type { Random } from '../../ports/random.ts'
 import { authorization } from '../authorization.ts'
 import type { Refused, SegmentResult, Sink, SinkState, Target } from '../sink.ts'
-import { type AuditGroup, AuditStreams, LokiAuditEncoder } from './audit.ts'
+import { LokiAuditEncoder } from './audit.ts'
+import { type AuditGroup, AuditStreams, VERBS } from './audit-streams.ts'
 import { Burial, forgetLetters } from './burial.ts'
 import { Conversation, type ConversationEnd } from './conversation.ts'
 import { LokiEntryEncoder } from './encode.ts'
+import { EventsAtOnce } from './events.ts'
 import { type Answer, LokiRequests } from './requests.ts'
 import type { RowsAtOnce } from './rows.ts'
 import { LokiLane, SPAN_SECONDS_MAX } from './stream.ts'
@@ -61,6 +63,7 @@ export class LokiSink implements Sink {
   readonly #lanes = new Map<string, LokiLane>()
   readonly #backoff: { delayMsMin: number; delayMsMax: number }
   #retrying = new Set<string>()
+  #events: EventsAtOnce | null = null
   /** Lanes whose last answer was one that no repeat mends: a tenant may be refused while the others are served. */
   readonly #halted = new Set<string>()
   /** While letters are sent again: those that were refused, their index as the offset. */
@@ -102,9 +105,16 @@ export class LokiSink implements Sink {
       this.#lanes.set(key, lane)
     }
     if (lane.audit !== null) {
-      return { key, encoder: new LokiAuditEncoder(lane, lane.audit, this.#structured(metadata)) }
+      return { key, encoder: new LokiAuditEncoder(lane, lane.audit, this.#structured(metadata), this.#eventsAtOnce()) }
     }
     return { key, encoder: new LokiEntryEncoder(lane, this.#structured(metadata), this.#deps.rowsAtOnce) }
+  }
+
+  /** Made when there is an audit log. */
+  #eventsAtOnce(): EventsAtOnce | null {
+    const { rowsAtOnce } = this.#deps
+    if (this.#events === null && rowsAtOnce !== null) this.#events = new EventsAtOnce(rowsAtOnce, VERBS)
+    return this.#events
   }
 
   /** What pods name is never for audit events. A sink's own tenant is the same lane, whoever names it. */
@@ -131,6 +141,7 @@ export class LokiSink implements Sink {
 
   async ship(shipment: Load): Promise<SegmentResult[]> {
     const segments = shipment.segments.filter((segment) => streamsOf(segment).length > 0)
+    for (const segment of segments) this.#lane(segment.lane.key).audit?.shipping()
     const wide = new Map<Segment, SegmentResult>()
     for (const segment of segments) {
       const again = this.#tooWide(shipment, segment)
@@ -248,10 +259,8 @@ export class LokiSink implements Sink {
     let failure: { answer: Answer; recordsMax?: number } | null = null
     for (const index of streamsOf(segment)) {
       const part = shipment.parts[index]
-      const { firstRecords, endRecords, ends: segmentEnds } = segment
-      const groups = audit.groups(index, firstRecords[index], endRecords[index])
-      const messagesOf = (some: readonly AuditGroup[]) =>
-        audit.body(index, part, firstRecords[index], endRecords[index], segmentEnds[index], some)
+      const groups = audit.groups(index)
+      const messagesOf = (some: readonly AuditGroup[]) => audit.body(index, part, segment.ends[index], some)
       const now = this.#now
       const calm = groups.filter(({ stream }) => stream.isCalm(now))
       const rest = calm.length < 2 ? groups : groups.filter((group) => !calm.includes(group))
@@ -264,7 +273,7 @@ export class LokiSink implements Sink {
       const ends = await Promise.all(
         rest.map((group) => {
           const answer = this.#requests.push(messagesOf([group]), lane.tenant)
-          return this.#answeredAudit(lane, segment, index, part, group, answer)
+          return this.#answeredAudit(lane, audit, segment, index, part, group, answer)
         }),
       )
       for (const end of ends) {
@@ -287,13 +296,14 @@ export class LokiSink implements Sink {
   /** What becomes of one stream's records of a segment that were in a push of their own. */
   async #answeredAudit(
     lane: LokiLane,
+    audit: AuditStreams,
     segment: Segment,
     index: 0 | 1,
     part: Part,
     group: AuditGroup,
     push: Promise<Answer>,
   ): Promise<ConversationEnd> {
-    const { stream, records, bytes } = group
+    const { stream, bytes } = group
     const answer = await push
     if (answer.outcome.kind === 'delivered') {
       this.#storedAudit(group)
@@ -301,7 +311,12 @@ export class LokiSink implements Sink {
     }
     if (answer.status === 500) lane.serverErrors++
     const own = this.#stretch(lane, segment, index, part)
-    own.restrict(records, stream.header)
+    const first = segment.firstRecords[index]
+    const records = audit.recordsOf(index, group, segment.endRecords[index])
+    own.restrict(
+      records.map((record) => record - first),
+      stream.header,
+    )
     const { clock, events, deadLetters } = this.#deps
     const { name: sink } = this
     const burial = new Burial(segment, index, stream, own, { sink, tenant: lane.tenant, deadLetters, events, clock })
@@ -314,7 +329,7 @@ export class LokiSink implements Sink {
   /** All of a stream's records in the shipment were delivered. */
   #storedAudit({ stream, bytes }: AuditGroup): void {
     stream.delivered(this.#now, bytes, stream.pendingNewest)
-    if (stream.pendingFile !== null) stream.storedTo.set(stream.pendingFile, stream.pendingOffset)
+    if (stream.pendingFile !== null) stream.stored(stream.pendingFile, stream.pendingOffset)
   }
 
   #stretch(lane: LokiLane, segment: Segment, index: 0 | 1, part: Part): Stretch {

@@ -1,4 +1,4 @@
-// Made from rows.wat by test/sinks/loki/assemble-rows.ts: do not edit.
+// Made from rows.wat by test/sinks/loki/assemble.ts: do not edit.
 
 /** The WebAssembly module, in base64. */
 export const ROWS_WASM =

@@ -8,6 +8,7 @@ import type { Part } from '../../batch/part.ts'
 import { parseTimestamp, timestamp } from '../../parse/timestamp.ts'
 import type { CriRows } from '../../tail/writer.ts'
 import type { Room } from '../sink.ts'
+import { EVENTS_BYTES } from './events.ts'
 import { ROWS_WASM } from './rows-wasm.ts'
 import type { Metadata } from './wire.ts'
 
@@ -63,8 +64,13 @@ export interface Span {
   newest: number
 }
 
+interface Memory {
+  readonly buffer: ArrayBuffer
+  grow(pages: number): number
+}
+
 interface Exports {
-  memory: { readonly buffer: ArrayBuffer; grow(pages: number): number }
+  memory: Memory
   rows(from: number, end: number): number
 }
 
@@ -77,6 +83,8 @@ declare const WebAssembly: {
 export class RowsAtOnce {
   /** Blocks are read into it: rows are taken from here alone. */
   readonly block: Buffer
+  /** For those that take turns with it: the memory, where they may have their own, and where entries and notes are made. */
+  readonly shared: { memory: Memory; base: number; stage: number; stageBytes: number; notes: number; notesMax: number }
   readonly #memory: Buffer
   readonly #view: DataView
   readonly #run: (from: number, end: number) => number
@@ -88,13 +96,15 @@ export class RowsAtOnce {
     const { memory, rows } = instance.exports as Exports
     const stage = Math.ceil((BLOCK + blockBytes + BLOCK_SLACK) / 8) * 8
     const notes = stage + 2 * STAGE_BYTES
-    const bytes = notes + 2 * NOTES_MAX * 16
+    const base = notes + 2 * NOTES_MAX * 16
+    const bytes = base + EVENTS_BYTES
     memory.grow(Math.ceil(bytes / PAGE_BYTES) - 1)
     this.#memory = Buffer.from(memory.buffer)
     this.#view = new DataView(memory.buffer)
     this.#run = rows
     this.#stages = [stage, stage + STAGE_BYTES]
     this.#notes = [notes, notes + NOTES_MAX * 16]
+    this.shared = { memory, base, stage, stageBytes: 2 * STAGE_BYTES, notes, notesMax: 2 * NOTES_MAX }
     this.block = this.#memory.subarray(BLOCK, BLOCK + blockBytes)
   }
 

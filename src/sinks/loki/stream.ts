@@ -2,7 +2,7 @@
 // to a push of several streams tells the last one's result only, so a stream shares a push only while no refusal is to
 // be expected: after its first 2xx, not after a silence, not far behind its newest entry, not fast.
 import type { Labels } from '../../core/labels.ts'
-import type { AuditStreams } from './audit.ts'
+import type { AuditStreams } from './audit-streams.ts'
 import { streamHeader } from './wire.ts'
 
 const SILENCE_MS_MAX = 15 * 60_000
@@ -31,8 +31,8 @@ export class LokiStream {
   /** The last record in the shipment under way, where the lane's streams are pushed one by one. */
   pendingFile: object | null = null
   pendingOffset = -1
-  /** How far records were delivered by attempts of which others failed, by file. */
-  storedTo = new WeakMap<object, number>()
+  /** How far records were delivered by attempts of which others failed, by file; null: none were. */
+  #storedTo: WeakMap<object, number> | null = null
   /** Records whose dead letters are written while their segment is not settled yet. */
   readonly buried = new Map<string, { path: string; offset: number }>()
   #bytesPerSecond = 0
@@ -42,6 +42,31 @@ export class LokiStream {
   constructor(labels: Labels) {
     this.labels = labels
     this.header = streamHeader(labels)
+  }
+
+  /** All that the file holds of it up to `offset` was delivered, by an attempt of which others may fail. */
+  stored(file: object, offset: number): void {
+    this.#storedTo ??= new WeakMap()
+    this.#storedTo.set(file, offset)
+  }
+
+  hasStored(file: object, offset: number): boolean {
+    return this.#storedTo !== null && offset <= (this.#storedTo.get(file) ?? -1)
+  }
+
+  forgetStored(): void {
+    this.#storedTo = null
+  }
+
+  /** Notes the time of an entry in the shipment. */
+  note(seconds: number): void {
+    if (seconds < this.pendingOldest) this.pendingOldest = seconds
+    if (seconds > this.pendingNewest) this.pendingNewest = seconds
+  }
+
+  /** Whether what is in the shipment lies within what may be pushed together, also with an entry of this time. */
+  isNear(seconds: number): boolean {
+    return Math.max(this.pendingNewest, seconds) - Math.min(this.pendingOldest, seconds) <= SPAN_SECONDS_MAX
   }
 
   begin(): void {

@@ -17,7 +17,7 @@ import type { TailedFile } from '../../../src/tail/file.ts'
 import { Lines } from '../../../src/tail/lines.ts'
 import type { Place } from '../../../src/tail/place.ts'
 import type { Reader } from '../../../src/tail/reader.ts'
-import { assembled } from './assemble-rows.ts'
+import { assembled, MODULES, moduleUrl } from './assemble.ts'
 
 const BLOCK_BYTES = 64 * 1024
 
@@ -229,7 +229,8 @@ t.test('entries and notes beyond what one call holds', async () => {
   deepStrictEqual(encode(content, limits, large), encode(content, limits, null, 4 * 1024 * 1024))
 })
 
-t.test('the module is the one of rows.wat', async (t) => {
-  const path = new URL('../../../src/sinks/loki/rows-wasm.ts', import.meta.url)
-  t.equal(readFileSync(path, 'utf8'), await assembled())
-})
+for (const name of MODULES) {
+  t.test(`the module is the one of ${name}.wat`, async (t) => {
+    t.equal(readFileSync(moduleUrl(name), 'utf8'), await assembled(name))
+  })
+}
