@@ -4,7 +4,7 @@ import { type FilterTexts, NO_FILTERS } from '../audit/view/filters.ts'
 import { FIELDS, type Field, type SummaryOptions } from '../audit/view/summary.ts'
 import { parseDuration } from '../config/duration.ts'
 import { nearest } from '../config/nearest.ts'
-import { errorMessage } from '../core/errors.ts'
+import { optionProblem } from './bad-option.ts'
 
 export const USAGE = `Usage: taffrail audit [OPTIONS] [FILE…|-]
 
@@ -139,7 +139,7 @@ export function parseAuditOptions(args: string[], nowMs: number): AuditOptions |
             },
     }
   } catch (error) {
-    return { problem: errorMessage(error) }
+    return { problem: optionProblem(error, Object.keys(OPTIONS)) }
   }
 }
 

@@ -47,7 +47,9 @@ export async function audit(args: string[], io: AuditIo): Promise<number> {
     return 0
   }
   if ('problem' in options || (options.files.length === 0 && io.isInputTerminal)) {
-    io.stderr(`taffrail audit: ${'problem' in options ? options.problem : 'no log is named'}\n\n${USAGE}`)
+    const problem = 'problem' in options ? options.problem : 'no log is named'
+    // All of the usage would push it off the screen.
+    io.stderr(`taffrail audit: ${problem}\ntaffrail audit --help tells what there is\n`)
     return 2
   }
   try {

@@ -6,6 +6,7 @@ import type { Config } from '../config/config.ts'
 import { errorMessage } from '../core/errors.ts'
 import type { LogLevel } from '../observe/log.ts'
 import { MULTILINE_PRESETS, type MultilineConfig, type MultilinePreset, multilineRule } from '../parse/multiline.ts'
+import { optionProblem } from './bad-option.ts'
 
 export const USAGE = `Usage: taffrail stream [OPTIONS] FILE...
 
@@ -43,6 +44,16 @@ export interface StreamOptions {
   level: LogLevel
 }
 
+const OPTIONS = {
+  format: { type: 'string', default: 'plain' },
+  prefix: { type: 'string', default: '' },
+  multiline: { type: 'string' },
+  'multiline-start': { type: 'string' },
+  from: { type: 'string', default: 'beginning' },
+  'state-dir': { type: 'string' },
+  'log-level': { type: 'string', default: 'warn' },
+  help: { type: 'boolean', short: 'h' },
+} as const
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
 const LINE_BYTES_MAX = 1024 * 1024
 const PREFIX_CHARS_MAX = 1000
@@ -53,16 +64,7 @@ export function parseStream(args: string[]): StreamOptions | { help: true } | { 
     const { values, positionals } = parseArgs({
       args,
       allowPositionals: true,
-      options: {
-        format: { type: 'string', default: 'plain' },
-        prefix: { type: 'string', default: '' },
-        multiline: { type: 'string' },
-        'multiline-start': { type: 'string' },
-        from: { type: 'string', default: 'beginning' },
-        'state-dir': { type: 'string' },
-        'log-level': { type: 'string', default: 'warn' },
-        help: { type: 'boolean', short: 'h' },
-      },
+      options: OPTIONS,
     })
     if (values.help) return { help: true }
     const format = oneOf('--format', values.format, ['plain', 'json'] as const)
@@ -80,7 +82,7 @@ export function parseStream(args: string[]): StreamOptions | { help: true } | { 
       level: oneOf('--log-level', values['log-level'], LEVELS),
     }
   } catch (error) {
-    return { problem: errorMessage(error) }
+    return { problem: optionProblem(error, Object.keys(OPTIONS)) }
   }
 }
 

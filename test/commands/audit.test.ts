@@ -449,6 +449,8 @@ test('bad usage is told, with what was meant', async (t) => {
     [['-o', 'yaml', 'a.log'], /--output yaml/],
     [['--id', 'x', '-f', 'a.log'], /goes with neither/],
     [['-f', '-'], /followed to its end anyway/],
+    [['--sinc', '2h', 'a.log'], /^taffrail audit: there is no option --sinc; did you mean --since\?\n.*--help/],
+    [['-z', 'a.log'], /^taffrail audit: there is no option -z\n/],
   ]
   for (const [args, message] of cases)
     t.match(await run(args), { code: 2, stderr: message, stdout: '' }, args.join(' '))

@@ -57,7 +57,7 @@ const problems: Record<string, [string[], RegExp]> = {
   'a directory': [['/tmp'], /\/tmp: is a directory; name files in it, such as '\/tmp\/\*\.log'/],
   'a directory that is not there yet': [['/none/logs/'], /'\/none\/logs\/\*\.log'/],
   'a NUL': [['a\0b'], /"a\\u0000b": is no path/],
-  'an unknown option': [['--follow', 'a'], /'--follow'/],
+  'an unknown option': [['--prefxi', 'a'], /there is no option --prefxi; did you mean --prefix\?/],
   'an option without its value': [['a', '--prefix'], /--prefix/],
   'an unknown format': [['--format', 'xml', 'a'], /--format xml: must be one of plain, json/],
   'a prefix with json': [['--format', 'json', '--prefix', 'x', 'a'], /--prefix: only with --format plain/],
