@@ -9,10 +9,12 @@ import { cutToMetadata } from './cut.ts'
 import { Edits, type Replacement } from './edits.ts'
 import {
   ANNOTATIONS,
+  API_GROUP,
   EventFacts,
   LEVEL,
   REQUEST_OBJECT,
   REQUEST_URI,
+  RESOURCE,
   RESPONSE_OBJECT,
   RESPONSE_STATUS,
   STAGE,
@@ -25,18 +27,18 @@ import { KnownBytes } from './known.ts'
 import { LEVEL_METADATA, LEVEL_REQUEST, LEVELS, type Policy, stageBit } from './policy/policy.ts'
 import type { RequestTarget } from './policy/request.ts'
 import type { Mask } from './redact/mask.ts'
-import { redactUri } from './redact/uri.ts'
 import {
   HAS_SECRET_DATA,
   IS_ABOUT_SECRETS,
   IS_EVENT,
   IS_PATCH,
+  IS_SECRET_OBJECT,
   IS_SIGNING,
   LISTS_THAT_LOSE,
   LOSES_MANAGED_FIELDS,
-  Walk,
-  type WalkOptions,
-} from './redact/walk.ts'
+} from './redact/roles.ts'
+import { redactUri } from './redact/uri.ts'
+import { Walk, type WalkOptions } from './redact/walk.ts'
 import { type Verdict, Verdicts } from './verdicts.ts'
 
 export interface FilterOptions {
@@ -59,8 +61,6 @@ const OUTPUT_KEPT_BYTES_MAX = 256 * 1024
 /** Longer ones are looked through each time. */
 const VALUE_BYTES_MAX = 1024
 const NOTHING: readonly Replacement[] = []
-
-const NO_TARGET = { apiGroup: '', resource: '' }
 
 export class AuditFilter {
   readonly facts = new EventFacts()
@@ -190,7 +190,7 @@ export class AuditFilter {
   #decide({ target, decision, isPatch }: Verdict): WalkOptions | null {
     const { mask } = this.#options
     // A list of operations is one wherever it stands, whatever the verb says.
-    const role = roleOf(target ?? NO_TARGET) | IS_PATCH
+    const role = roleOf(this.#aboutOf(target)) | IS_PATCH
     const options: WalkOptions = {
       mask: mask ?? String,
       redacts: mask !== null,
@@ -216,6 +216,13 @@ export class AuditFilter {
       if (!isPatch) options.requestRole |= LOSES_MANAGED_FIELDS | LISTS_THAT_LOSE
     }
     return options
+  }
+
+  /** What the request is about: what its URI says or, where that says nothing (another server's prefix), its objectRef. */
+  #aboutOf(target: Verdict['target']): Pick<RequestTarget, 'apiGroup' | 'resource'> {
+    const { facts } = this
+    if (target !== null && (target.resource !== '' || !facts.has(RESOURCE))) return target
+    return { apiGroup: facts.text(API_GROUP), resource: facts.text(RESOURCE) }
   }
 
   #stageBit(): number {
@@ -449,7 +456,7 @@ function trailingSpace(b: Buffer, end: number): number {
 
 /** What the type of a request says of its bodies. */
 function roleOf({ apiGroup, resource }: Pick<RequestTarget, 'apiGroup' | 'resource'>): number {
-  if (apiGroup === '' && resource === 'secrets') return HAS_SECRET_DATA | IS_ABOUT_SECRETS
+  if (apiGroup === '' && resource === 'secrets') return HAS_SECRET_DATA | IS_ABOUT_SECRETS | IS_SECRET_OBJECT
   if (resource.includes('secret')) return HAS_SECRET_DATA
   if (resource === 'certificatesigningrequests' || resource === 'podcertificaterequests') return IS_SIGNING
   if (resource === 'tokenreviews' || resource === 'configmaps') return IS_ABOUT_SECRETS

@@ -9,6 +9,8 @@ export const OBJECT = 2
 export const ARRAY = 3
 /** A number, true, false or null. */
 export const OTHER = 4
+/** In place of an object's `kind` where it is given twice or written with escapes. */
+export const SEVERAL_KINDS = -2
 
 const DEPTH_MAX = 512
 const VALUES_MAX = 2_000_000
@@ -59,7 +61,7 @@ export class Tape {
     return this.#list[FIELDS * value + 3]!
   }
 
-  /** The string that is the value of an object's last key `kind`; -1 when it has none. */
+  /** The string that is the value of an object's key `kind`; -1 when it has none, SEVERAL_KINDS when it is not that simple. */
   kindValueOf(object: number): number {
     return this.#list[FIELDS * object + 4]!
   }
@@ -205,13 +207,20 @@ export class Tape {
     if (list[FIELDS * open] !== OBJECT) return
     const key = FIELDS * (value - 1)
     const start = list[key + 1]!
-    if (list[key + 2]! - start !== 4) return
+    const length = list[key + 2]! - start
     const b = this.buffer
-    if (b[start] === 0x6b && b[start + 1] === 0x69 && b[start + 2] === 0x6e && b[start + 3] === 0x64) {
-      list[FIELDS * open + 4] = value
+    if (length !== 4) {
+      // Each of its letters may be written as six.
+      if (length > 24 || length % 5 !== 4 || (b[start] !== 0x6b && b[start] !== 0x5c)) return
+      if (!KIND_WITH_ESCAPES.test(b.toString('latin1', start, start + length))) return
+      list[FIELDS * open + 4] = SEVERAL_KINDS
+    } else if (b[start] === 0x6b && b[start + 1] === 0x69 && b[start + 2] === 0x6e && b[start + 3] === 0x64) {
+      list[FIELDS * open + 4] = list[FIELDS * open + 4] === -1 ? value : SEVERAL_KINDS
     }
   }
 }
+
+const KIND_WITH_ESCAPES = /^(?:k|\\u006[bB])(?:i|\\u0069)(?:n|\\u006[eE])(?:d|\\u0064)$/
 
 /** Where the number or word at `start` ends; -1 when it is none. */
 export function scalarEnd(b: Buffer, start: number, end: number): number {

@@ -2,11 +2,15 @@
 // before it, by its randomness. Pure. It errs to the safe side: what is hidden for nothing is told by its hash, what is
 // shown by mistake is out.
 
+import { holdsAssignment } from './assignments.ts'
+
 /** Forms that issuers give to what they issue, and that nothing else has. */
 const FORMS = new RegExp(
   [
     'eyJ[A-Za-z0-9_-]{6,}\\.[A-Za-z0-9_-]{4,}', // JWT
     '-----BEGIN [A-Z0-9 ]*PRIVATE KEY',
+    '\\bPuTTY-User-Key-File',
+    '\\bAGE-SECRET-KEY-',
     '\\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\\b',
     '\\bgh[opsur]_[A-Za-z0-9]{20,}',
     '\\bgithub_pat_\\w{20,}',
@@ -20,55 +24,68 @@ const FORMS = new RegExp(
     '\\$(?:apr1|1|5|6|argon2[id]*)\\$',
   ].join('|'),
 )
-const SCHEME = /\b(?:bearer|basic|digest|negotiate|token)\s+[A-Za-z0-9+/_.=~-]{6,}/i
-const USERINFO = /\b[a-z][a-z0-9+.-]*:\/\/[^\s/?#@]*:[^\s/?#@]+@/i
-const WORD =
-  '(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|api[-_. ]?key|access[-_. ]?key|private[-_. ]?key|secret[-_. ]?key|shared[-_. ]?access[-_. ]?(?:key|signature)|account[-_. ]?key|credentials?|authorization|client[-_. ]?secret|jwt|cookie|requirepass)'
-/** password=x, "token": "x", --secret x, PGPASSWORD=x, SharedAccessKey=x */
-const ASSIGNMENT = new RegExp(
-  `${WORD}[A-Za-z0-9]{0,8}["'\\\\]*\\s*[:=]\\s*["'\\\\]*[^\\s"',;:={}\\[\\]<>()|\\\\]{3,}|identified by\\s+\\S|machine\\s+\\S+\\s+login`,
-  'i',
-)
-const FLAG = new RegExp(`(?:^|\\s)-{1,2}[a-z0-9-]*${WORD}[a-z0-9-]*(?:=|\\s+)\\S+`, 'i')
-const SECRET_MANIFEST = /["']?kind["']?\s*:\s*["']?[A-Za-z]*Secret/
+/** A scheme and what follows it. */
+const SCHEME = /\b(bearer|basic|digest|negotiate|token)\s+([A-Za-z0-9+/_.=~-]{6,})/gi
+/** No word of a sentence is like that. */
+const NO_WORD = /\d|[a-z][A-Z]|=/
+const WORD_BEHIND_BEARER = /^(?:auth|token|cred|realm)/i
+const USERINFO = /(?:\b[a-z][a-z0-9+.-]*:|(?<![:\w/]))\/\/[^\s/?#@]*:[^\s/?#@]+@/i
 
 /** Nothing that follows matches a text without one of these. */
 const ANY =
-  /pass|pwd|secret|token|key|cred|auth|bearer|basic|digest|negotiate|jwt|cookie|identified|machine|eyJ|-----|:\/\/|AKIA|ASIA|ABIA|ACCA|gh[opsur]_|github_|gl[a-z]+-|xox|[srp]k[-_]|AIza|ya29|npm|pypi|dop_|hv[sb]|SG|shpat|lin_|dckr|\$[2aby156]/i
+  /pass|pwd|secret|token|key|cred|auth|bearer|basic|digest|negotiate|jwt|cookie|identified|machine|conn|psk|mnemonic|dsn|eyJ|-----|\/\/|PuTTY|AGE-|AKIA|ASIA|ABIA|ACCA|gh[opsur]_|github_|gl[a-z]+-|xox|[srp]k[-_]|AIza|ya29|npm|pypi|dop_|hv[sb]|SG|shpat|lin_|dckr|\$[2aby156]/i
 
-/** Whether the text has the form of a credential, or holds one that is called so. */
-export function holdsCredential(text: string): boolean {
+/**
+ * Whether the text has the form of a credential, or holds one that is called so. `isProse`: people or programs wrote it for
+ * people.
+ */
+export function holdsCredential(text: string, isProse = false): boolean {
   if (!ANY.test(text)) return false
-  return FORMS.test(text) || SCHEME.test(text) || USERINFO.test(text) || holdsAssignment(text)
+  return FORMS.test(text) || holdsScheme(text) || USERINFO.test(text) || holdsAssignment(text, isProse)
 }
 
-/** Whether a credential is named in the text and a value follows: `password: x`, `--token=x`, the manifest of a Secret. */
-export function holdsAssignment(text: string): boolean {
-  return ASSIGNMENT.test(text) || FLAG.test(text) || SECRET_MANIFEST.test(text)
+function holdsScheme(text: string): boolean {
+  for (const [, scheme = '', value = ''] of text.matchAll(SCHEME)) {
+    if (NO_WORD.test(value)) return true
+    if (scheme.toLowerCase() === 'bearer' && !WORD_BEHIND_BEARER.test(value)) return true
+  }
+  return false
 }
 
 const RANDOM_BYTES_MIN = 14
 const BASE = /[A-Za-z0-9+/_=~.-]{14,}/g
+const INNER_EQUALS = /=(?!=*$)/
 const HEX = /^(?:[0-9a-f]{32,}|[0-9A-F]{32,})$/
+/** sha256:…, of an image or a file */
+const DIGEST_BEFORE = /\b(?:sha\d{1,3}|md5):$/i
+/** Public keys as ssh writes them: ssh-rsa, ssh-ed25519, ecdsa-sha2-… */
+const PUBLIC_KEY = /^AAAA(?:B3NzaC1|C3NzaC1|E2VjZHNhLXNoYTI|GnNrL|InNrL)/
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i
 
 /** Whether some word of the text looks as if drawn at random: long, of several kinds of letters, unlike words. */
 export function looksRandom(text: string): boolean {
   if (text.length < RANDOM_BYTES_MIN || text.startsWith('-----BEGIN CERTIFICATE')) return false
-  for (const [word] of text.matchAll(BASE)) if (isRandomWord(word)) return true
+  for (const { 0: found, index } of text.matchAll(BASE)) {
+    // NAME=value: each for itself.
+    if (found.split(INNER_EQUALS).some(isRandomWord) && !DIGEST_BEFORE.test(text.slice(Math.max(0, index - 8), index)))
+      return true
+  }
   return isRandomPassword(text)
 }
 
 function isRandomWord(word: string): boolean {
   if (HEX.test(word)) return true
-  if (UUID.test(word)) return false
+  if (UUID.test(word) || PUBLIC_KEY.test(word)) return false
   if (/^\d{4}-\d\d-\d\dT/.test(word)) return false
   // Parts between separators: a path or a name in words has short ones, a token has a long one.
-  const longest = word.split(/[/_.=+~-]/).reduce((a, b) => (b.length > a.length ? b : a), '')
+  const parts = word.split(/[/_.=+~-]/)
+  const longest = parts.reduce((a, b) => (b.length > a.length ? b : a), '')
   const isMixed = /[a-z]/.test(word) && /[A-Z]/.test(word) && /[0-9]/.test(word)
   if (isMixed && longest.length >= 10 && alternations(longest) >= longest.length / 4) return true
   if (isMixed && longest.length >= 20 && lettersInWords(longest) < (longest.length * 2) / 3) return true
-  if (isMixed && word.length >= 20 && alternations(word) >= word.length / 3) return true
+  // A dot is a separator of versions, files and hosts, and no letter of base64.
+  const changes = word.includes('.') ? parts.reduce((sum, part) => sum + alternations(part), 0) : alternations(word)
+  if (isMixed && word.length >= 20 && changes >= word.length / 3) return true
   // Letters in both cases, or lower ones and digits: where they change often they are no words.
   const isLong = longest.length >= 20
   return isLong && alternations(longest) >= longest.length / 3.5
@@ -83,7 +100,7 @@ function isRandomPassword(text: string): boolean {
 /** How many letters stand in runs that may be words, such as those of a name in camel case. */
 function lettersInWords(text: string): number {
   let letters = 0
-  for (const [run] of text.matchAll(/[A-Z]?[a-z]{4,}/g)) letters += run.length
+  for (const [run] of text.matchAll(/[A-Z]?[a-z]{3,}/g)) letters += run.length
   return letters
 }
 
@@ -109,7 +126,7 @@ export const HAS_LOWER = 1
 export const HAS_UPPER = 2
 export const HAS_DIGIT = 4
 export const HAS_SPACE = 8
-/** `=` or `:` */
+/** `=`, `:` or `<` */
 export const HAS_ASSIGNMENT = 16
 export const HAS_BRACE = 32
 export const HAS_ESCAPE = 64
@@ -120,7 +137,7 @@ const BYTES = new Uint8Array(256)
 for (let code = 0x61; code <= 0x7a; code++) BYTES[code] = HAS_LOWER
 for (let code = 0x41; code <= 0x5a; code++) BYTES[code] = HAS_UPPER
 for (let code = 0x30; code <= 0x39; code++) BYTES[code] = HAS_DIGIT
-for (const letter of '=:') BYTES[letter.charCodeAt(0)] = HAS_ASSIGNMENT
+for (const letter of '=:<') BYTES[letter.charCodeAt(0)] = HAS_ASSIGNMENT
 for (const letter of ' \t') BYTES[letter.charCodeAt(0)] = HAS_SPACE
 for (const letter of '{[') BYTES[letter.charCodeAt(0)] = HAS_BRACE
 for (const letter of '!#$%^&*?') BYTES[letter.charCodeAt(0)] = HAS_SYMBOL

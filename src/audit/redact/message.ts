@@ -1,23 +1,50 @@
 // Messages of the API server. Some quote what was sent: the value that was invalid, or the whole body where it could not
-// be read. Only the quotation is hidden. Pure.
-import { holdsCredential } from './looks.ts'
+// be read. Only the quotation is hidden. Of a request about secrets every quotation may be one, but for those of the few
+// sentences that are known to name objects alone. Pure.
+import { holdsCredential, looksRandom } from './looks.ts'
 import type { Mask } from './mask.ts'
 
 /** Where the API server begins to quote a body: as JSON, or its first bytes in hex. */
 const QUOTED_BODY =
-  /(?:is missing in '|\(7b[0-9a-f]|[{[]\s*\\?"|cannot unmarshal |couldn't get version\/kind|error decoding patch|json: |yaml: )/
+  /(?:is missing in '|\(7b[0-9a-f]|[{[]\s*\\?"|error found in #|cannot unmarshal |couldn't get version\/kind|error decoding patch|json: |yaml: )/
 const INVALID_VALUE = /(Invalid value|Unsupported value|Duplicate value): /
 const SECRET_FIELD =
   /(?:env|data|token|password|secret|credential|auth|value|args|command|annotations|extra|request)\b/i
+/** A field that is never secret, before what is wrong with it. */
+const NAME_FIELD = /metadata\.(?:name|namespace|generateName|uid|resourceVersion): $/
+/** Sentences that quote names of objects, users and groups alone. */
+const NAMES_ONLY =
+  /^(?:[a-z][a-z0-9.-]* "[^"]*" (?:not found|already exists)$|[a-z0-9.-]+(?: "[^"]*")? is forbidden: (?:User|unable to create new content|exceeded quota)|Operation cannot be fulfilled on )/
+const QUOTED = /"(?:[^"\\]|\\.)*"|'[^']*'|`[^`]*`/g
+/** Secret "db" is invalid: …; configmaps "a" is forbidden: admission webhook "b" denied the request: … */
+const SUBJECT =
+  /^(?:[A-Za-z0-9.-]+ "[^"]*" is (?:invalid|forbidden): )?(?:(?:admission webhook "[^"]*"|ValidatingAdmissionPolicy '[^']*'(?: with binding '[^']*')?) denied (?:the )?request: )?/
 
 /** The message without what it quotes. `isAboutSecrets`: the request was about secrets or tokens, whatever field is named. */
 export function redactMessage(message: string, isAboutSecrets: boolean, mask: Mask): string {
   const at = message.search(QUOTED_BODY)
-  if (at >= 0) return `${message.slice(0, at)}${mask(message.slice(at))}`
+  if (at >= 0) return `${withoutQuotations(message.slice(0, at), isAboutSecrets, mask)}${mask(message.slice(at))}`
   const invalid = INVALID_VALUE.exec(message)
-  if (invalid !== null && (isAboutSecrets || SECRET_FIELD.test(message.slice(0, invalid.index)))) {
-    const from = invalid.index + invalid[0].length
-    return `${message.slice(0, from)}${mask(message.slice(from))}`
+  if (invalid !== null) {
+    const field = message.slice(0, invalid.index)
+    if (!NAME_FIELD.test(field) && (isAboutSecrets || SECRET_FIELD.test(field))) return behind(message, invalid, mask)
+    if (NAME_FIELD.test(field)) return message
   }
-  return holdsCredential(message) ? mask(message) : message
+  return withoutQuotations(message, isAboutSecrets, mask)
+}
+
+/** The message up to the end of what was found in it; what follows is hidden. */
+function behind(message: string, found: RegExpExecArray, mask: Mask): string {
+  const from = found.index + found[0].length
+  return `${message.slice(0, from)}${mask(message.slice(from))}`
+}
+
+function withoutQuotations(message: string, isAboutSecrets: boolean, mask: Mask): string {
+  if (holdsCredential(message, true)) return mask(message)
+  const subject = SUBJECT.exec(message)?.[0] ?? ''
+  const hidesAll = isAboutSecrets && !NAMES_ONLY.test(message)
+  const rest = message
+    .slice(subject.length)
+    .replace(QUOTED, (quoted) => (hidesAll || looksRandom(quoted) ? mask(quoted.slice(1, -1)) : quoted))
+  return subject + rest
 }

@@ -40,6 +40,12 @@ const CREDENTIAL_WORDS = new Set([
   'netrc',
   'otp',
   'pin',
+  'psk',
+  'presharedkey',
+  'mnemonic',
+  'salt',
+  'pat',
+  'masterauth',
 ])
 /** Words that make a key of the word after them. */
 const KEY_KINDS = new Set([
@@ -59,6 +65,29 @@ const KEY_KINDS = new Set([
   'service',
   'storage',
   'session',
+  'application',
+  'app',
+  'backup',
+  'ca',
+  'cipher',
+  'client',
+  'consumer',
+  'crypto',
+  'deploy',
+  'enc',
+  'hmac',
+  'aes',
+  'rsa',
+  'gpg',
+  'pgp',
+  'jwt',
+  'recovery',
+  'root',
+  'secure',
+  'server',
+  'unseal',
+  'vault',
+  'wireguard',
 ])
 const CONNECTION_KINDS = new Set(['connection', 'conn'])
 /** The last word of a name that is about a credential and holds none. */
@@ -73,7 +102,14 @@ const HARMLESS_LAST = new Set(
 )
 /** Keys of values that look random and are public. */
 const PUBLIC =
-  /^(?:caBundle|ca\.crt|certificate-authority-data|uid|.*(?:[Hh]ash|[Dd]igest|[Cc]hecksum|[Ff]ingerprint|sha256|[Uu][Ii][Dd]|UUID)|machineID|bootID|image|imageID|containerID|resourceVersion|holderIdentity|generateName|name|namespace|providerID|selfLink)$/
+  /^(?:caBundle|ca\.crt|certificate-authority-data|uid|.*(?:[Hh]ash|[Dd]igest|[Cc]hecksum|[Ff]ingerprint|[Ss][Hh][Aa](?:1|256|512)?|md5|[Uu][Ii][Dd]|UUID|[Cc]ommit|COMMIT|[Rr]evision|REVISION)|checksum[./].*|machineID|bootID|image|imageID|containerID|resourceVersion|continue|holderIdentity|generateName|name|namespace|providerID|selfLink)$/
+/** Helm's way to restart pods when what they mount changes: checksum/secret is a hash, whatever it is called. */
+const CHECKSUM = /^checksum[./]/
+/** Hashes of passwords can be guessed from, and Vault calls its second secret an id. */
+const NO_REFERENCE =
+  /(?:^|[-_.])(?:password|passwd|pwd)[-_.]?hash$|[a-z](?:Password|Passwd)Hash$|^passwordHash$|secret[-_]?id$/i
+/** Words that end in "pass" and are none. */
+const OTHER_PASSES = /^(?:by|com|encom|sur|over|under|tres|ask|proxy|multi)pass$/
 
 export const NAME_PLAIN = 0
 export const NAME_CREDENTIAL = 1
@@ -96,6 +132,8 @@ export function classOfName(name: string): number {
 
 /** Whether a name says that it names a credential: DB_PASSWORD, apiToken, client-secret, X-Auth-Token; not secretName. */
 export function isCredentialName(name: string): boolean {
+  if (CHECKSUM.test(name)) return false
+  if (NO_REFERENCE.test(name)) return true
   const words = wordsOf(name)
   const last = words.at(-1)
   if (last === undefined || HARMLESS_LAST.has(last)) return false
@@ -104,7 +142,10 @@ export function isCredentialName(name: string): boolean {
     const next = words[index + 1]
     if ((next === 'key' || next === 'keys') && KEY_KINDS.has(word)) return true
     if ((next === 'string' || next === 'uri') && CONNECTION_KINDS.has(word)) return true
-    return /^(?:[a-z]{0,12}(?:password|passwd|passphrase|secret|apikey|token))\d*$/.test(word)
+    return (
+      /^[a-z]{0,12}(?:password|passwd|passphrase|pass|pwd?|secret|apikey|token|psk)\d*$/.test(word) &&
+      !OTHER_PASSES.test(word)
+    )
   })
 }
 

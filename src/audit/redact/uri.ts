@@ -16,11 +16,21 @@ const HARMLESS = new Set([
   'fieldManager',
 ])
 
+const DECODED_TIMES_MAX = 3
+
 /** The URI with its credentials replaced. */
 export function redactUri(uri: string, mask: Mask): string {
   const mark = uri.indexOf('?')
   const path = mark < 0 ? uri : uri.slice(0, mark)
-  const cleanPath = holdsCredential(decode(path)) ? cleanSegments(path, mask) : path
+  const proxied = path.indexOf('/proxy/')
+  const isSecretPath =
+    holdsCredential(decode(path)) ||
+    (proxied >= 0 &&
+      path
+        .slice(proxied)
+        .split('/')
+        .some((segment) => looksRandom(decode(segment))))
+  const cleanPath = isSecretPath ? cleanSegments(path, proxied, mask) : path
   if (mark < 0) return cleanPath
   const hidden = argumentHidden()
   const query = uri
@@ -43,20 +53,30 @@ export function redactUri(uri: string, mask: Mask): string {
   return `${cleanPath}?${query.join('&')}`
 }
 
-function cleanSegments(path: string, mask: Mask): string {
-  const segments = path
-    .split('/')
-    .map((segment) => (holdsCredential(decode(segment)) ? encode(mask(decode(segment))) : segment))
+/** `proxied`: from where on the path is another server's; -1 for nowhere. */
+function cleanSegments(path: string, proxied: number, mask: Mask): string {
+  let at = 0
+  const segments = path.split('/').map((segment) => {
+    const isProxied = proxied >= 0 && at > proxied
+    at += segment.length + 1
+    const text = decode(segment)
+    return holdsCredential(text) || (isProxied && looksRandom(text)) ? encode(mask(text)) : segment
+  })
   const cleaned = segments.join('/')
   // What shows only over several segments, https://user:password@host, hides the whole of it.
   return holdsCredential(decode(cleaned)) ? `/${encode(mask(decode(path)))}` : cleaned
 }
 
+/** Decoded as often as it was encoded: what a server behind a proxy makes of it is not known. */
 function decode(text: string): string {
-  if (!text.includes('%') && !text.includes('+')) return text
-  return text
-    .replaceAll('+', ' ')
-    .replace(/(?:%[0-9A-Fa-f]{2})+/g, (escapes) => Buffer.from(escapes.replaceAll('%', ''), 'hex').toString())
+  let decoded = text
+  for (let round = 0; round < DECODED_TIMES_MAX; round++) {
+    if (!decoded.includes('%') && !decoded.includes('+')) return decoded
+    decoded = decoded
+      .replaceAll('+', ' ')
+      .replace(/(?:%[0-9A-Fa-f]{2})+/g, (escapes) => Buffer.from(escapes.replaceAll('%', ''), 'hex').toString())
+  }
+  return decoded
 }
 
 /** Brackets may stand in a query as they are; nothing else of a mask needs an escape. */

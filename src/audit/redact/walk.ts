@@ -5,41 +5,37 @@
 // It has no list of types that are harmless: everything in a body is looked at.
 import { Edits } from '../edits.ts'
 import { PADDING_BYTES, textOf, unescaped, unescapeInto } from '../json/strings.ts'
-import { ARRAY, OBJECT, OTHER, STRING, Tape } from '../json/tape.ts'
+import { OBJECT, OTHER, SEVERAL_KINDS, STRING, Tape } from '../json/tape.ts'
 import { KnownBytes } from '../known.ts'
 import { argumentHidden } from './arguments.ts'
 import { bytesIn, HAS_BRACE, holdsCredential, looksRandom, mayBeCredential } from './looks.ts'
 import { decoded, type Mask } from './mask.ts'
 import { redactMessage } from './message.ts'
 import { classOfName, NAME_CREDENTIAL, NAME_PLAIN, NAME_PUBLIC } from './names.ts'
+import {
+  HAS_SECRET_DATA,
+  INHERITED,
+  IS_ABOUT_SECRETS,
+  IS_ANY_BODY,
+  IS_BASE64,
+  IS_BINARY,
+  IS_EVENT,
+  IS_EXTRA,
+  IS_METADATA_THAT_LOSES,
+  IS_PATCH,
+  IS_ROW_THAT_LOSES,
+  IS_SECRET,
+  IS_SECRET_OBJECT,
+  IS_SIGNING,
+  IS_STATUS,
+  IS_TEXT,
+  LISTS_THAT_LOSE,
+  LOSES_MANAGED_FIELDS,
+  ofSecret,
+  roleOfKind,
+  roleOfPath,
+} from './roles.ts'
 import { redactUri } from './uri.ts'
-
-// What a value is known to be, as bits; those of INHERITED hold for all that is in it.
-/** All in it is secret. */
-export const IS_SECRET = 1
-/** `data` and `stringData` in it are. */
-export const HAS_SECRET_DATA = 2
-/** What a CertificateSigningRequest asks with and gets. */
-export const IS_SIGNING = 4
-/** Somebody's `extra`, as authentication gave it. */
-const IS_EXTRA = 8
-/** Bytes in base64 that may be anything. */
-const IS_BINARY = 16
-/** An object whose metadata lose their managedFields; its metadata; a list of such objects; rows that hold some. */
-export const LOSES_MANAGED_FIELDS = 32
-const IS_METADATA_THAT_LOSES = 64
-export const LISTS_THAT_LOSE = 128
-const IS_ROW_THAT_LOSES = 256
-/** The event itself. */
-export const IS_EVENT = 512
-/** Operations of a JSON patch may stand here. */
-export const IS_PATCH = 1024
-/** Only what has the form of a credential counts; it is text of people or programs, not a value. */
-const IS_TEXT = 2048
-/** Messages of the API server, which may quote what was sent. */
-const IS_STATUS = 4096
-export const IS_ABOUT_SECRETS = 8192
-const INHERITED = IS_SECRET | HAS_SECRET_DATA | IS_SIGNING | IS_TEXT | IS_STATUS | IS_ABOUT_SECRETS
 
 /** A text within a text is taken apart so deeply; what is deeper is hidden. */
 const NESTED_MAX = 3
@@ -49,7 +45,6 @@ const WINDOW_OVERLAP_BYTES = 1024
 /** A longer text that may be JSON is hidden as a whole. */
 const NESTED_BYTES_MAX = 256 * 1024
 const INNER_KEPT_BYTES_MAX = 256 * 1024
-const ENV_VALUE_PATH = /\/env\/(?:\d+|-)\/value$/
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
 
 export interface WalkOptions {
@@ -73,10 +68,53 @@ const NESTED: Omit<WalkOptions, 'mask' | 'redacts'> = {
   level: null,
 }
 
+/** Members that hold the value of what their object is called, or what `name` or `key` beside them says. */
+const VALUE_NAMES = new Set([
+  'value',
+  'val',
+  'default',
+  'defaultValue',
+  'plain',
+  'plaintext',
+  'plainText',
+  'inline',
+  'literal',
+  'raw',
+])
+/** Text for people. */
+const PROSE_NAMES = new Set(['description', 'message', 'note'])
+
+/** What a CertificateSigningRequest and its like ask with and get. */
+const SIGNING_NAMES = new Set(['request', 'certificate', 'certificateChain', 'proofOfPossession', 'stubPKCS10Request'])
+/** All others whose value is more than its class says. */
+const MEANING_NAMES = new Set([
+  ...SIGNING_NAMES,
+  LAST_APPLIED,
+  'data',
+  'stringData',
+  'binaryData',
+  'extra',
+  'requestObject',
+  'responseObject',
+  'managedFields',
+  'metadata',
+  'items',
+  'rows',
+  'object',
+  'args',
+  'command',
+])
+/** In these any name may be one. */
+const WHERE_NAMES_COUNT = IS_EVENT | IS_EXTRA | IS_BINARY | IS_SECRET_OBJECT
+
 /** A member's name, or a kind. */
 interface Name {
   text: string
   nameClass: number
+  /** It says nothing of its value but by its class. */
+  isPlain: boolean
+  isValue: boolean
+  isProse: boolean
 }
 
 const knownNames = new KnownBytes<Name>(12)
@@ -91,7 +129,7 @@ interface Open {
   end: number
   role: number
   isObject: boolean
-  /** Class of an array's name, for what is in it. */
+  /** Class of its name, for what is in an array, and for the values in an object. */
   nameClass: number
   /** Judges a list of texts as arguments; null before the first. */
   judge: ((argument: string) => boolean) | null
@@ -169,7 +207,7 @@ export class Walk {
     const to = Math.min(end, this.#longAt + WINDOW_BYTES)
     const text = unescaped(b.toString('utf8', from, to))
     if (looksSecret(text, (this.#longRole & IS_TEXT) === 0, false)) {
-      this.#hide(this.#longValue)
+      this.#hide(this.#longValue, this.#longRole)
       this.#longValue = -1
     } else if (to === end) this.#longValue = -1
     else this.#longAt = to
@@ -184,7 +222,10 @@ export class Walk {
     let name = knownNames.find(b, start, end)
     if (name === undefined) {
       const text = textOf(b, start, end)
-      name = { text, nameClass: classOfName(text) }
+      const nameClass = classOfName(text)
+      const isValue = VALUE_NAMES.has(text)
+      const isProse = PROSE_NAMES.has(text)
+      name = { text, nameClass, isPlain: !isValue && !isProse && !MEANING_NAMES.has(text), isValue, isProse }
       knownNames.add(b, start, end, name)
     }
     return name
@@ -197,22 +238,26 @@ export class Walk {
     const value = key + 1
     const named = this.#nameAt(key)
     const name = named.text
-    if (this.#isDropped(name, role)) {
+    if (!named.isPlain && this.#isDropped(name, role)) {
       this.#leaveOut(key, value, top)
       return tape.next(value)
     }
     top.kept = tape.kindOf(value) === STRING ? tape.endOf(value) + 1 : tape.endOf(value)
+    if (named.isPlain && (role & WHERE_NAMES_COUNT) === 0) {
+      return this.#value(value, key, role & INHERITED, (role & IS_TEXT) !== 0 ? NAME_PLAIN : named.nameClass)
+    }
     if ((role & IS_EVENT) !== 0) return this.#eventMember(name, key, value)
     let below = role & INHERITED
-    if ((role & HAS_SECRET_DATA) !== 0 && (name === 'data' || name === 'stringData')) below |= IS_SECRET
-    else if (
-      (role & IS_SIGNING) !== 0 &&
-      /^(?:request|certificate|certificateChain|proofOfPossession|stubPKCS10Request)$/.test(name)
-    ) {
-      below |= IS_SECRET
-    } else if ((role & IS_EXTRA) !== 0 && name.startsWith('authentication.kubernetes.io/')) below |= IS_SECRET
+    if ((role & IS_SECRET_OBJECT) !== 0) below |= ofSecret(name)
+    if ((role & HAS_SECRET_DATA) !== 0 && (name === 'data' || name === 'stringData')) {
+      below |= name === 'data' ? IS_SECRET | IS_BASE64 : IS_SECRET
+    } else if ((role & IS_SIGNING) !== 0 && SIGNING_NAMES.has(name)) {
+      below |= IS_SECRET | IS_BASE64
+    } else if ((role & IS_EXTRA) !== 0 && /^authentication\.kubernetes\.io\//i.test(name)) below |= IS_SECRET
     else if (name === 'extra') below |= IS_EXTRA
     else if (name === 'binaryData') below |= IS_BINARY
+    else if (name === 'requestObject' || name === 'responseObject') below |= IS_ANY_BODY
+    else if (named.isProse && tape.kindOf(value) === STRING) below |= IS_TEXT
     if ((role & IS_BINARY) !== 0) below |= IS_BINARY
     if ((role & LOSES_MANAGED_FIELDS) !== 0 && name === 'metadata') below |= IS_METADATA_THAT_LOSES
     if ((role & LISTS_THAT_LOSE) !== 0 && (name === 'items' || name === 'rows')) {
@@ -221,7 +266,11 @@ export class Walk {
     if ((role & IS_ROW_THAT_LOSES) !== 0 && name === 'object') below |= LOSES_MANAGED_FIELDS
     // Names in the event's annotations are the server's own; what was added to a user has anybody's.
     let nameClass = (role & IS_TEXT) !== 0 && (role & IS_EXTRA) === 0 ? NAME_PLAIN : named.nameClass
-    if ((name === 'value' || name === 'val') && nameClass === NAME_PLAIN) nameClass = this.#classOfPair(top.value)
+    if (named.isValue && nameClass === NAME_PLAIN) {
+      nameClass = top.nameClass === NAME_CREDENTIAL ? NAME_CREDENTIAL : this.#classOfPair(top.value)
+      // Whatever its structure.
+      if (nameClass === NAME_CREDENTIAL && tape.kindOf(value) === OBJECT) below |= IS_SECRET
+    }
     if ((role & IS_PATCH) !== 0 && name === 'value') {
       const patched = this.#patched(top.value, role)
       below |= patched.role
@@ -280,7 +329,7 @@ export class Walk {
     const { role, nameClass: name } = top
     if (tape.kindOf(value) !== STRING) {
       top.judge = null
-      return this.#value(value, -1, role, NAME_PLAIN)
+      return this.#value(value, -1, role, name)
     }
     if (name === NAME_PLAIN && (role & (IS_SECRET | IS_TEXT)) === 0 && this.#options.redacts) {
       // A list of texts may be a command with its arguments, of which one names what the next is.
@@ -288,7 +337,7 @@ export class Walk {
       top.judge = judge
       const text = textOf(tape.buffer, tape.startOf(value), tape.endOf(value))
       if (judge(text)) {
-        this.#hide(value)
+        this.#hide(value, role)
         return tape.next(value)
       }
     }
@@ -315,7 +364,7 @@ export class Walk {
     open.end = tape.next(value)
     open.role = role
     open.isObject = kind === OBJECT
-    open.nameClass = kind === ARRAY ? nameClass : NAME_PLAIN
+    open.nameClass = nameClass
     open.judge = null
     open.kept = -1
     open.value = value
@@ -326,13 +375,15 @@ export class Walk {
   #ofItsKind(value: number): number {
     const tape = this.#tape
     const kind = tape.kindValueOf(value)
-    if (kind < 0) return 0
-    const { text } = this.#nameAt(kind)
+    if (kind >= 0) return roleOfKind(this.#nameAt(kind).text)
+    if (kind !== SEVERAL_KINDS) return 0
+    // Given twice, or written with escapes: each of them may be what counts.
     let role = 0
-    if (text.includes('Secret')) role |= HAS_SECRET_DATA | IS_ABOUT_SECRETS
-    if (text.startsWith('CertificateSigningRequest') || text.startsWith('PodCertificateRequest')) role |= IS_SIGNING
-    if (text.startsWith('Token')) role |= IS_ABOUT_SECRETS
-    if (text === 'Status') role |= IS_STATUS
+    const end = tape.next(value)
+    for (let key = value + 1; key < end; key = tape.next(key + 1)) {
+      if (tape.kindOf(key + 1) === STRING && this.#nameAt(key).text === 'kind')
+        role |= roleOfKind(this.#nameAt(key + 1).text)
+    }
     return role
   }
 
@@ -350,7 +401,7 @@ export class Walk {
     }
     if (end === start) return
     if ((role & IS_SECRET) !== 0 || (nameClass === NAME_CREDENTIAL && !isSwitch(b, start, end))) {
-      this.#hide(value)
+      this.#hide(value, role)
       return
     }
     if (nameClass === NAME_PUBLIC && b[start] !== 0x7b) return
@@ -385,7 +436,7 @@ export class Walk {
     }
     const text = textOf(b, start, end)
     if (!looksSecret(text, (role & IS_TEXT) === 0, (role & IS_BINARY) !== 0)) return false
-    this.#hide(value)
+    this.#hide(value, role)
     return true
   }
 
@@ -403,21 +454,21 @@ export class Walk {
   #lastApplied(value: number, role: number): number {
     const tape = this.#tape
     if (tape.kindOf(value) !== STRING || !this.#options.redacts) return this.#value(value, -1, role, NAME_PLAIN)
-    if ((role & IS_SECRET) !== 0 || !this.#redactText(value, role & INHERITED)) this.#hide(value)
+    if ((role & IS_SECRET) !== 0 || !this.#redactText(value, role & INHERITED)) this.#hide(value, role)
     return tape.next(value)
   }
 
   /** Redacts the JSON in a text; false when it is none. */
   #redactText(value: number, role: number): boolean {
     if (this.#nesting >= NESTED_MAX) {
-      this.#hide(value)
+      this.#hide(value, role)
       return true
     }
     const { buffer: b } = this.#tape
     const start = this.#tape.startOf(value)
     const end = this.#tape.endOf(value)
     if (end - start > NESTED_BYTES_MAX) {
-      this.#hide(value)
+      this.#hide(value, role)
       return true
     }
     this.#inner ??= new Inner(this.#nesting + 1)
@@ -449,31 +500,28 @@ export class Walk {
     return NAME_PLAIN
   }
 
-  /** What the path of a JSON patch's operation says of its value. */
+  /** What the path of a JSON patch's operation says of its value. Of several paths each may be what counts. */
   #patched(operation: number, role: number): { role: number; nameClass: number } {
     const tape = this.#tape
     const end = tape.next(operation)
-    let path = ''
+    let below = 0
+    let nameClass = NAME_PLAIN
+    let isOperation = false
     for (let key = operation + 1; key < end; key = tape.next(key + 1)) {
-      const isPath = this.#nameAt(key).text === 'path'
-      if (isPath && tape.kindOf(key + 1) === STRING)
-        path = textOf(tape.buffer, tape.startOf(key + 1), tape.endOf(key + 1))
+      if (tape.kindOf(key + 1) !== STRING || this.#nameAt(key).text !== 'path') continue
+      const path = textOf(tape.buffer, tape.startOf(key + 1), tape.endOf(key + 1))
+      const parts = path
+        .split('/')
+        .slice(1)
+        .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+      below |= roleOfPath(path, parts, role)
+      isOperation = true
+      const last = parts.at(-1) ?? ''
+      const named = classOfName(/^(?:\d+|-)$/.test(last) ? (parts.at(-2) ?? '') : last)
+      if (nameClass !== NAME_CREDENTIAL && named !== NAME_PLAIN) nameClass = named
     }
-    const parts = path
-      .split('/')
-      .slice(1)
-      .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
-    const last = parts.at(-1) ?? ''
-    const isSecret =
-      ((role & HAS_SECRET_DATA) !== 0 && parts.some((part) => part === 'data' || part === 'stringData')) ||
-      ((role & IS_SIGNING) !== 0 && /^(?:request|certificate)$/.test(last)) ||
-      (parts.includes('extra') && parts.some((part) => part.startsWith('authentication.kubernetes.io/'))) ||
-      ENV_VALUE_PATH.test(path)
-    let below = isSecret ? IS_SECRET : 0
-    if (last === 'extra') below |= IS_EXTRA
-    if (parts.includes('binaryData')) below |= IS_BINARY
-    const named = /^(?:\d+|-)$/.test(last) ? (parts.at(-2) ?? '') : last
-    return { role: below, nameClass: classOfName(named) }
+    if (!isOperation && (role & IS_SECRET_OBJECT) !== 0) below |= IS_SECRET
+    return { role: below, nameClass }
   }
 
   #uri(value: number): number {
@@ -527,10 +575,10 @@ export class Walk {
   }
 
   /** Replaces a string by the mask of what it says. */
-  #hide(value: number): void {
+  #hide(value: number, role: number): void {
     const tape = this.#tape
     const text = textOf(tape.buffer, tape.startOf(value), tape.endOf(value))
-    this.#replace(value, this.#options.mask(decoded(text)))
+    this.#replace(value, this.#options.mask((role & (IS_BASE64 | IS_BINARY)) !== 0 ? decoded(text) : text))
   }
 
   /** Replaces the content of a string. */
@@ -577,7 +625,7 @@ class Inner {
 
 /** Whether a text looks like a credential. `isValue`: randomness counts; `isBinary`: what it may be in base64 does too. */
 function looksSecret(text: string, isValue: boolean, isBinary: boolean): boolean {
-  if (holdsCredential(text) || (isValue && looksRandom(text))) return true
+  if (holdsCredential(text, !isValue) || (isValue && looksRandom(text))) return true
   if (isBinary) {
     const bytes = decoded(text)
     if (typeof bytes !== 'string' && holdsCredential(bytes.toString('latin1'))) return true

@@ -15,6 +15,7 @@ interface Request {
   request?: Body
   response?: Body
   extra?: Record<string, string[]>
+  reference?: Record<string, string>
   status?: Record<string, unknown>
 }
 
@@ -61,6 +62,29 @@ const BY_TYPE: Record<string, (secret: string, draw: Draw) => Request> = {
   'JSON patch of all data': (s, draw) =>
     secretPatch([{ value: { a: s, b: { c: [s] } }, path: draw(['/data', '/stringData']), op: 'add' }]),
   'JSON patch of the whole': (s, draw) => secretPatch([{ op: 'replace', path: '', value: secretData(s, draw) }]),
+  'JSON patch of what a secret has not': (s, draw) =>
+    secretPatch([{ op: 'add', path: draw(['/spec', '/Data/x', '/x~1y/0', '/dataa']), value: draw([s, { a: [s] }]) }]),
+  'JSON patch without a path': (s, draw) => secretPatch([{ op: 'add', [draw(['Path', 'pth'])]: '/data/x', value: s }]),
+  'JSON patch of two paths': (s, draw) => {
+    const paths = ['/data/x', '/metadata/labels/x']
+    const [first, second] = draw([paths, [...paths].reverse()])
+    return secretPatch([{ op: 'add', path: first, [SECOND_PATH]: second, value: s }])
+  },
+  'member that a secret has not': (s, draw) =>
+    draw([secretPatch, (body: Body) => secretRequest('update', body)])({
+      [draw(['StringData', 'Data', 'spec', 'x.y'])]: { a: [{ b: s }] },
+      '$setElementOrder/data': [s],
+    }),
+  'secret of a request that only its objectRef tells': (s, draw) => ({
+    uri: draw(['/clusters/root/api/v1/namespaces/a/secrets', '/a%zz', '']),
+    verb: 'create',
+    request: secretData(s, draw),
+    reference: { resource: 'secrets', namespace: 'a' },
+  }),
+  'secret in the body of an event that somebody kept': (s, draw) => ({
+    ...configMap('log', 'x'),
+    request: { kind: 'Archive', spec: { events: [{ requestURI: SECRETS, requestObject: secretData(s, draw) }] } },
+  }),
   'last-applied-configuration of a secret': (s, draw) => {
     const inner = JSON.stringify(withKind(secretOf(s, draw)))
     const object = { metadata: { name: 'db', annotations: { [LAST_APPLIED]: inner } } }
@@ -130,6 +154,24 @@ const BY_TYPE: Record<string, (secret: string, draw: Draw) => Request> = {
   }),
   'env variable with a telling name': (s, draw) => podWith({ env: [{ name: draw(TELLING), value: s }] }, draw),
   'env variable whose value comes first': (s, draw) => podWith({ env: [{ value: s, name: draw(TELLING) }] }, draw),
+  'structure as the value of an env variable': (s, draw) =>
+    podWith({ env: [{ name: draw(TELLING), value: draw([{ a: { b: s } }, [s], [[s]]]) }] }, draw),
+  'parameter with a telling name': (s, draw) => ({
+    uri: '/apis/tekton.dev/v1/namespaces/a/tasks',
+    verb: 'create',
+    request: { spec: { params: [{ [draw(['name', 'key'])]: draw(TELLING), [draw(['value', 'default', 'val'])]: s }] } },
+  }),
+  'value in an object with a telling name': (s, draw) => ({
+    uri: '/apis/example.com/v1/namespaces/a/widgets',
+    verb: 'create',
+    request: {
+      spec: draw([
+        { password: { [draw(['value', 'plain', 'inline'])]: s } },
+        { tokens: [{ value: s }] },
+        { passwords: [[s]] },
+      ]),
+    },
+  }),
   'JSON patch of an env variable': (s) => ({
     uri: '/apis/apps/v1/namespaces/a/deployments/b',
     verb: 'patch',
@@ -150,6 +192,16 @@ const BY_TYPE: Record<string, (secret: string, draw: Draw) => Request> = {
           ['run', '--api-token', s],
           ['mysql', '-u', 'root', `-p${s}`],
           ['curl', '-u', `me:${s}`, 'http://x'],
+          ['curl', `--user=me:${s}`, 'http://x'],
+          ['sh', '-c', `mysql -u root -p${s} shop`],
+          ['sh', '-c', `sleep 1; redis-cli -a ${s} ping`],
+          ['sh', '-c', `curl -u me:${s} http://x`],
+          ['sh', '-c', `echo ${s} | docker login --password-stdin`],
+          ['docker', 'login', '-u', 'me', '-p', s],
+          ['vault', 'login', s],
+          ['kubectl', 'create', 'secret', 'generic', 'x', `--from-literal=a=${s}`],
+          ['aws', 'configure', 'set', 'aws_secret_access_key', s],
+          ['redis-server', '--requirepass', s],
         ]),
       },
       draw,
@@ -178,6 +230,25 @@ const BY_TYPE: Record<string, (secret: string, draw: Draw) => Request> = {
       'app.properties',
       `a=b\n${draw(['password', 'spring.datasource.password', 'api-key', 'secret'])}=${s}\nc=d\n`,
     ),
+  'file in a config map': (s, draw) =>
+    configMap(
+      'file',
+      draw([
+        `db:\n  password: |\n    ${s}\n`,
+        `<user><password>${s}</password></user>`,
+        `{ "password" => "${s}" }`,
+        `port 6379\nrequirepass ${s}\n`,
+        `secret_key_base: ${s}\n`,
+        `password = <<EOF\n${s}\nEOF\n`,
+        `dsn: "//me:${s}@db/shop"\n`,
+        `export PGPASSWORD='${s}'\n`,
+        `api key: ${s}`,
+      ]),
+    ),
+  'parameter that was encoded twice': (s, draw) => ({
+    uri: `/api/v1/namespaces/a/services/b/proxy/?${draw(['%2574oken', 'x%253Dy%2526token', 'p%61ssword'])}=${encodeURIComponent(s)}`,
+    verb: 'get',
+  }),
   'query parameter': (s, draw) => ({
     uri: `/api/v1/namespaces/a/services/b/proxy/?x=1&${draw(['token', 'access_token', 'password', 'api_key'])}=${encodeURIComponent(s)}&y`,
     verb: 'get',
@@ -201,6 +272,15 @@ const BY_TYPE: Record<string, (secret: string, draw: Draw) => Request> = {
     }
     return { uri: '/api/v1/namespaces/a/pods', verb: 'create', response: status, status }
   },
+  'message of a refused secret': (s, draw) => {
+    const message = draw([
+      `Secret in version "v1" cannot be handled as a Secret: illegal base64 data at input byte 4, error found in #10 byte of ...|word":"${s}"}|..., bigger context ...|{"data":{"word":"${s}"}}|...`,
+      `admission webhook "w" denied the request: the value "${s}" is weak`,
+      `Secret "x" is invalid: type: Unsupported value: "${s}"`,
+      `strict decoding error: unknown field "${s}"`,
+    ])
+    return { uri: SECRETS, verb: 'create', status: { code: 400, message }, response: { kind: 'Status', message } }
+  },
   'message that quotes a body': (s) => {
     const body = JSON.stringify({ stringData: { a: s } })
     const message = `the object provided is unrecognized (must be of type Secret): Object 'Kind' is missing in '${body}' (${Buffer.from(body).toString('hex')})`
@@ -222,6 +302,15 @@ const BY_LOOK: Record<string, (secret: string, draw: Draw) => Request> = {
   'URL with a password in an env variable': (s, draw) =>
     podWith({ env: [{ name: 'DATABASE', value: `postgres://app:${encodeURIComponent(s)}@db/x` }] }, draw),
   'argument without a name': (s, draw) => podWith({ args: ['login', s] }, draw),
+  'path of a proxied request': (s, draw) => ({
+    uri: `/api/v1/namespaces/a/services/b/proxy/${draw(['x/', ''])}${encodeURIComponent(s)}/send`,
+    verb: 'get',
+  }),
+  'quotation in a message': (s) => {
+    const message = `Widget "x" is invalid: spec.setting: Invalid value: "${s}": must be short`
+    return { uri: '/apis/x.io/v1/widgets', verb: 'create', status: { code: 422, message } }
+  },
+  description: (s) => configMap('description', `use the password=${s} for it`),
   'argument of an exec': (s) => ({
     uri: `/api/v1/namespaces/a/pods/b/exec?command=login&command=${encodeURIComponent(s)}`,
     verb: 'get',
@@ -230,6 +319,8 @@ const BY_LOOK: Record<string, (secret: string, draw: Draw) => Request> = {
 
 const SECRETS = '/api/v1/namespaces/shop/secrets'
 const CONFIG_MAPS = '/api/v1/namespaces/shop/configmaps'
+/** Written as "path": no object has a key twice. */
+export const SECOND_PATH = 'second path'
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
 const TELLING = [
   'DB_PASSWORD',
@@ -300,7 +391,7 @@ export const PLACES = [...Object.keys(BY_TYPE), ...Object.keys(BY_LOOK)]
 
 /** An event with a secret in the place. `drawText` gives any text, `drawCredential` one that looks like a credential. */
 export function hide(where: string, secret: string, draw: Draw): Hidden {
-  const { uri, verb, request, response, extra, status } = (BY_TYPE[where] ?? BY_LOOK[where])!(secret, draw)
+  const { uri, verb, request, response, extra, status, reference } = (BY_TYPE[where] ?? BY_LOOK[where])!(secret, draw)
   const event = {
     kind: 'Event',
     apiVersion: 'audit.k8s.io/v1',
@@ -310,7 +401,7 @@ export function hide(where: string, secret: string, draw: Draw): Hidden {
     requestURI: uri,
     verb,
     user: { username: 'alice', groups: ['devs'], ...(extra && { extra }) },
-    objectRef: { resource: 'x', namespace: 'a' },
+    objectRef: reference ?? { resource: 'x', namespace: 'a' },
     responseStatus: { metadata: {}, code: 200, ...status },
     ...(request && { requestObject: request }),
     ...(response && { responseObject: response }),
