@@ -10,8 +10,11 @@ import { Rules } from './agent/rules.ts'
 import { createSink } from './agent/sinks.ts'
 import { Tailed } from './agent/tailed.ts'
 import { type AuditSource, openAudits } from './audit/open.ts'
+import { DurableReads } from './audit/webhook/durable-reads.ts'
+import { spoolSource } from './audit/webhook/spool.ts'
+import { Webhook } from './audit/webhook/webhook.ts'
 import { Consumer, reservationBytes } from './batch/consumer.ts'
-import type { Config, SinkConfig, SourceConfig } from './config/config.ts'
+import type { Config, FileSourceConfig, SinkConfig } from './config/config.ts'
 import { ByteBudget } from './core/budget.ts'
 import { CpuAllowance } from './core/cpu-allowance.ts'
 import type { LineageInfo } from './core/lineage-info.ts'
@@ -22,6 +25,7 @@ import { type Discovered, Discovery, readsContainers } from './discover/discover
 import { infoFromKey } from './discover/lineage-key.ts'
 import { Enrichment } from './enrich/enrichment.ts'
 import { agentStatus } from './observe/snapshot.ts'
+import type { ReadFileSystem } from './ports/fs.ts'
 import type { Hints } from './ports/hints.ts'
 import { createRowsAtOnce } from './sinks/loki/rows.ts'
 import { DESCRIPTORS_MIN, Descriptors, RESERVED_DESCRIPTORS } from './tail/descriptors.ts'
@@ -38,6 +42,7 @@ const BREATH_MS_MAX = 50
 const BLOCK_BYTES = 512 * 1024
 const HINT_MS = 50
 const FINISH_LOOK_MS = 20
+const WEBHOOK_STOP_MS_MAX = 2000
 /** How often the sizes of what lies unread are saved. */
 const UNREAD_MS = 30_000
 
@@ -56,6 +61,11 @@ export class Agent {
   readonly options: AgentOptions
   readonly #directories: Directories
   readonly #discoveries: readonly Discovery[]
+  /** What there is to tail, in the order of the configuration: of a webhook its spool. */
+  readonly #sources: readonly FileSourceConfig[]
+  /** Of those that were not stopped. */
+  readonly webhooks: readonly Webhook[]
+  readonly #durable: DurableReads
   /** What is kept of each audit source, by its name; not there: it was stopped. */
   readonly #audits: ReadonlyMap<string, AuditSource>
   readonly #holdLimits: HoldLimits
@@ -93,7 +103,10 @@ export class Agent {
     this.budget = new ByteBudget(Math.max(config.limits.memory / 4, budgetBytesMin))
     this.#directories = new Directories(fs.reads, clock)
     this.#audits = openAudits(config, sinks, { readFile: ports.readFile ?? readFileSync, events })
-    const discoveries = config.sources.map((source) => new Discovery(source, fs.reads, this.#directories, events))
+    this.#sources = config.sources.map((source) =>
+      source.type === 'auditWebhook' ? spoolSource(source, config.stateDir) : source,
+    )
+    const discoveries = this.#sources.map((source) => new Discovery(source, fs.reads, this.#directories, events))
     const auditing = discoveries.filter(({ source }) => source.type === 'audit')
     for (const each of discoveries) if (!auditing.includes(each)) each.leavesTo = auditing
     // An audit source that was stopped keeps its files to itself all the same.
@@ -122,7 +135,7 @@ export class Agent {
     this.#ration = new Ration(tailed, consumers, this.descriptors, clock)
     const onChange = () => this.#schedule(LOOK_MS_MIN)
     this.#looks = new Looks(tailed, { clock, events, watchFile, ration: this.#ration, once: options.once, onChange })
-    this.#departures = new Departures(config, {
+    this.#departures = new Departures(this.#sources, config.sinks, {
       events,
       checkpoints,
       consumers,
@@ -137,6 +150,8 @@ export class Agent {
         this.#read(source, lineage)
       },
     })
+    this.#durable = new DurableReads(fs.reads)
+    this.webhooks = this.#openWebhooks()
     for (const consumer of this.consumers) consumer.hurry = options.once
     ports.deadLetters.onEvicted = ({ sink, reason, bytes, rows }) => {
       this.consumers.find((each) => each.sink.name === sink)?.ledger.evict(reason, bytes, rows)
@@ -155,6 +170,8 @@ export class Agent {
     const { sources, sinks, nodeName } = this.config
     this.#ports.events.emit('agent.started', { version, node: nodeName, sources: sources.length, sinks: sinks.length })
     if (!this.options.once) this.#watch()
+    // With `once` the spool is delivered, and nothing new is taken.
+    for (const webhook of this.webhooks) webhook.start(!this.options.once)
     this.#decisions.start(() => this.#schedule(LOOK_MS_MIN))
     this.#tick()
   }
@@ -163,6 +180,7 @@ export class Agent {
   async drain(signal?: AbortSignal): Promise<boolean> {
     this.phase = 'draining'
     for (const consumer of this.consumers) consumer.hurry = true
+    await Promise.all(this.webhooks.map(({ opened }) => opened))
     this.#scanAt = Number.NEGATIVE_INFINITY
     for (let quiet = 0; quiet < 2; ) {
       if (signal?.aborted || this.#stopped) return false
@@ -193,6 +211,8 @@ export class Agent {
     this.phase = 'draining'
     this.#finishing = true
     this.#cancelTick?.()
+    // First of all nothing more is taken.
+    await this.#stopWebhooks(signal)
     this.#lookAtAll(isLast)
     for (const consumer of this.consumers) consumer.hurry = true
     let isAtEnd = !isLast
@@ -213,6 +233,24 @@ export class Agent {
       if (signal.aborted || (isHopeless && isAlone)) return false
       await this.#ports.clock.sleep(FINISH_LOOK_MS, signal)
     }
+  }
+
+  async #stopWebhooks(signal: AbortSignal = AbortSignal.timeout(WEBHOOK_STOP_MS_MAX)): Promise<void> {
+    await Promise.all(this.webhooks.map((webhook) => webhook.stop(signal)))
+  }
+
+  #openWebhooks(): Webhook[] {
+    const { fs, clock, events, checkpoints, webhooks: ports, readFile = readFileSync } = this.#ports
+    const { sources, sinks, stateDir, limits } = this.config
+    return sources.flatMap((source) => {
+      const audit = this.#audits.get(source.name)
+      if (source.type !== 'auditWebhook' || audit === undefined) return []
+      if (ports === undefined) throw new Error('an audit webhook, and nothing to listen with')
+      const takers = sinks.filter((sink) => sink.sources === null || sink.sources.includes(source.name))
+      const own = { stateDir, memoryBytes: limits.memory, sinks: takers.map(({ name }) => name), audit }
+      const shared = { fs, clock, events, checkpoints, readFile, durable: this.#durable, onJournal: () => this.wake() }
+      return [new Webhook(source, { ...own, ...shared, ...ports })]
+    })
   }
 
   /** Looks at the files, and with `scan` for others. */
@@ -249,6 +287,8 @@ export class Agent {
     await Promise.all(this.consumers.map((consumer) => consumer.sink.close()))
     await this.#hints?.close()
     await this.#decisions.stop()
+    // Last, unless it was done before: for a changed configuration, the next agent listens at once.
+    await this.#stopWebhooks(signal)
     for (const { lineage } of this.tailed.values()) if (!lineage.asleep) lineage.look()
     for (const consumer of this.consumers) consumer.noteUnread(true)
     this.left = this.consumers.flatMap(({ sink, lagBytes: bytes, laggingFiles: files }) =>
@@ -332,6 +372,9 @@ export class Agent {
 
   /** Takes up what a source has that is not known yet; returns the milliseconds after which it should be scanned again. */
   #scan(discovery: Discovery): number {
+    // Before it is taken over, a spool may end with what was never answered.
+    if (this.webhooks.some(({ config, isOpen }) => config.name === discovery.source.name && !isOpen))
+      return DIRECTORIES_MS
     let rescanMs = discovery.rescanMs
     for (const [key, found] of discovery.scan()) {
       if (this.tailed.has(key)) continue
@@ -350,29 +393,37 @@ export class Agent {
     return rescanMs
   }
 
-  #add(source: SourceConfig, key: string, found: Discovered, listing: ReturnType<Discovered['listing']>): void {
+  #add(source: FileSourceConfig, key: string, found: Discovered, listing: ReturnType<Discovered['listing']>): void {
     this.#departures.returns(key)
     this.#read(source, this.#lineage(found.info, listing, found.roots))
   }
 
   #lineage(info: LineageInfo, listing: Listing, roots: readonly string[]): Lineage {
-    const { fs, clock, gunzip, events } = this.#ports
+    const { clock, gunzip, events } = this.#ports
     let habit = this.#habits.get(info.source)
     if (habit === undefined) {
       habit = info.sourceType === 'containers' ? { ...KUBELET_HABIT } : { sizeBytes: null, filesMax: null }
+      if (info.apiServer !== undefined) habit.sparesUnread = true
       this.#habits.set(info.source, habit)
     }
     const { counters, descriptors } = this
-    const deps = { fs: fs.reads, clock, gunzip, events, habit, counters, descriptors }
+    const deps = { fs: this.#readsOf(info), clock, gunzip, events, habit, counters, descriptors }
     return new Lineage(info, listing, roots, deps)
   }
 
+  /** Of a spool, what is durable. */
+  #readsOf({ apiServer }: LineageInfo): ReadFileSystem {
+    return apiServer === undefined ? this.#ports.fs.reads : this.#durable
+  }
+
   /** Lets every sink that takes the source read the lineage. */
-  #read(source: SourceConfig, lineage: Lineage): void {
-    const { fs, clock, gunzip, events, checkpoints } = this.#ports
+  #read(source: FileSourceConfig, lineage: Lineage): void {
+    const { clock, gunzip, events, checkpoints } = this.#ports
     const { key } = lineage.info
     const tailed = new Tailed(source, lineage, clock.monotonic())
-    const audit = this.#audits.get(source.name)
+    const opened = this.#audits.get(source.name)
+    // What is in a spool went through both when it came in.
+    const audit = opened !== undefined && isSpool(source) ? SPOOLED : opened
     for (const consumer of this.consumers) {
       const config = this.config.sinks.find((sink) => sink.name === consumer.sink.name) as SinkConfig
       if (config.sources !== null && !config.sources.includes(source.name)) continue
@@ -390,7 +441,7 @@ export class Agent {
         wake: () => consumer.pump(),
       }
       const reader = new Reader(lineage, checkpoints.get(config.name, key), options, {
-        fs: fs.reads,
+        fs: this.#readsOf(lineage.info),
         clock,
         gunzip,
         events,
@@ -416,6 +467,13 @@ export class Agent {
     for (const consumer of this.consumers) consumer.noteUnread(all)
     this.#departures.forget(now)
   }
+}
+
+/** What is in a spool went through policy and redaction when it came in. */
+const SPOOLED = { policy: null, mask: null, isSpool: true }
+
+function isSpool(source: FileSourceConfig): boolean {
+  return source.type === 'audit' && source.isSpool === true
 }
 
 /** For a lineage of which nothing is left. */

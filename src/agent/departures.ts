@@ -3,7 +3,7 @@
 import type { Consumer } from '../batch/consumer.ts'
 import type { CheckpointStore } from '../checkpoint/checkpoints.ts'
 import type { Position } from '../checkpoint/position.ts'
-import type { Config, SourceConfig } from '../config/config.ts'
+import type { FileSourceConfig, SinkConfig } from '../config/config.ts'
 import type { Events } from '../core/events.ts'
 import type { Tailed } from './tailed.ts'
 
@@ -23,19 +23,21 @@ export interface DeparturesDeps {
   /** Its lineage is closed: nobody needs the readers, nor a watch. */
   onGone: (tailed: Tailed) => void
   /** Takes a lineage up of which nothing is left but a checkpoint, so that its readers tell what is lost. */
-  mourn: (source: SourceConfig, key: string, path: string) => void
+  mourn: (source: FileSourceConfig, key: string, path: string) => void
 }
 
 export class Departures {
-  readonly #config: Config
+  readonly #sources: readonly FileSourceConfig[]
+  readonly #sinks: readonly SinkConfig[]
   readonly #deps: DeparturesDeps
   /** Lineages that are gone, by key, and since when (monotonic ms). */
   readonly #forgotten = new Map<string, number>()
   /** The checkpoints of lineages that were not found were looked for. */
   #strayed = false
 
-  constructor(config: Config, deps: DeparturesDeps) {
-    this.#config = config
+  constructor(sources: readonly FileSourceConfig[], sinks: readonly SinkConfig[], deps: DeparturesDeps) {
+    this.#sources = sources
+    this.#sinks = sinks
     this.#deps = deps
   }
 
@@ -73,13 +75,13 @@ export class Departures {
   #noteStrays(now: number): void {
     this.#strayed = true
     for (const { sink, lineage } of this.#deps.checkpoints.entries()) {
-      const isOurs = this.#sourceOf(lineage) !== undefined && this.#config.sinks.some(({ name }) => name === sink)
+      const isOurs = this.#sourceOf(lineage) !== undefined && this.#sinks.some(({ name }) => name === sink)
       if (isOurs && !this.#deps.tailed.has(lineage)) this.#forgotten.set(lineage, now)
     }
   }
 
-  #sourceOf(key: string): SourceConfig | undefined {
-    return this.#config.sources.find(({ name }) => key.startsWith(`${name}:`))
+  #sourceOf(key: string): FileSourceConfig | undefined {
+    return this.#sources.find(({ name }) => key.startsWith(`${name}:`))
   }
 
   /** Tells what is lost of a lineage that vanished, or forgets it, when it is time. */

@@ -1,4 +1,5 @@
 // What the agent is given: the world outside of it (files, clock, network, state), and how it is run.
+import type { Listen, ReadTls } from '../audit/webhook/webhook.ts'
 import type { CheckpointStore } from '../checkpoint/checkpoints.ts'
 import type { Config } from '../config/config.ts'
 import type { Events } from '../core/events.ts'
@@ -33,6 +34,8 @@ export interface AgentPorts {
   deadLetters: DeadLetters
   /** How the API server is reached; null: not at all. Left out: the same. Throws a TaffrailError for what cannot be used. */
   apiAccess?: (kubernetes: Config['kubernetes']) => ApiAccess | null
+  /** How audit webhooks listen; left out: there is none. */
+  webhooks?: { listen: Listen; readTls: ReadTls }
   /** Reads policies and keys of redaction; left out: the real one. */
   readFile?: (path: string) => Buffer
 }

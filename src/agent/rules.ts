@@ -47,7 +47,8 @@ export class Rules {
   /** What of its lines goes to the sink, and as what; null: everything, as it is. Tells of annotations that are not understood. */
   selectionFor(sink: string, reader: Reader, metadata: Metadata): Selection | null {
     const { source: name, key: lineage } = reader.lineage.info
-    const source = this.#config.sources.find((each) => each.name === name)
+    const found = this.#config.sources.find((each) => each.name === name)
+    const source = found?.type === 'auditWebhook' ? undefined : found
     const own = this.#config.sinks.find((each) => each.name === sink)
     const asked = this.askedBy(reader, metadata)
     for (const each of asked?.problems ?? []) this.#events.emit('annotation.invalid', { lineage, ...each })

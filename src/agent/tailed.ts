@@ -1,13 +1,13 @@
 // A lineage with all that belongs to it: its readers, one for each sink that takes its source, and when it is looked at.
 // The agent owns it, from the scan that finds the lineage to the sweep that lets it go.
-import type { SourceConfig } from '../config/config.ts'
+import type { FileSourceConfig } from '../config/config.ts'
 import type { Rationed } from '../tail/descriptors.ts'
 import type { Lineage } from '../tail/lineage.ts'
 import type { Reader } from '../tail/reader.ts'
 
 /** One lineage with all that belongs to it. */
 export class Tailed implements Rationed {
-  readonly source: SourceConfig
+  readonly source: FileSourceConfig
   readonly lineage: Lineage
   /** By sink. */
   readonly readers = new Map<string, Reader>()
@@ -19,7 +19,7 @@ export class Tailed implements Rationed {
   /** Ends the watch on its live file; null while it is looked at instead. */
   unwatch: (() => void) | null = null
 
-  constructor(source: SourceConfig, lineage: Lineage, now: number) {
+  constructor(source: FileSourceConfig, lineage: Lineage, now: number) {
     this.source = source
     this.lineage = lineage
     this.wokenAt = now

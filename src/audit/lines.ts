@@ -4,6 +4,7 @@ import {
   type Entry,
   MARK_CUT,
   MARK_CUT_TO_METADATA,
+  MARK_GAP,
   MARK_ID_REUSED,
   MARK_NOT_AUDIT,
   MARK_TRUNCATED,
@@ -13,6 +14,7 @@ import { AuditFilter, type FilterOptions, LARGE_LINE_BYTES } from './filter.ts'
 import { FIRST_HASH, LINE, LINE_END, NANOS, SECOND_HASH, SECONDS } from './found.ts'
 import { AuditIds } from './ids.ts'
 import { PADDING_BYTES } from './json/strings.ts'
+import { isMissingLine } from './webhook/shed.ts'
 
 /** The longest line that is kept whole; of a longer one the metadata is told. */
 export const AUDIT_LINE_BYTES_MAX = 4 * 1024 * 1024
@@ -22,6 +24,8 @@ export interface AuditLinesOptions extends FilterOptions {
   continuity?: Continuity
   /** Lets the event loop go on; resolves in a later turn. */
   pause: () => Promise<void>
+  /** It is the spool of a webhook, where lines that API servers cannot write tell of holes, and no event is marked for another one. */
+  isSpool?: boolean
   /** Called when a large line is done. */
   ready: () => void
 }
@@ -137,7 +141,11 @@ export class AuditLines {
     if (filter.isEvent) this.#options.continuity?.note(filter.facts, entry.file, end !== 'dropped')
     if (end === 'dropped') return false
     entry.audit = filter.isEvent ? filter.facts : null
-    if (filter.isEvent) {
+    if (this.#options.isSpool) {
+      if (!filter.isEvent) {
+        entry.marks |= isMissingLine(filter.buffer, filter.start, filter.end) ? MARK_GAP : MARK_NOT_AUDIT
+      }
+    } else if (filter.isEvent) {
       const { file, offset, sourceBytes } = entry
       if (this.#ids.isReused(filter.facts, file, offset, sourceBytes)) entry.marks |= MARK_ID_REUSED
     } else entry.marks |= MARK_NOT_AUDIT

@@ -1,6 +1,6 @@
 // What is kept of each audit source: its policy and its redaction, made ready once, when the agent starts, and proven on
 // every way that its events may go. A source of which that fails is not read at all; all others are.
-import type { AuditSourceConfig, Config } from '../config/config.ts'
+import type { AuditSourceConfig, AuditWebhookSourceConfig, Config } from '../config/config.ts'
 import { formatConfigError } from '../config/config-error.ts'
 import { errorMessage } from '../core/errors.ts'
 import type { Events } from '../core/events.ts'
@@ -21,7 +21,7 @@ export interface OpenDeps {
 export function openAudits(config: Config, sinks: readonly Sink[], deps: OpenDeps): Map<string, AuditSource> {
   const audits = new Map<string, AuditSource>()
   for (const source of config.sources) {
-    if (source.type !== 'audit') continue
+    if (source.type !== 'audit' && source.type !== 'auditWebhook') continue
     const stopped = (reason: string) => deps.events.emit('audit.stopped', { source: source.name, reason })
     try {
       const audit = open(source, deps.readFile)
@@ -40,7 +40,10 @@ export function openAudits(config: Config, sinks: readonly Sink[], deps: OpenDep
 }
 
 /** Throws where policy or key cannot be read or used. */
-function open({ policyFile, redaction }: AuditSourceConfig, readFile: OpenDeps['readFile']): AuditSource {
+function open(
+  { policyFile, redaction }: AuditSourceConfig | AuditWebhookSourceConfig,
+  readFile: OpenDeps['readFile'],
+): AuditSource {
   const loaded = policyFile === null ? null : loadPolicy(readFile(policyFile).toString(), policyFile)
   if (loaded !== null && 'errors' in loaded) throw new Error(loaded.errors.map(formatConfigError).join('; '))
   const policy = loaded?.policy ?? null

@@ -3,7 +3,6 @@
 // is read.
 import { randomBytes } from 'node:crypto'
 import { Part } from '../batch/part.ts'
-import type { AuditSourceConfig } from '../config/config.ts'
 import { newEntry } from '../core/entry.ts'
 import type { LineageInfo } from '../core/lineage-info.ts'
 import { pathMetadata } from '../core/metadata.ts'
@@ -75,7 +74,7 @@ function base64(text: string): string {
  * Says which rule lets a secret out, and where; null when none does. `carriers` is for tests.
  */
 export function failingRule(
-  source: AuditSourceConfig,
+  source: { name: string },
   { policy, mask }: Pick<FilterOptions, 'policy' | 'mask'>,
   sinks: readonly Sink[],
   carriers = CARRIERS,
@@ -96,7 +95,7 @@ export function failingRule(
 
 /** What the sink would send of a line. */
 function encoded(
-  source: AuditSourceConfig,
+  source: { name: string },
   options: Pick<FilterOptions, 'policy' | 'mask'>,
   sink: Sink,
   line: Buffer,

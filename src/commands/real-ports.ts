@@ -1,6 +1,7 @@
 // The ports of an agent that runs for real: this machine's files, clock and network, and a state directory that belongs
 // to this process alone. Shared by the commands that run one.
 import type { AgentPorts } from '../agent/ports.ts'
+import type { ReadTls } from '../audit/webhook/webhook.ts'
 import { acquireStateLock } from '../checkpoint/lock.ts'
 import { createCheckpointStore } from '../checkpoint/store.ts'
 import type { Events } from '../core/events.ts'
@@ -15,6 +16,7 @@ import { outputTo } from '../ports/output.ts'
 import { realRandom } from '../ports/random.ts'
 import { realFileSystem } from '../ports/real-fs.ts'
 import { createHttpClient } from '../ports/real-http.ts'
+import { ServerTls } from '../ports/tls-files.ts'
 import { watchFile } from '../ports/watch-file.ts'
 
 export interface RealPorts {
@@ -25,6 +27,13 @@ export interface RealPorts {
   isHeld(): boolean
   /** Lets another process have the state directory. */
   release(): void
+}
+
+/** The files of a webhook's TLS, as they are now. */
+const readTls: ReadTls = ({ certFile, keyFile, clientCaFile }) => {
+  const files = { certFile, keyFile, ...(clientCaFile !== undefined && { caFile: clientCaFile }) }
+  const tls = new ServerTls(files, () => realClock.monotonic())
+  return () => tls.current()
 }
 
 /** Locks the state directory, which is made if it is missing, and reads the checkpoints. Throws `STATE_LOCKED` or the system's error. */
@@ -50,6 +59,7 @@ export async function openRealPorts(stateDir: string, events: Events): Promise<R
       events,
       checkpoints,
       deadLetters,
+      webhooks: { listen: async (options) => (await import('../audit/webhook/listener.ts')).listen(options), readTls },
       apiAccess: (kubernetes) => accessFor(kubernetes, process.env),
     }
     const close = async () => {

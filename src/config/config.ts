@@ -69,7 +69,7 @@ export interface RedactRule {
   replacement: string
 }
 
-interface SourceCommon {
+interface FilesCommon {
   name: string
   /** Absolute paths; `*`, `?`, `[…]`, `{a,b}` and `**` as globs. */
   paths: string[]
@@ -86,17 +86,17 @@ interface SourceCommon {
   redact?: RedactRule[]
 }
 
-export interface ContainersSourceConfig extends SourceCommon {
+export interface ContainersSourceConfig extends FilesCommon {
   type: 'containers'
 }
 
-export interface FilesSourceConfig extends SourceCommon {
+export interface FilesSourceConfig extends FilesCommon {
   type: 'files'
   /** Which lines are one record. Left out: each is one. */
   multiline?: MultilineConfig
 }
 
-export interface AuditSourceConfig extends SourceCommon {
+export interface AuditSourceConfig extends FilesCommon {
   type: 'audit'
   /** `json`: one event a line. `cri`: events among the lines of a container's log. */
   format: 'json' | 'cri'
@@ -104,9 +104,32 @@ export interface AuditSourceConfig extends SourceCommon {
   policyFile: string | null
   /** null: off. `keyFile`: holds the key by which secrets become tokens. */
   redaction: { keyFile: string | null } | null
+  /** It is the spool of a webhook: a directory for each API server. No configuration says so. */
+  isSpool?: true
 }
 
-export type SourceConfig = ContainersSourceConfig | FilesSourceConfig | AuditSourceConfig
+/** Audit events that API servers send; see audit/webhook. */
+export interface AuditWebhookSourceConfig {
+  type: 'auditWebhook'
+  name: string
+  /** `host:port`. */
+  listen: string
+  /** null: plain HTTP, on a loopback address only. With `clientCaFile` a client certificate is asked for. */
+  tls: { certFile: string; keyFile: string; clientCaFile?: string } | null
+  /** Holds the bearer token that counts, in place of a client certificate; null: none does. */
+  tokenFile: string | null
+  /** Of one batch. */
+  bodyBytesMax: number
+  /** Of all that waits on disk. */
+  spoolBytesMax: number
+  policyFile: string | null
+  redaction: { keyFile: string | null } | null
+}
+
+/** A source of files that are there for everybody. */
+export type FileSourceConfig = ContainersSourceConfig | FilesSourceConfig | AuditSourceConfig
+
+export type SourceConfig = FileSourceConfig | AuditWebhookSourceConfig
 
 interface SinkCommon {
   name: string

@@ -16,6 +16,7 @@ export const OWN_LABELS: readonly string[] = [
   'app',
   'job',
   'node_name',
+  'apiserver',
   'stream',
   'filename',
   'late',

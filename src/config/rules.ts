@@ -1,8 +1,9 @@
 // What no single key can know: names that must differ or must exist, settings that exclude each other. Whatever was wrong
 // by itself is missing here, and nothing is concluded from what is missing.
-import type { Config, ElasticsearchSinkConfig, LokiSinkConfig } from './config.ts'
+import type { AuditWebhookSourceConfig, Config, ElasticsearchSinkConfig, LokiSinkConfig } from './config.ts'
 import { formatDuration } from './duration.ts'
 import { nearest } from './nearest.ts'
+import { formatQuantity } from './quantity.ts'
 import type { Report } from './shapes.ts'
 
 /** Loki takes 15 labels; nine of them can be ours. */
@@ -20,6 +21,19 @@ export function checkLoki(draft: Partial<Omit<LokiSinkConfig, 'type'>>, report: 
   }
   if (url?.startsWith('http:') && tls) report('tls', 'the url is http://, for which there is no TLS')
   checkDelays(draft, report)
+}
+
+const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|\[::1\]|localhost):/
+
+/** Checks one webhook: who may send to it. */
+export function checkWebhook(draft: Partial<Omit<AuditWebhookSourceConfig, 'type'>>, report: Report): void {
+  const { listen, tls, tokenFile } = draft
+  if (tls === null && listen !== undefined && !LOOPBACK.test(listen)) {
+    report('tls', `is missing; without it only a loopback address can be listened on, not ${listen}`)
+  }
+  if (tls && tls.clientCaFile === undefined && tokenFile === null) {
+    report('tls', 'lets everybody in; give clientCaFile, or tokenFile beside it')
+  }
 }
 
 /** Checks one elasticsearch sink. */
@@ -41,6 +55,10 @@ function checkDelays(draft: { retryDelayMin?: number; retryDelayMax?: number }, 
   }
 }
 
+function isAudited(type: string | undefined): boolean {
+  return type === 'audit' || type === 'auditWebhook'
+}
+
 /** Any item of a list may be wrong, and so be missing; so may any of its keys. */
 type DraftList<T> = readonly (Partial<T> | undefined)[]
 
@@ -49,6 +67,7 @@ export function checkWhole(draft: Partial<Config>, report: Report): void {
   const sources: DraftList<Config['sources'][number]> | undefined = draft.sources
   const sinks: DraftList<Config['sinks'][number]> | undefined = draft.sinks
   if (sources) checkNamesDiffer('sources', sources, report)
+  if (sources) checkBodies(sources, draft.limits, report)
   if (!sinks) return
   checkNamesDiffer('sinks', sinks, report)
   checkOneStdout(sinks, report)
@@ -56,6 +75,28 @@ export function checkWhole(draft: Partial<Config>, report: Report): void {
   if (sources) checkExpanded(sources, sinks, report)
   if (sources) checkAuditApart(sources, sinks, report)
   if (sources && draft.kubernetes?.annotations) checkTenants(draft.kubernetes.annotations, sources, sinks, report)
+}
+
+/** A body of the largest size, and what is made of it, must fit. */
+function checkBodies(
+  sources: DraftList<Config['sources'][number]>,
+  limits: Partial<Config['limits']> | undefined,
+  report: Report,
+): void {
+  const { memory } = limits ?? {}
+  for (const [index, source] of sources.entries()) {
+    if (source?.type !== 'auditWebhook' || source.bodyBytesMax === undefined || memory === undefined) continue
+    if (6 * source.bodyBytesMax <= memory) continue
+    const problem = `${formatQuantity(source.bodyBytesMax)} is more than a sixth of limits.memory, ${formatQuantity(memory)}`
+    report(`sources[${index}].bodyBytesMax`, problem)
+  }
+  const byAddress = new Map<string, number>()
+  for (const [index, source] of sources.entries()) {
+    if (source?.type !== 'auditWebhook' || source.listen === undefined || source.listen.endsWith(':0')) continue
+    const first = byAddress.get(source.listen)
+    if (first === undefined) byAddress.set(source.listen, index)
+    else report(`sources[${index}].listen`, `sources[${first}] listens on ${source.listen} already`)
+  }
 }
 
 /** What pods may name is never where audit events go. */
@@ -70,7 +111,7 @@ function checkTenants(
     if (sink?.type !== 'loki' || sink.sources === undefined || !sink.tenant) continue
     const { sources: taken, tenant, name } = sink
     const isAudit = sources.some(
-      (source) => source?.type === 'audit' && (taken === null || taken.includes(source.name ?? '')),
+      (source) => source && isAudited(source.type) && (taken === null || taken.includes(source.name ?? '')),
     )
     if (!isAudit) continue
     for (const [index, each] of tenants.entries()) {
@@ -155,12 +196,12 @@ function checkAuditApart(
   for (const [index, sink] of sinks.entries()) {
     if (sink === undefined || sink.sources === undefined) continue
     const taken = sources.filter((source) => sink.sources === null || sink.sources?.includes(source?.name))
-    const types = new Set(taken.map((source) => source?.type))
-    if (!types.has('audit')) continue
+    const kinds = new Set(taken.map((source) => isAudited(source?.type)))
+    if (!kinds.has(true)) continue
     if (sink.select !== undefined) {
       report(`sinks[${index}].select`, 'does not go with an audit source; its policyFile says which events are kept')
     }
-    if (types.size === 1 || sink.type !== 'loki') continue
+    if (kinds.size === 1 || sink.type !== 'loki') continue
     const message = 'takes an audit source beside others; give audit events a sink, and so a tenant, of their own'
     report(sink.sources === null ? `sinks[${index}]` : `sinks[${index}].sources`, message)
   }

@@ -5,6 +5,7 @@
 import { FIELDS } from '../core/fields.ts'
 import type {
   AuditSourceConfig,
+  AuditWebhookSourceConfig,
   AuthConfig,
   Config,
   ElasticsearchAuthConfig,
@@ -19,9 +20,21 @@ import type {
 } from './config.ts'
 import * as format from './formats.ts'
 import { formatCores, formatQuantity } from './quantity.ts'
-import { checkElasticsearch, checkLoki, checkWhole } from './rules.ts'
+import { checkElasticsearch, checkLoki, checkWebhook, checkWhole } from './rules.ts'
 import { boolean, choice, cores, duration, integer, orOff, quantity, text } from './scalars.ts'
-import { type Default, key, list, none, REQUIRED, record, type Shape, UNSET, variants, yaml } from './shapes.ts'
+import {
+  type Default,
+  type Key,
+  key,
+  list,
+  none,
+  REQUIRED,
+  record,
+  type Shape,
+  UNSET,
+  variants,
+  yaml,
+} from './shapes.ts'
 
 const MEMORY_DEFAULT = '96Mi'
 
@@ -122,7 +135,7 @@ function sourceKeysOf(pathsDefault: Default, startAgeMaxDefault: Default) {
 }
 
 // Audit events are evidence: no rule for lines, only the policy, says which of them are kept.
-const audit = record<Omit<AuditSourceConfig, 'type' | 'select' | 'redact'>>({
+const audit = record<Omit<AuditSourceConfig, 'type' | 'select' | 'redact' | 'isSpool'>>({
   ...sourceKeysOf(REQUIRED, yaml('off')),
   format: key<'json' | 'cri'>(
     choice(['json', 'cri']),
@@ -150,17 +163,64 @@ const audit = record<Omit<AuditSourceConfig, 'type' | 'select' | 'redact'>>({
   ),
 })
 
+const auditWebhook = record<Omit<AuditWebhookSourceConfig, 'type'>>(
+  {
+    name: sourceKeys.name,
+    listen: key(
+      format.listen(),
+      yaml('0.0.0.0:9443'),
+      'Where API servers send their batches: `https://HOST:PORT/audit`, or `/audit/NAME` where a name is to be told by the path.',
+    ),
+    tls: key<AuditWebhookSourceConfig['tls']>(
+      record<NonNullable<AuditWebhookSourceConfig['tls']>>({
+        certFile: key(
+          format.file(),
+          REQUIRED,
+          'The certificate (PEM) that it shows, with those between it and the CA.',
+        ),
+        keyFile: key(format.file(), REQUIRED, 'Its private key (PEM).'),
+        clientCaFile: key(
+          format.file(),
+          UNSET,
+          'Certificates (PEM) of who signs those of clients. A client with such a certificate is let in, and its CN is the name of the API server. Whoever has one may send events in its name, so use a CA that signs nothing else.',
+        ),
+      }) as Shape<AuditWebhookSourceConfig['tls']>,
+      none('none'),
+      'Read again when the files change. Left out: plain HTTP, on a loopback address only.',
+    ),
+    tokenFile: key<string | null>(
+      format.file(),
+      none('none'),
+      'A file with a bearer token that lets a client in, read again when it changes. With `clientCaFile` as well, one of the two will do.',
+    ),
+    bodyBytesMax: key(
+      quantity('64Ki', '64Mi'),
+      yaml('16Mi'),
+      'A larger batch is refused (413). What is being taken at once may use a third of `limits.memory`, twice the size of each body; more is put off (429).',
+    ),
+    spoolBytesMax: key(
+      quantity('16Mi'),
+      yaml('1Gi'),
+      'What waits for the sinks, on disk under `stateDir`, and never more than half of that file system. When it is full everything is put off (503).',
+    ),
+    policyFile: audit.keys.policyFile as Key<string | null>,
+    redaction: audit.keys.redaction as Key<AuditWebhookSourceConfig['redaction']>,
+  },
+  { check: checkWebhook },
+)
+
 const sources = variants<SourceConfig>(
   key(
-    choice(['containers', 'files', 'audit']),
+    choice(['containers', 'files', 'audit', 'auditWebhook']),
     REQUIRED,
-    "`containers`: log files of containers as the kubelet lays them out. `files`: plain files, one record per line. `audit`: the API server's audit log; what it reads no other source reads.",
+    "`containers`: log files of containers as the kubelet lays them out. `files`: plain files, one record per line. `audit`: the API server's audit log; what it reads no other source reads. `auditWebhook`: takes the same events from API servers over HTTPS.",
   ),
-  sourceKeys,
+  { name: sourceKeys.name },
   {
     containers: source(yaml('[/var/log/containers/*.log]'), yaml('168h')),
     files: source(REQUIRED, yaml('off')),
     audit,
+    auditWebhook,
   },
 )
 

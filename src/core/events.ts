@@ -33,6 +33,20 @@ export interface AgentEvents {
   'audit.stopped': { source: string; reason: string }
   /** Something is missing in an audit log, though nothing that could be read was lost. */
   'audit.gap': { source: string; sink: string; path: string; finding: string; confidence: string; text: string }
+  /** An audit webhook takes batches now. */
+  'webhook.listening': { source: string; address: string }
+  /** It cannot listen, read a certificate, or write its spool; it is tried again. */
+  'webhook.failed': { source: string; error: unknown }
+  /** A request was turned away before its body was read; `status` 0: there was no TLS connection. */
+  'webhook.refused': { source: string; status: number; reason: string }
+  /** A batch was refused for now; the API server sends it again. */
+  'webhook.shed': { source: string; reason: string }
+  /** The spool has no room: everything is refused until sinks have taken some of it. */
+  'webhook.full': { source: string; bytes: number }
+  /** A batch that is none; it will never be taken. */
+  'webhook.invalid': { source: string; apiServer: string; problem: string }
+  /** Refused batches did not come back; the record of it is in the stream. */
+  'webhook.missing': { source: string; apiServer: string; message: string }
   /** A request will be made again. `status` 0 when there was no answer. */
   'sink.retry': {
     sink: string

@@ -22,10 +22,11 @@ export interface LabelContext {
 /**
  * The labels of a lineage without `stream`, which depends on the line. For containers: cluster, namespace, pod,
  * container, app, job (`NAMESPACE/CONTAINER`) and node_name; for files: cluster, job (the source's name), filename and
- * node_name; for audit logs cluster, job (`kube-audit`) and node_name. Empty values are left out.
+ * node_name; for audit logs cluster, job (`kube-audit`) and node_name, or apiserver where it came by a webhook: whose node
+ * takes it is an accident. Empty values are left out.
  */
 export function labelsOf(info: LineageInfo, metadata: Metadata, context: LabelContext): Labels {
-  const labels: Labels = { ...context.labels, cluster: context.clusterName, node_name: metadata.node }
+  const labels: Labels = { ...context.labels, cluster: context.clusterName, ...origin(info, metadata) }
   if (info.sourceType !== 'files' && metadata.pod !== '') {
     const { namespace, pod, container, app } = metadata
     Object.assign(labels, { namespace, pod, container, app, job: `${namespace}/${container}` })
@@ -40,4 +41,8 @@ export function labelsOf(info: LineageInfo, metadata: Metadata, context: LabelCo
   }
   for (const [name, value] of Object.entries(labels)) if (value === '') delete labels[name]
   return labels
+}
+
+function origin({ apiServer }: LineageInfo, { node }: Metadata): Labels {
+  return apiServer === undefined ? { node_name: node } : { apiserver: apiServer }
 }

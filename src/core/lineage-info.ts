@@ -12,4 +12,6 @@ export interface LineageInfo {
   pod: string
   podUid: string
   container: string
+  /** Whose events they are, for the spool of a webhook; absent for every other lineage. */
+  apiServer?: string
 }

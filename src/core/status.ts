@@ -126,6 +126,38 @@ export interface KubernetesStatus {
   unknown: number
 }
 
+/** A source of type auditWebhook. */
+export interface WebhookStatus {
+  source: string
+  /** Where it is meant to listen, and where it does; null while it does not. */
+  listen: string
+  address: string | null
+  lastError: string | null
+  /** Totals since start. Of refused ones by reason: `memory`, `spool`, `disk`, `size`. */
+  batches: { accepted: number; shed: Record<string, number>; invalid: number }
+  /** Of the accepted batches; `dropped` is what the policy left out of them. */
+  events: { accepted: number; dropped: number }
+  /** Batches that were refused and did not come back. */
+  missing: number
+  /** Requests of which no body was read: by status, `tls` for handshakes. */
+  turnedAway: Record<string, number>
+  /** Upper bounds in seconds -> count, not cumulative; the last bound is Infinity. */
+  answerSeconds: { bounds: number[]; counts: number[]; sum: number }
+  /** Memory of bodies that are being taken. */
+  load: { bytes: number; bytesMax: number }
+  spool: { bytes: number; bytesMax: number; isFull: boolean }
+  apiServers: {
+    name: string
+    bytes: number
+    segments: number
+    /** Age of the oldest bytes in its spool; 0 when there are none. */
+    oldestSeconds: number
+    syncs: { count: number; seconds: number }
+    /** Refused batches that may still come back. */
+    awaited: number
+  }[]
+}
+
 export interface AgentStatus {
   version: string
   /** Milliseconds since the epoch. */
@@ -143,6 +175,7 @@ export interface AgentStatus {
   sinks: SinkStatus[]
   lineages: LineageStatus[]
   kubernetes: KubernetesStatus | null
+  webhooks: WebhookStatus[]
   memory: { budgetBytes: number; usedBytes: number }
   descriptors: DescriptorsStatus
   checkpoints: {

@@ -2,7 +2,7 @@
 // links say; it opens nothing.
 import { basename, dirname, join, resolve } from 'node:path'
 import picomatch from 'picomatch'
-import type { SourceConfig } from '../config/config.ts'
+import type { FileSourceConfig } from '../config/config.ts'
 import { errorCode } from '../core/errors.ts'
 import type { Events } from '../core/events.ts'
 import type { LineageInfo } from '../core/lineage-info.ts'
@@ -10,7 +10,7 @@ import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Listing } from '../tail/lineage.ts'
 import type { Directories } from './directory.ts'
 import { compilePattern, findMatches, type Pattern } from './glob.ts'
-import { containerKey, fileKey } from './lineage-key.ts'
+import { apiServerOf, containerKey, fileKey } from './lineage-key.ts'
 import { ContainerListing, GenericListing } from './listings.ts'
 import { genericSibling, LIVE, type PodLogPath, parseContainerLink, parsePodLogPath } from './names.ts'
 
@@ -23,7 +23,7 @@ export interface Discovered {
 }
 
 /** Whether a source's files are containers' logs, in their format. */
-export function readsContainers(source: SourceConfig): boolean {
+export function readsContainers(source: FileSourceConfig): boolean {
   return source.type === 'containers' || (source.type === 'audit' && source.format === 'cri')
 }
 
@@ -34,7 +34,7 @@ function podIdentity({ namespace, pod, container, podUid }: PodLogPath): string 
 const DOCKER_ROOT = '/var/lib/docker/containers'
 
 export class Discovery {
-  readonly source: SourceConfig
+  readonly source: FileSourceConfig
   /** The fixed parts of the patterns: where new names appear. */
   readonly directories: readonly string[]
   readonly #patterns: readonly Pattern[]
@@ -47,7 +47,7 @@ export class Discovery {
   readonly #isOfContainers: boolean
   #versions = ''
 
-  constructor(source: SourceConfig, fs: ReadFileSystem, shared: Directories, events: Events) {
+  constructor(source: FileSourceConfig, fs: ReadFileSystem, shared: Directories, events: Events) {
     this.source = source
     this.#isOfContainers = readsContainers(source)
     this.#fs = fs
@@ -150,6 +150,7 @@ export class Discovery {
         pod,
         podUid: '',
         container,
+        ...apiServerOf(this.source, base),
       },
       identity: this.#identity(base),
       roots: this.#roots(pattern),

@@ -1,6 +1,6 @@
 // The names of lineages: the keys that their checkpoints stand under, and what a key alone tells. Pure.
-import { basename } from 'node:path'
-import type { SourceConfig } from '../config/config.ts'
+import { basename, dirname } from 'node:path'
+import type { FileSourceConfig } from '../config/config.ts'
 import type { LineageInfo } from '../core/lineage-info.ts'
 import { parseContainerLink } from './names.ts'
 
@@ -21,7 +21,8 @@ export function fileKey(source: string, path: string): string {
 }
 
 /** What a lineage of `source` was, from its key alone: for one whose files are gone. */
-export function infoFromKey(key: string, { name, type }: Pick<SourceConfig, 'name' | 'type'>): LineageInfo {
+export function infoFromKey(key: string, source: FileSourceConfig): LineageInfo {
+  const { name, type } = source
   const rest = key.slice(name.length + 1)
   if (!rest.startsWith('/')) {
     const [namespace = '', pod = '', container = '', podUid = ''] = rest.split('/')
@@ -29,5 +30,20 @@ export function infoFromKey(key: string, { name, type }: Pick<SourceConfig, 'nam
   }
   const link = type !== 'files' ? parseContainerLink(basename(rest)) : null
   const { namespace, pod, container } = link ?? { namespace: '', pod: '', container: '' }
-  return { source: name, sourceType: type, key, path: rest, namespace, pod, podUid: '', container }
+  return {
+    source: name,
+    sourceType: type,
+    key,
+    path: rest,
+    namespace,
+    pod,
+    podUid: '',
+    container,
+    ...apiServerOf(source, rest),
+  }
+}
+
+/** Which API server's spool the file at `path` is; nothing for other files. */
+export function apiServerOf(source: FileSourceConfig, path: string): Pick<LineageInfo, 'apiServer'> {
+  return source.type === 'audit' && source.isSpool ? { apiServer: basename(dirname(path)) } : {}
 }

@@ -23,7 +23,7 @@ export function needsOf({ kubernetes, sources, sinks }: Config): Needs {
   const references = sinks.flatMap((sink) =>
     sink.type === 'loki' ? [...sink.structuredMetadata, ...Object.values(sink.labelsFrom)] : [],
   )
-  const selected = [...sources, ...sinks]
+  const selected = [...sources.filter((source) => source.type !== 'auditWebhook'), ...sinks]
     .flatMap(({ select }) => [...(select?.include ?? []), ...(select?.exclude ?? [])])
     .flatMap(({ podLabels = {} }) => Object.keys(podLabels).map((name) => `pod.labels.${name}`))
   references.push(...selected)

@@ -98,6 +98,43 @@ const table: { [Name in EventName]: Entry<AgentEvents[Name]> } = {
     message: (d) => `audit log ${d.path}: ${d.confidence} gap: ${d.text}`,
     count: (counters, d) => add(counters.auditGaps, JSON.stringify([d.sink, d.finding, d.confidence]), 1),
   },
+  'webhook.listening': {
+    level: 'info',
+    subject: null,
+    message: (d) => `source ${d.source} takes audit events on ${d.address}`,
+  },
+  'webhook.failed': {
+    level: 'error',
+    subject: (d) => `${d.source} ${errorCode(d.error)}`,
+    message: (d) => `source ${d.source}: ${errorMessage(d.error)}; it is tried again`,
+  },
+  'webhook.refused': {
+    level: 'warn',
+    subject: (d) => `${d.source} ${d.status}`,
+    message: (d) =>
+      `source ${d.source} turned a request away (${d.status === 0 ? 'no TLS connection' : d.status}): ${d.reason}`,
+  },
+  'webhook.shed': {
+    level: 'warn',
+    subject: (d) => `${d.source} ${d.reason}`,
+    message: (d) => `source ${d.source} refused a batch, which the API server sends again: ${d.reason}`,
+  },
+  'webhook.full': {
+    level: 'error',
+    subject: (d) => d.source,
+    message: (d) =>
+      `the spool of source ${d.source} is full (${d.bytes} bytes): batches are refused until sinks take some`,
+  },
+  'webhook.invalid': {
+    level: 'error',
+    subject: (d) => `${d.source} ${d.apiServer}`,
+    message: (d) => `source ${d.source} refused a batch of API server ${d.apiServer} for good: ${d.problem}`,
+  },
+  'webhook.missing': {
+    level: 'error',
+    subject: (d) => `${d.source} ${d.apiServer}`,
+    message: (d) => d.message.replace('taffrail: ', ''),
+  },
   'sink.retry': {
     level: 'warn',
     subject: (d) => `${d.sink} ${d.code}`,

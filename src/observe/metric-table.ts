@@ -1,9 +1,9 @@
-// Every metric but the one histogram: its name, its labels, and how its values follow from a snapshot. Names follow
+// Every metric but the histograms: its name, its labels, and how its values follow from a snapshot. Names follow
 // Prometheus' conventions (unit and `_total` last). No label names a pod, a file or a path: what is per lineage is shown
 // as the worst ten and the sum, so that the number of series depends on the configuration and not on the node's load.
 import type { ContinuityStatus } from '../audit/continuity/continuity.ts'
 import type { Amount } from '../core/ledger.ts'
-import type { AgentStatus, KubernetesStatus, SinkStatus } from '../core/status.ts'
+import type { AgentStatus, KubernetesStatus, SinkStatus, WebhookStatus } from '../core/status.ts'
 import type { EventCounters } from './events.ts'
 import type { ProcessStatus } from './process.ts'
 
@@ -195,6 +195,34 @@ export const definitions: Definition[] = [
     'Long-running requests since the start that were not followed, for there were too many at once.',
     (course) => course.untrackedRequests,
   ),
+  // Audit webhooks; absent where there is none.
+  webhookTotal('batches_accepted', 'Batches that were answered 200: they are on disk.', [], (hook) => [
+    [{}, hook.batches.accepted],
+  ]),
+  webhookTotal('batches_shed', 'Batches that were put off or were too large.', ['reason'], (hook) =>
+    labelled(hook.batches.shed, 'reason'),
+  ),
+  webhookTotal('batches_invalid', 'Batches that are none, answered 400.', [], (hook) => [[{}, hook.batches.invalid]]),
+  webhookTotal('batches_missing', 'Refused batches that did not come back.', [], (hook) => [[{}, hook.missing]]),
+  webhookTotal('events_accepted', 'Events of the accepted batches.', [], (hook) => [[{}, hook.events.accepted]]),
+  webhookTotal('events_dropped', 'Of these, what the policy left out.', [], (hook) => [[{}, hook.events.dropped]]),
+  webhookTotal('turned_away', 'Requests that were refused before their body was read.', ['status'], (hook) =>
+    labelled(hook.turnedAway, 'status'),
+  ),
+  webhookTotal('syncs', 'Times that the spool was made durable.', [], (hook) => [
+    [{}, hook.apiServers.reduce((sum, { syncs }) => sum + syncs.count, 0)],
+  ]),
+  webhookTotal('sync_seconds', 'Time that took.', [], (hook) => [
+    [{}, hook.apiServers.reduce((sum, { syncs }) => sum + syncs.seconds, 0)],
+  ]),
+  webhookGauge('listening', '1 while batches can be taken.', (hook) => Number(hook.address !== null)),
+  webhookGauge('load_bytes', 'Memory of batches that are being taken.', (hook) => hook.load.bytes),
+  webhookGauge('spool_bytes', 'What waits on disk for the sinks.', (hook) => hook.spool.bytes),
+  webhookGauge('spool_bytes_max', 'What may.', (hook) => hook.spool.bytesMax),
+  webhookGauge('spool_oldest_seconds', 'Age of the oldest bytes in the spool.', (hook) =>
+    Math.max(0, ...hook.apiServers.map(({ oldestSeconds }) => oldestSeconds)),
+  ),
+  webhookGauge('api_servers', 'API servers that have a spool.', (hook) => hook.apiServers.length),
 
   // What is known from the API server; absent when it is not asked.
   gauge('kubernetes_watch_state', '1 for the state that the watch is in.', ['resource', 'state'], ({ status }) =>
@@ -286,6 +314,29 @@ function perSink(
   return (type === 'counter' ? counter : gauge)(name, help, ['sink'], ({ status }) =>
     status.sinks.map((sink) => [{ sink: sink.name }, value(sink)]),
   )
+}
+
+function webhookTotal(
+  name: string,
+  help: string,
+  labels: string[],
+  samples: (webhook: WebhookStatus) => Sample[],
+): Definition {
+  return counter(`webhook_${name}_total`, help, ['source', ...labels], ({ status }) =>
+    status.webhooks.flatMap((webhook) =>
+      samples(webhook).map(([own, value]): Sample => [{ source: webhook.source, ...own }, value]),
+    ),
+  )
+}
+
+function webhookGauge(name: string, help: string, value: (webhook: WebhookStatus) => number): Definition {
+  return gauge(`webhook_${name}`, help, ['source'], ({ status }) =>
+    status.webhooks.map((webhook): Sample => [{ source: webhook.source }, value(webhook)]),
+  )
+}
+
+function labelled(values: Record<string, number>, label: string): Sample[] {
+  return Object.entries(values).map(([key, value]): Sample => [{ [label]: key }, value])
 }
 
 /** Present while the API server is asked. */

@@ -3,7 +3,7 @@
 // label combination live, and a combination that is gone from the snapshot is gone from the next scrape.
 import { createRequire } from 'node:module'
 import type * as Prometheus from 'prom-client'
-import type { AgentStatus, SinkStatus } from '../core/status.ts'
+import type { AgentStatus, SinkStatus, WebhookStatus } from '../core/status.ts'
 import type { EventCounters } from './events.ts'
 import { type Definition, definitions, type Snapshot } from './metric-table.ts'
 import { readProcess, watchLoopDelay } from './process.ts'
@@ -26,6 +26,11 @@ const requestSeconds = {
   help: 'Time from the start of a request to its answer or failure.',
 }
 
+const answerSeconds = {
+  name: 'taffrail_webhook_answer_duration_seconds',
+  help: 'Time from the headers of a batch to its answer.',
+}
+
 /**
  * @param status is called once per scrape.
  * @param counters those that `createEvents` counts in.
@@ -37,7 +42,8 @@ export function createMetrics(status: () => AgentStatus, counters: EventCounters
   const look = () => snapshot!
 
   for (const definition of definitions) register(registry, definition, look)
-  registerRequestSeconds(registry, look)
+  registerHistogram(registry, requestSeconds, () => look().status.sinks.flatMap(ofSink))
+  registerHistogram(registry, answerSeconds, () => look().status.webhooks.flatMap(ofWebhook))
 
   return {
     contentType: registry.contentType,
@@ -52,7 +58,11 @@ export function createMetrics(status: () => AgentStatus, counters: EventCounters
 }
 
 /** The names of all metrics, for the test that keeps docs/operations.md complete. */
-export const metricNames: readonly string[] = [...definitions.map(({ name }) => name), requestSeconds.name]
+export const metricNames: readonly string[] = [
+  ...definitions.map(({ name }) => name),
+  requestSeconds.name,
+  answerSeconds.name,
+]
 
 function register(registry: Prometheus.Registry, definition: Definition, look: () => Snapshot): void {
   const { name, help, labels } = definition
@@ -98,23 +108,30 @@ function forget(metric: Prometheus.Counter | Prometheus.Gauge, labels: string[])
 }
 
 /** prom-client's own histogram counts observations with bounds fixed beforehand; here both come from the snapshot. */
-function registerRequestSeconds(registry: Prometheus.Registry, look: () => Snapshot): void {
-  const histogram = {
-    get: async () => ({ ...requestSeconds, type: 'histogram', values: look().status.sinks.flatMap(histogramOf) }),
-  }
-  registry.registerMetric(Object.assign(histogram, requestSeconds) as unknown as Prometheus.Counter)
+function registerHistogram(registry: Prometheus.Registry, named: typeof requestSeconds, values: () => object[]): void {
+  const histogram = { get: async () => ({ ...named, type: 'histogram', values: values() }) }
+  registry.registerMetric(Object.assign(histogram, named) as unknown as Prometheus.Counter)
 }
 
-function histogramOf({ name: sink, requestSeconds: { bounds, counts, sum } }: SinkStatus) {
+function ofSink({ name: sink, requestSeconds: seconds }: SinkStatus) {
+  return histogramOf(requestSeconds.name, { sink }, seconds)
+}
+
+function ofWebhook({ source, answerSeconds: seconds }: WebhookStatus) {
+  return histogramOf(answerSeconds.name, { source }, seconds)
+}
+
+function histogramOf(name: string, labels: Record<string, string>, seconds: SinkStatus['requestSeconds']) {
+  const { bounds, counts, sum } = seconds
   let total = 0
   const buckets = bounds.map((bound, i) => {
     total += counts[i] ?? 0
     const le = bound === Infinity ? '+Inf' : String(bound)
-    return { metricName: `${requestSeconds.name}_bucket`, labels: { sink, le }, value: total }
+    return { metricName: `${name}_bucket`, labels: { ...labels, le }, value: total }
   })
   return [
     ...buckets,
-    { metricName: `${requestSeconds.name}_sum`, labels: { sink }, value: sum },
-    { metricName: `${requestSeconds.name}_count`, labels: { sink }, value: total },
+    { metricName: `${name}_sum`, labels, value: sum },
+    { metricName: `${name}_count`, labels, value: total },
   ]
 }

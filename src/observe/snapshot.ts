@@ -3,7 +3,7 @@ import type { Consumer } from '../batch/consumer.ts'
 import type { CheckpointStore } from '../checkpoint/checkpoints.ts'
 import type { ByteBudget } from '../core/budget.ts'
 import type { Amount } from '../core/ledger.ts'
-import type { AgentStatus, DescriptorsStatus, LineageStatus, SinkStatus } from '../core/status.ts'
+import type { AgentStatus, DescriptorsStatus, LineageStatus, SinkStatus, WebhookStatus } from '../core/status.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Descriptors } from '../tail/descriptors.ts'
 import type { Lineage } from '../tail/lineage.ts'
@@ -14,7 +14,7 @@ const STALLED_SECONDS = 300
 
 /** What of the agent is told. */
 export interface Observed {
-  readonly options: { version: string }
+  readonly options: { version: string; once: boolean }
   readonly config: { clusterName: string; nodeName: string }
   readonly ports: { clock: Clock; checkpoints: CheckpointStore }
   readonly startedAt: number
@@ -27,6 +27,7 @@ export interface Observed {
   readonly descriptors: Descriptors
   readonly counters: AgentStatus['counters']
   readonly kubernetes: AgentStatus['kubernetes']
+  readonly webhooks: readonly { status(): WebhookStatus }[]
 }
 
 export function agentStatus(agent: Observed): AgentStatus {
@@ -34,6 +35,7 @@ export function agentStatus(agent: Observed): AgentStatus {
   const now = clock.monotonic()
   const sinks = agent.consumers.map((consumer) => sinkStatus(consumer, now))
   const reasons = sinks.flatMap((sink) => stalled(sink, clock.now()))
+  const webhooks = agent.webhooks.map((webhook) => webhook.status())
   const store = checkpoints.status()
   const consumers = new Map(agent.consumers.map((consumer) => [consumer.sink.name, consumer]))
   return {
@@ -43,7 +45,10 @@ export function agentStatus(agent: Observed): AgentStatus {
     cluster: agent.config.clusterName,
     node: agent.config.nodeName,
     phase: agent.phase,
-    ready: agent.scanned && sinks.every((sink) => sink.lastAckAt !== null || sink.lagBytes === 0),
+    ready:
+      agent.scanned &&
+      webhooks.every(({ address }) => address !== null || agent.options.once) &&
+      sinks.every((sink) => sink.lastAckAt !== null || sink.lagBytes === 0),
     healthy: reasons.length === 0,
     reasons,
     sinks,
@@ -75,6 +80,7 @@ export function agentStatus(agent: Observed): AgentStatus {
       }
     }),
     kubernetes: agent.kubernetes,
+    webhooks,
     descriptors: descriptorsStatus(agent),
     memory: { budgetBytes: agent.budget.totalBytes, usedBytes: agent.budget.usedBytes },
     checkpoints: store,

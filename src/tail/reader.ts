@@ -66,7 +66,7 @@ export interface ReaderOptions {
   startAgeMax: number | null
   lineBytesMax: number
   /** Of an audit log: what is kept of it. */
-  audit?: Pick<FilterOptions, 'policy' | 'mask'>
+  audit?: Pick<FilterOptions, 'policy' | 'mask'> & { isSpool?: boolean }
   ledger: Ledger
   /** Read to the end, then take every file as finished. */
   once: boolean

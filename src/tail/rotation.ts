@@ -18,6 +18,8 @@ export interface RotationHabit {
   sizeBytes: number | null
   /** So many files are kept, the live one included. */
   filesMax: number | null
+  /** Who deletes files deletes none that somebody still has to read. */
+  sparesUnread?: true
 }
 
 export const KUBELET_HABIT: Readonly<RotationHabit> = { sizeBytes: 10 * 1024 * 1024, filesMax: 5 }
@@ -115,6 +117,7 @@ export class Rotation {
     const sizeBytes = this.#sizeBytes ?? this.#habit.sizeBytes
     const filesMax = this.#filesMax ?? this.#habit.filesMax
     if (!file.linked) return 0
+    if (this.#habit.sparesUnread) return Number.POSITIVE_INFINITY
     if (sizeBytes === null || filesMax === null) return Number.POSITIVE_INFINITY
     let newer = 0
     for (let i = files.length - 1; i >= 0 && files[i] !== file; i--) if ((files[i] as TailedFile).linked) newer++

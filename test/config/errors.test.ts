@@ -174,7 +174,7 @@ t.test('values of sources', async (t) => {
     [`sources: [{name: c}]\n${SINKS}`, '1:11: sources[0].type: required key is missing'],
     [
       `sources: [{name: c, type: container}]\n${SINKS}`,
-      '1:27: sources[0].type: expected one of containers, files, audit, found "container"; did you mean containers?',
+      '1:27: sources[0].type: expected one of containers, files, audit, auditWebhook, found "container"; did you mean containers?',
     ],
     [
       `sources: [{name: c, type: audit, paths: [/a], format: jsn}]\n${SINKS}`,
@@ -207,7 +207,7 @@ t.test('values of sources', async (t) => {
 })
 
 t.test('values of sinks', async (t) => {
-  const own = '(cluster, namespace, pod, container, app, job, node_name, stream, filename, late)'
+  const own = '(cluster, namespace, pod, container, app, job, node_name, apiserver, stream, filename, late)'
   refuses(t, [
     [loki('lineBytesMax: ▸1023'), 'sinks[0].lineBytesMax: expected a quantity from 1Ki to 4Mi, found the number 1023'],
     [loki('lineBytesMax: ▸5Mi'), 'sinks[0].lineBytesMax: expected a quantity from 1Ki to 4Mi, found "5Mi"'],
@@ -347,7 +347,7 @@ t.test('the whole', async (t) => {
     // Whatever is wrong elsewhere is no reason to call a source unknown or forgotten.
     [
       `sources: [{name: a, type: nonsense}]\nsinks: [{name: o, type: stdout, sources: [a]}]`,
-      '1:27: sources[0].type: expected one of containers, files, audit, found "nonsense"',
+      '1:27: sources[0].type: expected one of containers, files, audit, auditWebhook, found "nonsense"',
     ],
     [
       `sources: [{name: A, type: containers}]\nsinks: [{name: o, type: stdout, sources: [a]}]`,

@@ -3,7 +3,7 @@
 // administrator, has kubectl and a real API server asked, too.
 import t from 'tap'
 import { STOP_MS_MAX } from '../../src/commands/run.ts'
-import type { Config } from '../../src/config/config.ts'
+import type { Config, FileSourceConfig } from '../../src/config/config.ts'
 import { formatConfigError } from '../../src/config/config-error.ts'
 import { parseListen } from '../../src/config/formats.ts'
 import { loadConfig } from '../../src/config/load.ts'
@@ -146,8 +146,8 @@ for (const overlay of OVERLAYS) {
         'nothing else is written to',
       )
       const hasAudit = each.name === 'taffrail-control-plane'
-      for (const { type, paths } of config.sources) {
-        for (const path of paths) {
+      for (const { type, ...source } of config.sources) {
+        for (const path of 'paths' in source ? source.paths : []) {
           const mount = mountOf(mounts, path)
           if (type === 'audit' && !hasAudit) t.equal(mount, undefined, 'which is as if there were no such file')
           else t.match(mount, { isReadOnly: true, volume: { hostPath: { path: mount?.path } } }, path)
@@ -169,7 +169,7 @@ for (const overlay of OVERLAYS) {
     const objects = build(`${ROOT}/${overlay}`)
     for (const each of agents(objects)) {
       const config = configOf(objects, each)
-      const [source] = config.sources.filter(({ type }) => type === 'containers') as [Config['sources'][number]]
+      const [source] = config.sources.filter(({ type }) => type === 'containers') as [FileSourceConfig]
       const selected = (namespace: string, container: string) => {
         const info = {
           source: source.name,

@@ -1,7 +1,7 @@
 // A source on the machine's file system: discovery, a lineage and a sink for everything that it finds, driven by hand.
 import { mkdirSync, realpathSync } from 'node:fs'
 import type { Test } from 'tap'
-import type { SourceConfig } from '../../src/config/config.ts'
+import type { FileSourceConfig } from '../../src/config/config.ts'
 import type { AgentEvents, EventName, Events } from '../../src/core/events.ts'
 import type { LineageInfo } from '../../src/core/lineage-info.ts'
 import { Directories } from '../../src/discover/directory.ts'
@@ -34,13 +34,13 @@ export class SourceRig {
   /** `paths`, `exclude` and `roots` are taken to be below the test's directory. */
   constructor(
     t: Test,
-    { paths, exclude = [], roots = null, type }: Pick<SourceConfig, 'type' | 'paths'> & Partial<SourceConfig>,
+    { paths, exclude = [], roots = null, type }: Pick<FileSourceConfig, 'type' | 'paths'> & Partial<FileSourceConfig>,
   ) {
     this.root = realpathSync(t.testdir())
     const below = (path: string) => `${this.root}/${path}`
     const common = { name: 'src', startAt: 'beginning', startAgeMax: null } as const
     const places = { paths: paths.map(below), exclude: exclude.map(below), roots: roots?.map(below) ?? null }
-    const source = { ...common, ...places, type } as SourceConfig
+    const source = { ...common, ...places, type } as FileSourceConfig
     this.discovery = new Discovery(source, this.fs, new Directories(this.fs, this.clock), this.events)
     this.#format = type === 'containers' ? 'container' : 'plain'
     t.teardown(() => this.close())

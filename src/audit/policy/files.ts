@@ -20,7 +20,7 @@ export function checkPolicies(config: Config): { errors: ConfigError[]; warnings
   const errors: ConfigError[] = []
   const warnings: ConfigError[] = []
   const paths = config.sources.flatMap((source) =>
-    source.type === 'audit' && source.policyFile !== null ? [source.policyFile] : [],
+    'policyFile' in source && source.policyFile !== null ? [source.policyFile] : [],
   )
   for (const path of new Set(paths)) {
     const loaded = loadPolicyFile(path)

@@ -33,6 +33,8 @@ export interface AuditDocumentOptions {
   clusterName: string
   node: string
   path: string
+  /** The name of the API server that sent it, instead of what says where it was read: that is an accident then. */
+  apiServer?: string | undefined
   hasIds: boolean
   labels: Readonly<Record<string, string>>
 }
@@ -40,9 +42,11 @@ export interface AuditDocumentOptions {
 /** The sink's encoder for an audit log: an action line with index and id, and the document. */
 export class AuditDocumentEncoder implements EntryEncoder {
   readonly #options: AuditDocumentOptions
+  readonly #node: string
 
   constructor(options: AuditDocumentOptions) {
     this.#options = options
+    this.#node = options.apiServer === undefined ? `"node":{"name":${JSON.stringify(options.node)}},` : ''
   }
 
   sizeMax(_entry: Entry, messageBytes: number): number {
@@ -71,7 +75,7 @@ export class AuditDocumentEncoder implements EntryEncoder {
     const document =
       kubernetes === null
         ? JSON.stringify({ ...fields, message: event.toString() })
-        : `${JSON.stringify(fields).slice(0, -1)},"kubernetes":{"node":{"name":${JSON.stringify(this.#options.node)}},"audit":${kubernetes}}}`
+        : `${JSON.stringify(fields).slice(0, -1)},"kubernetes":{${this.#node}"audit":${kubernetes}}}`
     const text = `${JSON.stringify(action)}\n${document}\n`
     part.reserve(Buffer.byteLength(text))
     part.end += part.buffer.write(text, part.end)
@@ -100,13 +104,15 @@ export class EitherEncoder implements EntryEncoder {
 
 /** The ECS fields of an event. */
 function ecsOf(event: Buffer, entry: Entry, options: AuditDocumentOptions): Record<string, unknown> {
-  const { clusterName, namespace, path, labels } = options
+  const { clusterName, namespace, path, apiServer, labels } = options
   const time = `${secondsText(entry.seconds)}.${String(entry.nanos).padStart(9, '0')}Z`
   const base = {
     '@timestamp': time,
     data_stream: { type: 'logs', dataset: AUDIT_DATASET, namespace },
     orchestrator: { type: 'kubernetes', cluster: { name: clusterName } },
-    log: { file: { path }, offset: entry.offset },
+    ...(apiServer === undefined
+      ? { log: { file: { path }, offset: entry.offset } }
+      : { observer: { name: apiServer, type: 'apiserver' } }),
     ...(Object.keys(labels).length > 0 && { labels }),
   }
   const common = { kind: 'event', module: 'kubernetes', dataset: AUDIT_DATASET }

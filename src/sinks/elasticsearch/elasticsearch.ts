@@ -136,6 +136,7 @@ export class ElasticsearchSink implements Sink {
       clusterName,
       node,
       path: info.path,
+      apiServer: info.apiServer,
       hasIds: documentIds,
       labels,
     })

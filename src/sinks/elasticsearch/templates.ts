@@ -159,6 +159,7 @@ function auditTemplate(options: SetupOptions): SetupObject {
     source: fields({ ip: { type: 'ip', ignore_malformed: true } }),
     user_agent: fields({ original: path }),
     log: fields({ file: fields({ path }), offset: long }),
+    observer: fields({ name: keyword, type: keyword }),
     taffrail: MARKS,
     orchestrator: orchestrator(options, {
       namespace: alias('kubernetes.audit.objectRef.namespace'),

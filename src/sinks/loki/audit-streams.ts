@@ -60,8 +60,7 @@ export class AuditStreams {
   #body: Buffer = Buffer.allocUnsafeSlow(0)
 
   constructor(labels: Labels, others: readonly [LokiStream, LokiStream]) {
-    const { cluster = '', node_name = '' } = labels
-    this.#labels = { ...withoutSource(labels), cluster, node_name, job: AUDIT_JOB }
+    this.#labels = { ...withoutSource(labels), job: AUDIT_JOB }
     this.streams = [...others]
   }
 
