@@ -150,7 +150,8 @@ for (const overlay of OVERLAYS) {
         for (const path of 'paths' in source ? source.paths : []) {
           const mount = mountOf(mounts, path)
           if (type === 'audit' && !hasAudit) t.equal(mount, undefined, 'which is as if there were no such file')
-          else t.match(mount, { isReadOnly: true, volume: { hostPath: { path: mount?.path } } }, path)
+          else
+            t.match(mount, { isReadOnly: true, volume: { hostPath: { path: mount?.path, type: /^Directory/ } } }, path)
         }
       }
       t.ok(mountOf(mounts, '/var/log/pods')?.isReadOnly, 'where the links of containers lead')
@@ -225,19 +226,20 @@ function isFor({ nodeSelector = {}, affinity }: KubeObject['spec'], labels: Reco
 }
 
 t.test('rights: nothing but what reading needs', async (t) => {
-  const kinds = { root: [], 'non-root': ['non-root'] }
+  const kinds = { root: [], 'non-root': ['non-root'], 'another-user': ['audit-of-another-user'] }
   for (const [user, components] of Object.entries(kinds)) {
     for (const { name, pod, agent } of agents(build(ownOverlay(t, 'overlays/loki', ...components)))) {
-      const capabilities = name === 'taffrail' ? { drop: ['ALL'] } : { drop: ['ALL'], add: ['DAC_READ_SEARCH'] }
+      const hasMore = user === 'another-user' && name === 'taffrail-control-plane'
       t.match(agent.securityContext, {
-        runAsUser: user === 'root' ? 0 : 65532,
+        runAsUser: user === 'non-root' ? 65532 : 0,
         allowPrivilegeEscalation: false,
         readOnlyRootFilesystem: true,
-        capabilities,
       })
+      const capabilities = hasMore ? { drop: ['ALL'], add: ['DAC_READ_SEARCH'] } : { drop: ['ALL'] }
+      t.strictSame(agent.securityContext.capabilities, capabilities, `${user}: ${name}`)
       t.strictSame(pod.securityContext.seccompProfile, { type: 'RuntimeDefault' })
       for (const key of ['hostNetwork', 'hostPID', 'hostIPC']) t.notOk(pod[key], key)
-      t.equal(pod.initContainers?.length ?? 0, user === 'root' ? 0 : 1)
+      t.equal(pod.initContainers?.length ?? 0, user === 'non-root' ? 1 : 0)
       for (const each of pod.initContainers ?? []) {
         t.match(each.securityContext, { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true })
         t.equal(each.image, agent.image)
