@@ -7,7 +7,7 @@ import { loadConfigFile } from '../config/load.ts'
 import { errorMessage } from '../core/errors.ts'
 import { realClock } from '../ports/clock.ts'
 import { createHttpClient } from '../ports/real-http.ts'
-import { setUpSink } from '../sinks/elasticsearch/elasticsearch.ts'
+import { setUpSink } from '../sinks/elasticsearch/cluster.ts'
 import type { SetupResult } from '../sinks/elasticsearch/setup.ts'
 
 const USAGE = `Usage: taffrail setup --config FILE

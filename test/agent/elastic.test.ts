@@ -215,6 +215,64 @@ t.test('a record that makes the server fail is condemned beside another one only
   world.accounted('es')
 })
 
+t.test('a record that fails its whole bulk is found while other lanes are well', async (t) => {
+  // Its bulk is full, and never shared.
+  const world = worldOf(t, { batchBytesMax: 16 * 1024 })
+  const failure = error(500, 'null_pointer_exception', '')
+  world.elastic.fault = (bulk) => (messagesOf(bulk).includes('poison') ? failure : null)
+  world.write('a', ['poison', ...texts('a', 100)])
+  world.start()
+  for (let i = 0; i < 600; i++) {
+    world.write('b', [`b ${i}`])
+    await world.clock.advance(200)
+  }
+  t.strictSame([...world.ledger('es').deadLettered.keys()], ['server_error'])
+  await world.drain()
+  exact(t, world, ['poison'])
+})
+
+t.test('a record is not judged beside one of another index', async (t) => {
+  const world = worldOf(t)
+  world.options.sources = [
+    {
+      type: 'audit',
+      name: 'audit',
+      paths: [`${world.directory}/files/audit.log`],
+      exclude: [],
+      roots: [world.directory],
+      startAt: 'beginning',
+      startAgeMax: null,
+      format: 'json',
+      policyFile: null,
+      redaction: null,
+    },
+  ]
+  const event = (day: string, n: number) =>
+    JSON.stringify({
+      kind: 'Event',
+      apiVersion: 'audit.k8s.io/v1',
+      auditID: `${day} ${n}`,
+      stage: 'ResponseComplete',
+      verb: 'get',
+      requestReceivedTimestamp: `${day}:00.000000Z`,
+      stageTimestamp: `${day}:00.00000${n}Z`,
+    })
+  // The index of the second day cannot be written to, in words that nobody knows.
+  world.elastic.refuse = ({ index }) =>
+    index.endsWith('11.21') ? { status: 500, type: 'translog_exception', reason: '' } : null
+  const days = ['2026-11-20T23:59', '2026-11-21T00:00']
+  world.raw(
+    `${world.directory}/files/audit.log`,
+    days.flatMap((day) => [1, 2, 3].map((n) => `${event(day, n)}\n`)).join(''),
+  )
+  world.start()
+  await world.clock.advance(30 * MINUTE_MS)
+  t.strictSame(world.letters.letters, [], 'what the index takes says nothing of another index')
+  world.elastic.refuse = null
+  await world.drain()
+  t.equal(world.elastic.documents.length, 6)
+})
+
 t.test('a server that fails for single records now and then condemns none', async (t) => {
   const world = worldOf(t)
   let n = 0

@@ -39,7 +39,9 @@ export interface ConversationDeps {
   signal: AbortSignal
 }
 
-const DONE = 1
+/** What became of a record; 0: it is open. */
+const TAKEN = 1
+const BURIED = 2
 
 export class Conversation {
   readonly #records: BulkRecords
@@ -47,8 +49,7 @@ export class Conversation {
   readonly #state: Uint8Array
   /** Why the records that are open are open; the first of those that ended it. */
   #failure: Answer | null = null
-  /** A record that was taken: sent once more it shows whether the server works. */
-  #good: number | null = null
+  #hasTaken = false
   #failures = 0
   /** Open records and what the server said of them last. */
   #waiting = new Map<number, Refusal>()
@@ -78,7 +79,7 @@ export class Conversation {
   }
 
   isDone(record: number): boolean {
-    return this.#state[record] === DONE
+    return this.#state[record] !== 0
   }
 
   /** Why the records that are not done are not; null when all are. */
@@ -92,7 +93,7 @@ export class Conversation {
   }
 
   get hasTaken(): boolean {
-    return this.#good !== null
+    return this.#hasTaken
   }
 
   async #send(records: readonly number[]): Promise<void> {
@@ -117,8 +118,15 @@ export class Conversation {
   }
 
   #taken(records: readonly number[]): void {
-    for (const record of records) this.#state[record] = DONE
-    this.#good ??= records[0] ?? null
+    for (const record of records) this.#state[record] = TAKEN
+    this.#hasTaken ||= records.length > 0
+  }
+
+  /** A record that was taken by the index of that one: sent once more it shows whether server and index work. */
+  #goodFor(record: number): number | null {
+    const { _index } = this.#records.action(record)
+    const good = this.#state.findIndex((state, i) => state === TAKEN && this.#records.action(i)._index === _index)
+    return good < 0 ? null : good
   }
 
   async #settleEach(records: readonly number[], fates: readonly Fate[], answer: Answer): Promise<void> {
@@ -137,7 +145,7 @@ export class Conversation {
 
   async #bury(records: readonly number[], refusals: readonly Refusal[], answer: Answer): Promise<void> {
     if (records.length === 0) return
-    if (await this.#deps.bury(records, refusals)) for (const record of records) this.#state[record] = DONE
+    if (await this.#deps.bury(records, refusals)) for (const record of records) this.#state[record] = BURIED
     else this.#failure = { ...answer, outcome: { kind: 'retry', reason: 'dead_letters', message: 'no dead letters' } }
   }
 
@@ -167,7 +175,7 @@ export class Conversation {
       this.#waiting.set(records[0] as number, { kind: 'suspect', status, type, message, says })
       return
     }
-    if (this.#good === null && ++this.#failures > Math.ceil(Math.log2(this.#records.count)) + FAILURES_SPARE) {
+    if (!this.#hasTaken && ++this.#failures > Math.ceil(Math.log2(this.#records.count)) + FAILURES_SPARE) {
       this.#failure = answer
       return
     }
@@ -186,8 +194,10 @@ export class Conversation {
   /** Deals with the suspects, each beside a record that was taken. */
   async #judge(): Promise<void> {
     for (const [record, refusal] of this.#waiting) {
-      if (refusal.kind !== 'suspect' || this.#good === null || this.#failure !== null) continue
-      const verdict = await this.#try(record, this.#good, refusal)
+      if (refusal.kind !== 'suspect' || this.#failure !== null) continue
+      const good = this.#goodFor(record)
+      if (good === null) continue
+      const verdict = await this.#try(record, good, refusal)
       if (verdict === 'taken') {
         this.#waiting.delete(record)
         this.#taken([record])
