@@ -46,18 +46,26 @@ export const FAULT_KINDS = {
   cutAnswer: 'answers cut at any byte',
   slowSink: 'answers take seconds, and come to a dead process',
   outage: 'nothing answers, for minutes up to an hour',
-  poison: 'a record that Loki answers with 500 for ever',
+  poison: 'a record that is answered with 500 for ever',
   // What happens to the process.
   kill: 'killed at any step and started again',
   stop: 'stopped in good order and started again',
   clockBack: 'the wall clock steps backward',
   clockForward: 'the wall clock steps forward',
   stall: 'the event loop stands still for seconds',
+  // What an Elasticsearch does besides.
+  garbledAnswer: 'answers about too few records, too many, or in another order',
+  blocked: 'an index is blocked, closed, gone or without its primary for a while',
+  rollover: 'the data stream goes on with another index',
 } as const
 
 export type FaultKind = keyof typeof FAULT_KINDS
 
+export type SinkKind = 'loki' | 'elasticsearch'
+
 export interface Faults {
+  /** Each is delivered to by itself. */
+  sinks: readonly SinkKind[]
   on: ReadonlySet<FaultKind>
   /** Virtual milliseconds until the faults stop. */
   durationMs: number
@@ -84,6 +92,10 @@ export interface Faults {
 /** Of a whole world, about. */
 const LINES_MAX = 3000
 
+/** Drawn from a stream of their own, so that what the others draw stays. */
+const ELASTIC_KINDS: readonly FaultKind[] = ['garbledAnswer', 'blocked', 'rollover']
+const SINKS: readonly (readonly SinkKind[])[] = [['loki'], ['loki'], ['elasticsearch'], ['loki', 'elasticsearch']]
+
 /** What still finds promises broken (test/sim/track-record.md): drawn only when it is asked for. */
 export const HARD_KINDS: readonly FaultKind[] = [
   'cutGzip',
@@ -96,14 +108,23 @@ export const HARD_KINDS: readonly FaultKind[] = [
   'poison',
 ]
 
-/** Draws a world, takes out of it the kinds that are named, and puts in those of `always`. */
-export function drawFaults(
-  draw: Draw,
-  without: readonly string[] = HARD_KINDS,
-  always: readonly string[] = [],
-): Faults {
+/** What a drawn world is made to be. */
+export interface WorldLimits {
+  /** Kinds of faults that are taken out of it; `HARD_KINDS` unless given. */
+  without?: readonly string[]
+  /** Kinds that it has in any case. */
+  always?: readonly string[]
+  /** Instead of those that it draws. */
+  sinks?: readonly SinkKind[]
+}
+
+/** Draws a world. */
+export function drawFaults(draw: Draw, limits: WorldLimits = {}): Faults {
+  const { without = HARD_KINDS, always = [], sinks = draw.of('sinks').pick(SINKS) } = limits
   const share = draw.pick([0.1, 0.2, 0.3])
-  const on = new Set((Object.keys(FAULT_KINDS) as FaultKind[]).filter(() => draw.chance(share)))
+  const elasticDraw = draw.of('elastic')
+  const isDrawn = (kind: FaultKind) => (ELASTIC_KINDS.includes(kind) ? elasticDraw : draw).chance(share)
+  const on = new Set((Object.keys(FAULT_KINDS) as FaultKind[]).filter(isDrawn))
   if (draw.chance(0.7)) on.add('rotation')
   for (const kind of without) on.delete(kind as FaultKind)
   for (const kind of always) on.add(kind as FaultKind)
@@ -118,6 +139,7 @@ export function drawFaults(
   const burstMsMin = (2 * (containers + files) * durationMs * burstLinesMax) / LINES_MAX
   const lineBytesMax = draw.scale(2048, 16_384)
   return {
+    sinks,
     on,
     durationMs,
     containers,
@@ -139,8 +161,8 @@ export function drawFaults(
 }
 
 /** The world in a few lines. */
-export function describeFaults({ on, ...sizes }: Faults): string {
+export function describeFaults({ sinks, on, ...sizes }: Faults): string {
   const kinds = [...on].join(' ') || 'none'
   const numbers = Object.entries(sizes).map(([name, value]) => `${name} ${value}`)
-  return `  faults: ${kinds}\n  ${numbers.join(', ')}`
+  return `  to ${sinks.join(' and ')}; faults: ${kinds}\n  ${numbers.join(', ')}`
 }

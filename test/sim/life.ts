@@ -32,7 +32,7 @@ export interface LifeDeps {
   disk: SimDisk
   state: FaultyFileSystem
   config: Config
-  sink: SimSink
+  sinks: readonly SimSink[]
   draw: Draw
   faults: Faults
   trace: Trace
@@ -79,7 +79,7 @@ export class Life {
 
   /** Opens the state and starts the agent. False when the state cannot be read: the process ends. */
   async begin(): Promise<boolean> {
-    const { config, state, sink, draw, observers } = this.#deps
+    const { config, state, sinks, draw, observers } = this.#deps
     const clock = this.#clock
     const events: Events = { emit: (name, detail) => this.#tell(name, detail) }
     const fs = { reads: this.files, writes: this.#writes(state.writes) }
@@ -98,7 +98,7 @@ export class Life {
       clock,
       random: () => draw.float(),
       gunzip: simGunzip(clock),
-      createHttpClient: this.#http(sink.clientsOf(this.number)),
+      createHttpClient: this.#http(clientsOf(sinks, this.number)),
       watchDirectories: () => ({ close: async () => {} }),
       output: { write: async () => {} },
       events,
@@ -218,8 +218,8 @@ export class Life {
       set: (sink, lineage, position) => {
         this.#step()
         const { path, offset, sizeSeen } = position
-        trace.note('checkpoint', `${lineage}: ${offset} of ${path}, ${sizeSeen} bytes seen`)
-        observers.checkpoint(this, lineage, position)
+        trace.note('checkpoint', `${sink} ${lineage}: ${offset} of ${path}, ${sizeSeen} bytes seen`)
+        observers.checkpoint(this, sink, lineage, position)
         store.set(sink, lineage, position)
       },
       metadata: (sink, lineage) => store.metadata(sink, lineage),
@@ -252,5 +252,14 @@ export class Life {
       syncDirectory: (path) => call(() => writes.syncDirectory(path)),
       list: (path) => call(() => writes.list(path)),
     }
+  }
+}
+
+/** Each origin's requests go to the sink whose it is. */
+function clientsOf(sinks: readonly SimSink[], sender: number): HttpClientFactory {
+  return (origin, options) => {
+    const sink = sinks.find(({ origins }) => origins.includes(origin))
+    if (sink === undefined) throw new Error(`nobody listens at ${origin}`)
+    return sink.network.clientsOf(sender)(origin, options)
   }
 }

@@ -1,13 +1,14 @@
 // `npm run sim -- SEED [--runs N] [--trace]`: runs the worlds SEED, SEED + 1, … and says which faults each had and what
 // came of it. Exit code 1 when a promise was broken; the line that replays it is printed. For the search of causes:
 // `--without KIND,…` leaves kinds of faults out, `--with KIND,…` puts them into every world, `--shrink` looks for all that a broken world can do without, `--stop`
-// ends with the first broken one, `--hard` adds the kinds that are known to break something.
+// ends with the first broken one, `--hard` adds the kinds that are known to break something, `--sinks loki,elasticsearch`
+// (or one of them) takes these instead of those that the seed draws.
 import { parseArgs } from 'node:util'
-import { describeFaults, FAULT_KINDS, HARD_KINDS } from './faults.ts'
+import { describeFaults, FAULT_KINDS, HARD_KINDS, type SinkKind } from './faults.ts'
 import { World } from './world.ts'
 
 const USAGE =
-  'usage: npm run sim -- SEED [--runs N] [--trace] [--without KIND,…] [--with KIND,…] [--hard] [--stop] [--shrink]'
+  'usage: npm run sim -- SEED [--runs N] [--trace] [--without KIND,…] [--with KIND,…] [--hard] [--sinks SINK,…] [--stop] [--shrink]'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -17,6 +18,7 @@ const { values, positionals } = parseArgs({
     without: { type: 'string', default: '' },
     with: { type: 'string', default: '' },
     hard: { type: 'boolean', default: false },
+    sinks: { type: 'string', default: '' },
     stop: { type: 'boolean', default: false },
     shrink: { type: 'boolean', default: false },
   },
@@ -30,6 +32,7 @@ if (positionals.length !== 1 || !Number.isSafeInteger(seed) || !Number.isSafeInt
 const without = kindsOf(values.without)
 const always = kindsOf(values.with)
 if (!values.hard) without.push(...HARD_KINDS)
+const sinks = values.sinks === '' ? {} : { sinks: values.sinks.split(',') as SinkKind[] }
 let failures = 0
 for (let each = seed; each < seed + runs; each++) {
   if (await isKept(each)) continue
@@ -40,14 +43,17 @@ if (runs > 1) console.log(`${runs - failures} of ${runs} worlds kept every promi
 process.exitCode = failures > 0 ? 1 : 0
 
 async function isKept(each: number): Promise<boolean> {
-  const world = new World(each, values.trace ? (line) => console.log(line) : null, without, always)
+  const print = values.trace ? { print: (line: string) => console.log(line) } : {}
+  const world = new World(each, { ...print, without, always, ...sinks })
   console.log(`seed ${each}\n${describeFaults(world.faults)}`)
   const began = performance.now()
   const { failure, hash, lines, destroyed, lives, virtualMs } = await world.run()
   const cost = `${Math.round(performance.now() - began)} ms for ${Math.round(virtualMs / 1000)} s`
   console.log(`  ${lines} lines, ${destroyed} of them destroyed unread, ${lives} lives, ${cost}, trace ${hash}`)
   if (failure === null) return true
-  const kinds = (['without', 'with'] as const).map((name) => (values[name] === '' ? '' : ` --${name} ${values[name]}`))
+  const kinds = (['without', 'with', 'sinks'] as const).map((name) =>
+    values[name] === '' ? '' : ` --${name} ${values[name]}`,
+  )
   const replay = `${kinds.join('')}${values.hard ? ' --hard' : ''}`
   console.log(`  BROKEN after ${(failure.atMs / 1000).toFixed(3)} s: ${failure.checker}: ${failure.message}`)
   console.log(`  again: npm run sim -- ${each}${replay} --trace`)
@@ -59,19 +65,21 @@ async function isKept(each: number): Promise<boolean> {
 async function shrink(each: number, checker: string): Promise<void> {
   let out = [...without]
   let held = [...always]
-  const { on } = new World(each, null, out, held).faults
+  const { on } = new World(each, { without: out, always: held, ...sinks }).faults
   for (const kind of on) {
     const less = held.filter((other) => other !== kind)
-    const { failure } = await new World(each, null, [...out, kind], less).run()
+    const { failure } = await new World(each, { without: [...out, kind], always: less, ...sinks }).run()
     if (failure?.checker !== checker) continue
     out = [...out, kind]
     held = less
   }
   const left = [...on].filter((kind) => !out.includes(kind))
-  const { failure } = await new World(each, null, out, held).run()
+  const { failure } = await new World(each, { without: out, always: held, ...sinks }).run()
   console.log(`  enough: ${left.join(' ')}: ${failure?.message}`)
   const put = held.length === 0 ? '' : ` --with ${held.join(',')}`
-  console.log(`  npm run sim -- ${each} --without ${out.join(',')}${put} --trace`)
+  console.log(
+    `  npm run sim -- ${each} --without ${out.join(',')}${put}${values.sinks === '' ? '' : ` --sinks ${values.sinks}`} --trace`,
+  )
 }
 
 function kindsOf(list: string): string[] {

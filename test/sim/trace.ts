@@ -3,13 +3,13 @@
 import { crc32 } from 'node:zlib'
 
 export class Trace {
-  readonly #print: ((line: string) => void) | null
+  readonly #print: ((line: string) => void) | undefined
   #now: () => number = () => 0
   #hash = 0
   #count = 0
 
   /** `print` gets every line as it is noted. */
-  constructor(print: ((line: string) => void) | null = null) {
+  constructor(print?: (line: string) => void) {
     this.#print = print
   }
 

@@ -1,10 +1,11 @@
 // What was really written, line by line, and where its bytes are: the other side of the account. The node's writers tell
 // it what they write and what becomes of the bytes; the receiver tells it what was stored. Checkers only read it.
+// Every sink of a world has an end of its own for each line.
 // Terms: a *content* is what one file of a log held from its creation to its end; inodes hold it, whole (the file
 // itself) or in part (a copy, a compressed sibling), and when none does any more its unread lines are destroyed.
 import type { Inode } from './sim-disk.ts'
 
-/** An entry as the receiver took it. */
+/** An entry as a sink took it. */
 export interface Accepted {
   stream: string
   timestampNs: bigint
@@ -19,6 +20,18 @@ export interface Accepted {
  * loss. `unseen`: nobody looked in time.
  */
 export type Fate = 'seen' | 'unseen'
+
+/** What became of a line at one sink. */
+export interface End {
+  accepted: Accepted | null
+  /** A dead letter of it is on the disk. */
+  buried: boolean
+  /** It could have been given up at the moment when a record was, because the disk took no dead letters. */
+  mayBeDropped: boolean
+  fate: Fate | null
+  /** Where the row ends that was destroyed. */
+  fateEnd: number
+}
 
 export interface TruthLine {
   log: TruthLog
@@ -37,14 +50,8 @@ export interface TruthLine {
   writtenAt: number
   /** Its own time; null when it has none. */
   timeNs: bigint | null
-  accepted: Accepted | null
-  /** A dead letter of it is on the disk. */
-  buried: boolean
-  /** It could have been given up at the moment when a record was, because the disk took no dead letters. */
-  mayBeDropped: boolean
-  fate: Fate | null
-  /** Where the row ends that was destroyed. */
-  fateEnd: number
+  /** By sink. */
+  ends: readonly End[]
 }
 
 /** A row, by where it ends. */
@@ -90,6 +97,11 @@ export class Truth {
   /** Called when an inode has lost what it held. */
   onDropped: (inode: Inode) => void = () => {}
   readonly #contentOf = new Map<Inode, Content>()
+  readonly #sinks: number
+
+  constructor(sinks: number) {
+    this.#sinks = sinks
+  }
 
   newLog(key: string): TruthLog {
     const id = `w${this.logs.length}`
@@ -117,13 +129,15 @@ export class Truth {
   }
 
   /** A line is complete with the bytes that were just written. */
-  add(line: Omit<TruthLine, 'index' | 'accepted' | 'buried' | 'mayBeDropped' | 'fate' | 'fateEnd'>): TruthLine {
-    const { log, rows, end } = line
+  add(line: Omit<TruthLine, 'index' | 'ends'>): TruthLine {
+    const { log, rows, end: fateEnd } = line
     // Its beginning may be destroyed before it is complete.
     const isWhole = rows.every((row) => row.end <= heldBytesOf(row.content))
     const fate = isWhole ? null : 'unseen'
-    const nothing = { accepted: null, buried: false, mayBeDropped: false }
-    const made: TruthLine = { ...line, ...nothing, index: log.lines.length, fate, fateEnd: end }
+    const ends = Array.from({ length: this.#sinks }, (): End => {
+      return { accepted: null, buried: false, mayBeDropped: false, fate, fateEnd }
+    })
+    const made: TruthLine = { ...line, index: log.lines.length, ends }
     log.lines.push(made)
     log.byNumber.set(2 * made.seq + made.stream, made)
     for (const row of rows) row.content.rows.push({ line: made, end: row.end })
@@ -148,9 +162,11 @@ export class Truth {
 
   #destroy(line: TruthLine, end: number, inode: Inode): void {
     line.log.damaged = true
-    if (line.accepted !== null || line.buried || line.fate !== null) return
-    line.fate = this.judge(end, inode)
-    line.fateEnd = end
+    for (const each of line.ends) {
+      if (each.accepted !== null || each.buried || each.fate !== null) continue
+      each.fate = this.judge(end, inode)
+      each.fateEnd = end
+    }
   }
 
   /** The line whose name a text begins with, or ends with if it is a banner; null for none. */
@@ -161,8 +177,8 @@ export class Truth {
   }
 }
 
-/** Whether nothing is to be done about the line any more. */
-export function isSettled({ accepted, buried, mayBeDropped, fate }: TruthLine): boolean {
+/** Whether nothing is to be done about the line any more, at that sink. */
+export function isSettled({ accepted, buried, mayBeDropped, fate }: End): boolean {
   return accepted !== null || buried || mayBeDropped || fate !== null
 }
 

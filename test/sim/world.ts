@@ -1,10 +1,11 @@
-// A simulated world: one node with its containers and programs, one agent that is killed and started again, one sink, and
+// A simulated world: one node with its containers and programs, one agent that is killed and started again, its sinks, and
 // a disk below its state, all on one virtual clock and out of one seed. It runs until the faults stop, then for as long
 // as a healthy agent may need to deliver everything (liveness), while checkers watch. Same seed, same world, to the byte.
 
 import { reservationBytes } from '../../src/batch/consumer.ts'
 import type { Config } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
+import type { DeadLetter } from '../../src/deliver/dead-letter.ts'
 import { FaultyFileSystem } from '../support/faulty-fs.ts'
 import type { Checker, CheckerDeps, DeadLetterOnDisk, Observers } from './checker.ts'
 import { Accounts } from './checkers/accounts.ts'
@@ -13,15 +14,16 @@ import { Completeness } from './checkers/completeness.ts'
 import { Order } from './checkers/order.ts'
 import { Container, LINKS, PODS } from './container.ts'
 import { Draw } from './draw.ts'
-import { drawFaults, type Faults } from './faults.ts'
+import { drawFaults, type Faults, type WorldLimits } from './faults.ts'
 import { Life } from './life.ts'
 import { FILES, Program } from './program.ts'
 import { SimClock } from './sim-clock.ts'
 import { type Inode, SimDisk } from './sim-disk.ts'
+import { SimElastic } from './sim-elastic.ts'
 import { SimLoki } from './sim-loki.ts'
-import type { SimSink, StoredRecord } from './sink.ts'
+import type { SimSink, SinkDeps, StoredRecord } from './sink.ts'
 import { Trace } from './trace.ts'
-import { type Fate, isSettled, nameOf, Truth } from './truth.ts'
+import { type End, type Fate, isSettled, nameOf, Truth } from './truth.ts'
 
 const STATE = '/state'
 /** After the faults have stopped everything must be delivered within this time. */
@@ -53,11 +55,12 @@ export class World {
   readonly #draw: Draw
   readonly #trace: Trace
   readonly #clock = new SimClock()
-  readonly #truth = new Truth()
+  readonly #truth: Truth
   readonly #disk: SimDisk
-  readonly #sink: SimSink
+  readonly #sinks: readonly SimSink[]
   readonly #config: Config
-  readonly #checkers: Checker[]
+  /** By sink. */
+  readonly #checkers: readonly (readonly Checker[])[]
   readonly #observers: Observers
   readonly #containers: Container[] = []
   readonly #programs: Program[] = []
@@ -70,16 +73,12 @@ export class World {
   #isOver = false
   #failure: Failure | null = null
 
-  /** `without`: kinds of faults to leave out, to find out which of them it takes; `always`: kinds to have in any case. */
-  constructor(
-    seed: number,
-    print: ((line: string) => void) | null = null,
-    without?: readonly string[],
-    always?: readonly string[],
-  ) {
+  /** `print` gets every line of the trace. */
+  constructor(seed: number, { print, ...limits }: WorldLimits & { print?: (line: string) => void } = {}) {
     this.seed = seed
     this.#draw = new Draw(seed)
-    this.faults = drawFaults(this.#draw.of('faults'), without, always)
+    this.faults = drawFaults(this.#draw.of('faults'), limits)
+    this.#truth = new Truth(this.faults.sinks.length)
     this.#trace = new Trace(print)
     const clock = this.#clock
     this.#trace.startAt(() => clock.monotonic())
@@ -91,17 +90,26 @@ export class World {
     this.#disk.onFree = (inode) => this.#truth.drop(inode)
     this.#truth.onDropped = (inode) => this.#life?.files.forget(inode)
     this.#truth.judge = (end, inode) => this.#judge(end, inode)
-    const receiver = { stored: (record: StoredRecord) => this.#stored(record) }
-    this.#sink = new SimLoki({ clock, draw: this.#draw.of('sink'), faults: this.faults, trace: this.#trace, receiver })
+    this.#sinks = this.faults.sinks.map((kind, index) => {
+      const receiver = {
+        stored: (record: StoredRecord) => this.#stored(index, record),
+        hidden: (record: StoredRecord, behind: StoredRecord) => {
+          for (const checker of this.#checkers[index] ?? []) checker.hidden?.(record, behind)
+        },
+      }
+      const shared: Omit<SinkDeps, 'draw'> = { clock, faults: this.faults, trace: this.#trace, receiver }
+      if (kind === 'loki') return new SimLoki({ ...shared, draw: this.#draw.of('sink') })
+      return new SimElastic({ ...shared, draw: this.#draw.of('elastic') })
+    })
     this.#config = this.#makeConfig()
     this.#state = new FaultyFileSystem(seed, new Map(), new Set(['/']))
     this.#observers = this.#makeObservers()
-    this.#checkers = [
-      new Completeness(this.#depsOf('completeness')),
-      new Order(this.#depsOf('order')),
-      new Accounts(this.#depsOf('accounts')),
-      new Checkpoints(this.#depsOf('checkpoints'), this.#disk),
-    ]
+    this.#checkers = this.#sinks.map((sink, index) => [
+      new Completeness(this.#depsOf('completeness', sink, index)),
+      new Order(this.#depsOf('order', sink, index)),
+      new Accounts(this.#depsOf('accounts', sink, index)),
+      new Checkpoints(this.#depsOf('checkpoints', sink, index), this.#disk),
+    ])
   }
 
   async run(): Promise<Outcome> {
@@ -122,7 +130,8 @@ export class World {
       faults: this.faults,
       failure: this.#failure,
       lines: lines.length,
-      destroyed: lines.filter(({ fate, accepted }) => fate !== null && accepted === null).length,
+      destroyed: lines.filter(({ ends }) => ends.some(({ fate, accepted }) => fate !== null && accepted === null))
+        .length,
       lives: this.#lives,
       virtualMs: this.#clock.monotonic(),
     }
@@ -134,7 +143,8 @@ export class World {
     while (this.#failure === null) {
       if (!(await this.#clock.next())) return this.#fail('liveness', 'nothing will ever happen any more')
       const life = this.#life
-      if (life?.agent != null && !life.isDead) for (const checker of this.#checkers) checker.tick?.(life, life.agent)
+      if (life?.agent != null && !life.isDead)
+        for (const checker of this.#checkers.flat()) checker.tick?.(life, life.agent)
       const now = this.#clock.monotonic()
       if (this.#healedAt === null || now < lookAt) continue
       lookAt = now + 500
@@ -156,7 +166,7 @@ export class World {
     while (drained === null && this.#clock.monotonic() < until && (await this.#clock.next())) {}
     if (drained === null) this.#fail('liveness', 'the agent does not stop')
     else if (!drained) this.#fail('liveness', 'the agent stopped with something left, though all was delivered')
-    for (const checker of this.#checkers) checker.ended?.(life)
+    for (const checker of this.#checkers.flat()) checker.ended?.(life)
   }
 
   #isDelivered(): boolean {
@@ -166,11 +176,11 @@ export class World {
     if (!consumers.every((consumer) => consumer.lagBytes === 0 && consumer.active === 0)) return false
     if (ports.checkpoints.status().pending > 0) return false
     this.#noteBuried()
-    return this.#truth.logs.every(({ lines }) => lines.every(isSettled))
+    return this.#truth.logs.every(({ lines }) => lines.every(({ ends }) => ends.every(isSettled)))
   }
 
   #undelivered(): string {
-    const left = this.#truth.logs.flatMap(({ lines }) => lines.filter((line) => !isSettled(line)))
+    const left = this.#truth.logs.flatMap(({ lines }) => lines.filter(({ ends }) => !ends.every(isSettled)))
     const lag = this.#life?.agent?.consumers.map((consumer) => `${consumer.lagBytes} bytes, ${consumer.active} active`)
     const first = left[0] === undefined ? 'all lines are settled' : `${left.length} lines are left: ${nameOf(left[0])}`
     return `${LIVENESS_MS_MAX / 60_000} minutes after the last fault ${first}; the agent lags by ${lag ?? 'no agent'}`
@@ -203,7 +213,7 @@ export class World {
       () => draw.scale(500, 15_000),
       () => {
         this.#isStorming = !this.#isStorming
-        this.#sink.storm(this.#isStorming)
+        for (const { network } of this.#sinks) network.storm(this.#isStorming)
       },
     )
     if (on.has('kill') || on.has('powerCut')) {
@@ -280,7 +290,7 @@ export class World {
     this.#trace.note('heal', '')
     this.#healedAt = this.#clock.monotonic()
     this.#isStorming = false
-    this.#sink.heal()
+    for (const { network } of this.#sinks) network.heal()
     if (this.#life !== null) this.#life.killIn = Number.POSITIVE_INFINITY
     for (const each of [...this.#containers, ...this.#programs]) each.rest()
     this.#heartbeat()
@@ -305,7 +315,7 @@ export class World {
       disk: this.#disk,
       state: this.#state,
       config: this.#config,
-      sink: this.#sink,
+      sinks: this.#sinks,
       draw: this.#draw.of(`life ${this.#lives}`),
       faults: this.faults,
       trace: this.#trace,
@@ -343,8 +353,8 @@ export class World {
     const isPowerCut = isKilled && on.has('powerCut') && (!on.has('kill') || draw.chance(0.5))
     this.#trace.note('death', `${life.number}${isPowerCut ? ', a power cut' : ''}`)
     this.#state = isPowerCut ? this.#state.powerCut() : this.#state.kill()
-    for (const { lines } of this.#truth.logs) for (const line of lines) line.buried = false
-    for (const checker of this.#checkers) checker.killed?.(life, isPowerCut)
+    for (const { lines } of this.#truth.logs) for (const { ends } of lines) for (const end of ends) end.buried = false
+    for (const checker of this.#checkers.flat()) checker.killed?.(life, isPowerCut)
     this.#clock.after(draw.scale(10, 20_000), () => this.#begin())
   }
 
@@ -365,15 +375,16 @@ export class World {
     }
   }
 
-  #stored(record: StoredRecord): void {
+  #stored(sink: number, record: StoredRecord): void {
     const line = this.#truth.find(record.line)
-    const isRepeat = line !== null && line.accepted !== null
+    const end = line?.ends[sink]
+    const isRepeat = end?.accepted != null
     const { taffrail_mark: marks = '' } = record.metadata
-    this.#trace.note('stored', `${line === null ? record.line : nameOf(line)} ${record.timestampNs} ${marks}`)
-    for (const checker of this.#checkers) checker.stored?.(record, line, isRepeat, this.#life)
-    if (line === null || isRepeat) return
+    this.#trace.note('stored', `${sink} ${line === null ? record.line : nameOf(line)} ${record.timestampNs} ${marks}`)
+    for (const checker of this.#checkers[sink] ?? []) checker.stored?.(record, line, isRepeat, this.#life)
+    if (end === undefined || isRepeat) return
     const { sender, timestampNs, stream, late } = record
-    line.accepted = { stream, timestampNs, metadata: JSON.stringify(record.metadata), life: sender, late }
+    end.accepted = { stream, timestampNs, metadata: JSON.stringify(record.metadata), life: sender, late }
   }
 
   /** What may be expected of a line of which a row, that ends there, is destroyed now. */
@@ -388,19 +399,20 @@ export class World {
     return 'unseen'
   }
 
-  /** Dead letters on the disk, as a reader of the files gets them. */
-  #deadLetters(): DeadLetterOnDisk[] {
+  /** A sink's dead letters on the disk, as a reader of the files gets them. */
+  #deadLetters(sink: string): DeadLetterOnDisk[] {
     const letters: DeadLetterOnDisk[] = []
     const directory = `${STATE}/dead-letters`
     for (const name of this.#state.reads.readdir(directory).sort()) {
       const data = this.#state.peek(`${directory}/${name}`)
-      if (data === null || !name.endsWith('.ndjson')) continue
+      if (data === null || !name.startsWith(`${sink}.`) || !name.endsWith('.ndjson')) continue
       for (const row of data.toString().split('\n')) {
         try {
-          const { reason, line, lineBase64 } = JSON.parse(row) as Record<string, string | undefined>
+          const { reason, line, lineBase64, create } = JSON.parse(row) as DeadLetter
+          const message = create && (JSON.parse(create.document) as { message: string }).message
           letters.push({
-            reason: reason ?? '',
-            line: lineBase64 ? Buffer.from(lineBase64, 'base64') : Buffer.from(line ?? ''),
+            reason,
+            line: lineBase64 ? Buffer.from(lineBase64, 'base64') : Buffer.from(message ?? line ?? ''),
           })
         } catch {
           // A line that a crash tore, or an empty one.
@@ -411,33 +423,44 @@ export class World {
   }
 
   #noteBuried(): void {
-    for (const { line } of this.#deadLetters()) {
-      const buried = this.#truth.find(line)
-      if (buried !== null) buried.buried = true
+    for (const [index, { name }] of this.#sinks.entries()) {
+      for (const { line } of this.#deadLetters(name)) {
+        const end = this.#truth.find(line)?.ends[index]
+        if (end !== undefined) end.buried = true
+      }
     }
   }
 
-  #depsOf(name: string): CheckerDeps {
+  #depsOf(name: string, sink: SimSink, index: number): CheckerDeps {
     return {
       clock: this.#clock,
       truth: this.#truth,
       faults: this.faults,
-      deadLetters: () => this.#deadLetters(),
-      fail: (message) => this.#fail(name, message),
+      sink,
+      endOf: ({ ends }) => ends[index] as End,
+      deadLetters: () => this.#deadLetters(sink.name),
+      fail: (message) => this.#fail(name, `to ${sink.name}: ${message}`),
     }
   }
 
   #makeObservers(): Observers {
-    const checkers = () => this.#checkers
+    /** Those of one sink, or all. */
+    const of = (sink: string | undefined) =>
+      this.#sinks.flatMap(({ name }, index) =>
+        sink === undefined || sink === name ? this.#checkers[index] : [],
+      ) as Checker[]
     return {
       opened: (life, positions) => {
-        for (const checker of checkers()) checker.opened?.(life, positions)
+        for (const { name } of this.#sinks) {
+          const own = positions.filter(({ sink }) => sink === name)
+          for (const checker of of(name)) checker.opened?.(life, own)
+        }
       },
-      checkpoint: (life, lineage, position) => {
-        for (const checker of checkers()) checker.checkpoint?.(life, lineage, position)
+      checkpoint: (life, sink, lineage, position) => {
+        for (const checker of of(sink)) checker.checkpoint?.(life, lineage, position)
       },
       event: (life, name, detail) => {
-        for (const checker of checkers()) checker.event?.(life, name, detail)
+        for (const checker of of((detail as { sink?: string }).sink)) checker.event?.(life, name, detail)
       },
       fail: (checker, message) => this.#fail(checker, message),
     }
@@ -457,7 +480,7 @@ export class World {
         { type: 'containers', name: 'pods', paths: [`${LINKS}/*.log`] },
         { type: 'files', name: 'files', paths: [`${FILES}/*.log`] },
       ],
-      sinks: [this.#sink.settings],
+      sinks: this.#sinks.map(({ settings }) => settings),
       limits: { memory: '48Mi', cpu: 'off' },
       server: 'off',
     }
@@ -465,9 +488,11 @@ export class World {
     const loaded = loadConfig(JSON.stringify(settings), machine)
     if ('errors' in loaded) throw new Error(loaded.errors.map(({ key, message }) => `${key}: ${message}`).join('\n'))
     // Less than any configuration allows: of the budget there is just enough for a shipment or two.
-    const { batchBytesMax, lineBytesMax } = this.faults
     const shipments = this.#draw.of('memory').int(1, 4)
-    loaded.config.limits.memory = 4 * shipments * reservationBytes({ batchBytesMax, lineBytesMax })
+    const needs = this.#sinks.map(({ settings }) =>
+      reservationBytes(settings as { batchBytesMax: number; lineBytesMax: number }),
+    )
+    loaded.config.limits.memory = 4 * shipments * Math.max(...needs)
     return loaded.config
   }
 }

@@ -5,7 +5,6 @@ import type { Draw } from './draw.ts'
 import type { Faults } from './faults.ts'
 import type { SimClock } from './sim-clock.ts'
 import type { Inode, SimDisk } from './sim-disk.ts'
-import { POISON } from './sim-loki.ts'
 import type { Content, Row, Truth, TruthLog } from './truth.ts'
 
 export interface WriterDeps {
@@ -30,6 +29,8 @@ interface Open {
 }
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789 ABCDEFGHIJKLMNOPQRSTUVWXYZ'
+/** Lines with this in them are what a store can never take. */
+export const POISON = 'POISON'
 const POISON_SHARE = 0.01
 /** The same at the head of every file: more than the head that a file is known by. */
 export const EQUAL_HEAD_BYTES = 1100

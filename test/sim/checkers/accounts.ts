@@ -8,6 +8,8 @@ import type { Life } from '../life.ts'
 export class Accounts implements Checker {
   readonly name = 'accounts'
   readonly #deps: CheckerDeps
+  /** What a shipment takes, by sink, from before the sink learned to make smaller ones. */
+  readonly #needs = new Map<string, number>()
 
   constructor(deps: CheckerDeps) {
     this.#deps = deps
@@ -24,7 +26,9 @@ export class Accounts implements Checker {
       if (active === 0 && inFlight.bytes > 0)
         fail(`${inFlight.bytes} bytes are in flight to ${sink.name}, in no shipment`)
       if (active > sink.concurrency) fail(`${active} shipments to ${sink.name} are under way`)
-      neededBytes += active * reservationBytes(sink)
+      const need = this.#needs.get(sink.name) ?? reservationBytes(sink)
+      this.#needs.set(sink.name, need)
+      neededBytes += active * need
     }
     const { usedBytes, totalBytes } = budget
     if (usedBytes !== neededBytes) fail(`shipments hold ${neededBytes} bytes, the budget says ${usedBytes}`)

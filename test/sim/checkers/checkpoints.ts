@@ -44,7 +44,7 @@ export class Checkpoints implements Checker {
     let index = this.#settled.get(log) ?? 0
     for (; index < before; index++) {
       const line = log.lines[index] as TruthLine
-      if (isSettled(line) || this.#isBuried(line)) continue
+      if (isSettled(this.#deps.endOf(line)) || this.#isBuried(line)) continue
       this.#deps.fail(
         `the checkpoint at ${position.offset} of ${position.path} is past ${nameOf(line)}, which is nowhere`,
       )
@@ -139,12 +139,12 @@ export class Checkpoints implements Checker {
   }
 
   #isBuried(line: TruthLine): boolean {
-    const { truth, deadLetters } = this.#deps
+    const { truth, deadLetters, endOf } = this.#deps
     for (const { line: text } of deadLetters()) {
       const buried = truth.find(text)
-      if (buried !== null) buried.buried = true
+      if (buried !== null) endOf(buried).buried = true
     }
-    return line.buried
+    return endOf(line).buried
   }
 }
 

@@ -3,12 +3,8 @@
 import type { AgentEvents, EventName } from '../../../src/core/events.ts'
 import type { Checker, CheckerDeps, DeadLetterOnDisk } from '../checker.ts'
 import type { Life } from '../life.ts'
-import { TOO_LARGE_BYTES_MIN } from '../sim-loki.ts'
 import type { StoredRecord } from '../sink.ts'
 import { type Accepted, nameOf, type TruthLine } from '../truth.ts'
-
-/** Headers, labels and metadata of a push of one record. */
-const PUSH_BYTES = 1000
 
 type Loss = AgentEvents['bytes.lost'] & { life: number }
 
@@ -34,19 +30,27 @@ export class Completeness implements Checker {
       // A piece of a line of which the rest was destroyed.
       if (truth.logs.some(({ damaged }) => damaged)) return
       fail(`stored what nobody wrote: ${shown(record.line)}`)
-    } else if (!isSame(record, line, marks)) {
+      return
+    }
+    if (!isSame(record, line, marks)) {
       fail(`${nameOf(line)} was stored as ${shown(record.line)} [${marks}], written as ${shown(line.text)}`)
-    } else if (line.accepted !== null && !isTwin(record, line.accepted)) {
+      return
+    }
+    const { accepted } = this.#deps.endOf(line)
+    if (accepted !== null && !isTwin(record, accepted)) {
       if (this.#mayDiffer(record, line, marks)) return
-      const { accepted } = line
       const first = `${accepted.timestampNs} in ${accepted.stream} ${accepted.metadata}`
       const second = `${record.timestampNs} in ${record.stream} ${JSON.stringify(record.metadata)}`
       fail(`${nameOf(line)} is stored twice: ${first}; ${second}`)
     }
   }
 
+  hidden(record: StoredRecord, behind: StoredRecord): void {
+    this.#deps.fail(`${shown(record.line)} was taken for a repeat of ${shown(behind.line)}`)
+  }
+
   event(life: Life, name: EventName, detail: AgentEvents[EventName]): void {
-    if (name === 'records.dropped') this.#noteDropped()
+    if (name === 'records.dropped') this.#noteDropped((detail as AgentEvents['records.dropped']).reason)
     if (name !== 'bytes.lost') return
     const loss = detail as AgentEvents['bytes.lost']
     this.#losses.push({ ...loss, life: life.number })
@@ -56,29 +60,32 @@ export class Completeness implements Checker {
   }
 
   /** A record was given up: only where the disk takes no dead letters, and only one that the sink refuses for its own sake. */
-  #noteDropped(): void {
-    const { fail, faults } = this.#deps
-    const { on, lineBytesMax } = faults
+  #noteDropped(reason: string): void {
+    const { fail, faults, sink, endOf } = this.#deps
+    const { on } = faults
     if (!on.has('fullDisk') && !on.has('badDisk') && !on.has('slowDisk'))
       fail('a record was dropped, and the disk is well')
-    const refusedBytes = on.has('tooLarge') ? TOO_LARGE_BYTES_MIN - PUSH_BYTES : lineBytesMax / 2
     for (const line of this.#lines()) {
-      if (line.accepted === null && (line.poison || line.text.length > refusedBytes)) line.mayBeDropped = true
+      const end = endOf(line)
+      if (end.accepted === null && sink.mayRefuse(line, reason)) end.mayBeDropped = true
     }
   }
 
   killed(): void {
     // What it had seen and did not come to tell, nobody knows any more.
-    for (const line of this.#lines()) if (line.fate === 'seen' && !this.#isTold(line)) line.fate = 'unseen'
+    for (const line of this.#lines()) {
+      const end = this.#deps.endOf(line)
+      if (end.fate === 'seen' && !this.#isTold(line)) end.fate = 'unseen'
+    }
   }
 
   ended(life: Life | null): void {
-    const { fail, truth, deadLetters } = this.#deps
+    const { fail, truth, deadLetters, endOf } = this.#deps
     const letters = deadLetters()
     for (const letter of letters) this.#checkLetter(letter)
     const buried = new Set(letters.map(({ line }) => truth.find(line)))
     for (const line of this.#lines()) {
-      const { accepted, mayBeDropped, fate } = line
+      const { accepted, mayBeDropped, fate } = endOf(line)
       if (accepted !== null || mayBeDropped || buried.has(line)) continue
       if (fate === null) fail(`${nameOf(line)} is missing, and its bytes are still there`)
       else if (fate === 'seen' && !this.#isTold(line)) fail(`${nameOf(line)} was seen and is lost without a word`)
@@ -99,39 +106,35 @@ export class Completeness implements Checker {
     return this.#deps.truth.logs.flatMap(({ lines }) => lines)
   }
 
-  #isTold({ log, fateEnd: end }: TruthLine): boolean {
+  #isTold(line: TruthLine): boolean {
+    const { fateEnd: end } = this.#deps.endOf(line)
     return this.#losses.some(
       ({ lineage, fromOffset, toOffset }) =>
-        lineage === log.key && fromOffset < end && (toOffset === null || end <= toOffset),
+        lineage === line.log.key && fromOffset < end && (toOffset === null || end <= toOffset),
     )
   }
 
   /** Where docs/guarantees.md says that a repeat may be another entry. */
-  #mayDiffer({ sender }: StoredRecord, { accepted, timeNs }: TruthLine, marks: readonly string[]): boolean {
+  #mayDiffer({ sender }: StoredRecord, line: TruthLine, marks: readonly string[]): boolean {
     const { on } = this.#deps.faults
+    const { accepted } = this.#deps.endOf(line)
     // The cut form of a file that was read before it was compressed is not always known for it.
     if (marks.includes('partial_open') && on.has('cutGzip')) return true
     if (accepted?.life === sender) return false
     if (marks.includes('future_time') || accepted?.metadata.includes('future_time') === true) return true
-    if (timeNs !== null) return false
+    if (line.timeNs !== null) return false
     // After a restart the times of arrival are not always found again for files that were renamed meanwhile.
     return on.has('fullDisk') || on.has('badDisk') || on.has('rotation') || on.has('fastRotation')
   }
 
   #checkLetter({ reason, line: text }: DeadLetterOnDisk): void {
-    const { truth, fail, faults } = this.#deps
+    const { truth, fail, sink } = this.#deps
     const line = truth.find(text)
     if (line === null) {
       if (!truth.logs.some(({ damaged }) => damaged)) fail(`a dead letter of what nobody wrote: ${shown(text)}`)
       return
     }
-    const { on } = faults
-    const holds =
-      (reason === 'server_error' && line.poison) ||
-      (reason === 'line_too_long' && on.has('refusals') && text.length > Math.round(faults.lineBytesMax / 2)) ||
-      (reason === 'too_large' && on.has('tooLarge') && text.length + PUSH_BYTES > TOO_LARGE_BYTES_MIN) ||
-      (reason === 'too_new' && (on.has('clockForward') || on.has('clockBack')))
-    if (!holds) fail(`${nameOf(line)} is a dead letter for no good reason: ${reason}`)
+    if (!sink.mayRefuse(line, reason)) fail(`${nameOf(line)} is a dead letter for no good reason: ${reason}`)
   }
 }
 

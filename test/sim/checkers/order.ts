@@ -18,9 +18,11 @@ export class Order implements Checker {
   constructor(deps: CheckerDeps) {
     this.#deps = deps
     const { on } = deps.faults
+    // A store that orders by time is sent again alone what it had no room for (and so is not asked for order of arrival).
+    if (!deps.sink.keepsOrder) this.#mayBeMixed = true
     // The names of rotated files tell their order; a clock that goes back makes them lie. A file that cannot be opened
     // for long is read when it can be.
-    this.#mayBeMixed = on.has('clockBack') || on.has('noDescriptors') || on.has('readErrors')
+    this.#mayBeMixed ||= on.has('clockBack') || on.has('noDescriptors') || on.has('readErrors')
   }
 
   event(_life: Life, name: EventName, _detail: AgentEvents[EventName]): void {
@@ -32,7 +34,7 @@ export class Order implements Checker {
     const sender = Math.max(record.sender, this.#sender.get(line.log) ?? 0)
     this.#sender.set(line.log, sender)
     // A push that outlives its process arrives when it does; the next process sends its lines first, if they are there.
-    if (record.sender < sender && line.fate !== null) return
+    if (record.sender < sender && this.#deps.endOf(line).fate !== null) return
     const last = this.#last.get(line.log) ?? [-1, -1]
     this.#last.set(line.log, last)
     if (line.seq < last[line.stream]) {
@@ -46,15 +48,16 @@ export class Order implements Checker {
   }
 
   #checkTimes(log: TruthLog, stream: 0 | 1): void {
-    let before: TruthLine | null = null
+    let before: { line: TruthLine; timestampNs: bigint } | null = null
     for (const line of log.lines) {
-      if (line.stream !== stream || line.accepted === null || line.timeNs === null) continue
-      if (line.accepted.metadata.includes('taffrail_original_time')) continue
-      if (before?.accepted != null && line.timeNs >= (before.timeNs as bigint) && line.seq > before.seq) {
-        const isAfter = line.accepted.timestampNs > before.accepted.timestampNs
-        if (!isAfter) this.#deps.fail(`${nameOf(line)} has no later time than number ${before.seq}, which it follows`)
+      const { accepted } = this.#deps.endOf(line)
+      if (line.stream !== stream || accepted === null || line.timeNs === null) continue
+      if (accepted.metadata.includes('taffrail_original_time')) continue
+      if (before !== null && line.timeNs >= (before.line.timeNs as bigint) && line.seq > before.line.seq) {
+        if (accepted.timestampNs <= before.timestampNs)
+          this.#deps.fail(`${nameOf(line)} has no later time than number ${before.line.seq}, which it follows`)
       }
-      before = line
+      before = { line, timestampNs: accepted.timestampNs }
     }
   }
 }
