@@ -27,7 +27,8 @@ const RATE_LIMIT = 'taffrail.dev/rate-limit'
 const TENANT = 'taffrail.dev/tenant'
 const MULTILINE = 'taffrail.dev/multiline'
 const PARSER = 'taffrail.dev/parser'
-const OURS = [EXCLUDE, RATE_LIMIT, TENANT, MULTILINE, PARSER]
+/** All that a pod may ask for. */
+export const DIRECTIVES = [EXCLUDE, RATE_LIMIT, TENANT, MULTILINE, PARSER]
 const PARSERS = ['cri', 'json', 'none']
 /** `multiline.CONTAINER: none` for a container that the pod's own is not for. */
 const NO_MULTILINE = 'none'
@@ -38,6 +39,23 @@ const RATE_MAX = 1_000_000
 const PATTERN_CHARS_MAX = 256
 /** Whether a name is a tenant's at all makes no difference: only what is listed may be named. */
 const NOT_ALLOWED = 'the configuration (kubernetes.annotations.tenants) does not let its namespace name this tenant'
+
+/** No value that is understood is longer; one that is, is so still when it is cut. */
+const VALUE_CHARS_MAX = PATTERN_CHARS_MAX + 1
+/** As many as a pod may have: of those that have no meaning only a few are told. */
+const DIRECTIVES_MAX = 64
+
+/**
+ * What is kept of a pod's directives: all of it is on disk with each decision, and a pod may bring 256 KiB. Those that may
+ * have a meaning come first.
+ */
+export function keptDirectives(all: Strings): Strings {
+  const names = Object.keys(all)
+  if (names.length === 0) return all
+  const isKnown = (name: string) => [...DIRECTIVES, ...FOREIGN, JSON_ANNOTATION].some((each) => isFor(name, each))
+  const kept = [...names.filter(isKnown), ...names.filter((name) => !isKnown(name))].slice(0, DIRECTIVES_MAX)
+  return Object.fromEntries(kept.sort().map((name) => [name, (all[name] as string).slice(0, VALUE_CHARS_MAX)]))
+}
 
 /** Whether an annotation directs the agent; `foreign`: those of other agents do, too. */
 export function isDirective(name: string, foreign: boolean): boolean {
@@ -71,7 +89,7 @@ export function directivesOf(annotations: Strings, container: string, tenants: r
     base !== TENANT ? problemOfValue(base, value) : tenants.includes(value) ? null : NOT_ALLOWED
   for (const [annotation, value] of Object.entries(annotations)) {
     if (annotation === JSON_ANNOTATION) continue
-    const base = [...OURS, ...FOREIGN].find((each) => isFor(annotation, each))
+    const base = [...DIRECTIVES, ...FOREIGN].find((each) => isFor(annotation, each))
     const problem = base === undefined ? 'there is no such annotation' : problemOf(base, value)
     if (problem !== null) directives.problems.push({ annotation, problem })
   }

@@ -3,7 +3,7 @@
 // name alone is never a key. Bound: what the node runs, and TOMBSTONES_MAX.
 import type { Metadata } from '../core/metadata.ts'
 import type { Clock } from '../ports/clock.ts'
-import { directivesOf, tenantsFor } from './directives.ts'
+import { directivesOf, keptDirectives, tenantsFor } from './directives.ts'
 import type { Needs } from './needs.ts'
 import { appOf, type OwnerReference, ownerOf } from './owner.ts'
 
@@ -200,7 +200,7 @@ export class Pods {
       ownerName,
       labels: picked(labels, this.#needs.podLabel),
       annotations: picked(annotations, this.#needs.podAnnotation),
-      directives: picked(annotations, this.#needs.directive),
+      directives: keptDirectives(picked(annotations, this.#needs.directive)),
       containers: this.#needs.containers ? containersOf(spec, status) : null,
     }
   }

@@ -252,6 +252,11 @@ export const definitions: Definition[] = [
     'Containers whose lines go out marked metadata=path, because their pod is not known.',
     (known) => known.unknown,
   ),
+  kubernetesGauge(
+    'annotations_invalid',
+    'Annotations of pods that are taken for absent: not understood, or not allowed.',
+    (known) => known.annotations.invalid,
+  ),
 
   // The agent and its process.
   single('gauge', 'healthy', '1 while everything that waits also moves.', (s) => Number(s.status.healthy)),

@@ -123,6 +123,7 @@ t.test('pods opt out and limit themselves, unless their namespace is exempt', as
     t.equal(world.ledger().skipped.get('annotation')?.lines, isExempt ? undefined : 1)
     t.equal(world.ledger().dropped.get('rateLimit')?.lines, isExempt ? undefined : 15)
     t.match(world.events.of('annotation.invalid'), [{ annotation: 'taffrail.dev/exclude', problem: /neither/ }])
+    t.match(world.agent.status().kubernetes?.annotations, { invalid: 1, first: [{ pod: 'ns/odd' }] })
     world.accounted()
     world.kill()
   }

@@ -1,6 +1,6 @@
 // What pods may ask for, and what they ask for in vain.
 import t from 'tap'
-import { directivesOf, isDirective, tenantsFor } from '../../src/enrich/directives.ts'
+import { directivesOf, isDirective, keptDirectives, tenantsFor } from '../../src/enrich/directives.ts'
 
 const nothing = { exclude: false, linesPerSecond: null, tenant: null, multiline: null, isJson: null }
 const none = { ...nothing, problems: [] }
@@ -89,4 +89,21 @@ t.test('which annotations are looked at', async (t) => {
   t.ok(isDirective('fluentbit.io/exclude', true))
   t.notOk(isDirective('fluentbit.io/parser', true))
   t.notOk(isDirective('example.com/taffrail.dev', true))
+})
+
+t.test('of a pod that brings thousands only so much is kept, what may have a meaning first', async (t) => {
+  const many: Record<string, string> = { 'taffrail.dev/multiline': `^${'x'.repeat(200_000)}` }
+  for (let i = 0; i < 5000; i++) many[`taffrail.dev/a-${i}`] = 'x'.repeat(30)
+  many['taffrail.dev/exclude.app'] = 'true'
+  const kept = keptDirectives(many)
+  t.ok(JSON.stringify(kept).length < 64 * 300)
+  const { exclude, multiline, problems } = directivesOf(kept, 'app')
+  t.equal(exclude, true)
+  t.equal(multiline, null)
+  t.match(
+    problems.find(({ annotation }) => annotation === 'taffrail.dev/multiline'),
+    { problem: /more than 256/ },
+  )
+  t.equal(problems.length, 63)
+  t.strictSame(keptDirectives({ 'taffrail.dev/exclude': 'true' }), { 'taffrail.dev/exclude': 'true' })
 })

@@ -169,6 +169,14 @@ t.test('a namespace that comes again under its name is another one', async (t) =
   }
 })
 
+t.test('directives are kept within their bound', async (t) => {
+  const { pods, of } = start({ directive: (name) => name.startsWith('taffrail.dev/') })
+  const annotations = { 'taffrail.dev/exclude': 'true', 'taffrail.dev/note': 'x'.repeat(200_000) }
+  pods.podReceiver.put({ metadata: { name: 'pod-a', namespace: 'ns', uid: 'a', annotations } })
+  t.ok(JSON.stringify(of('a')).length < 2000)
+  t.equal(of('a')?.directives?.['taffrail.dev/exclude'], 'true')
+})
+
 t.test('nonsense', async (t) => {
   const { pods, of } = start({ containers: true })
   for (const object of [{}, { metadata: {} }, { metadata: { uid: '' } }]) pods.podReceiver.put(object)

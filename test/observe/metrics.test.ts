@@ -266,3 +266,16 @@ t.test('names follow the conventions, and docs/operations.md has each of them an
     t.ok(types.has(name.replace(/_(bucket|sum|count)$/, '')), `${name}, used in the page, exists`)
   }
 })
+
+t.test('what is known from the API server', async (t) => {
+  const annotations = { invalid: 3, first: [] }
+  const known = { from: 'x', watches: [], pods: 20, tombstones: 2, namespaces: 4, annotations, waiting: 1, unknown: 5 }
+  const { agent, scrape } = setUp(t, { ...sampleStatus(), kubernetes: known })
+  const series = await scrape()
+  t.equal(series.get('annotations_invalid'), 3)
+  t.equal(series.get('metadata_waiting'), 1)
+  t.equal(series.get('metadata_missing'), 5)
+  t.equal(series.get('kubernetes_pods'), 20)
+  agent.status = { ...sampleStatus(), kubernetes: null }
+  t.equal((await scrape()).get('annotations_invalid'), undefined)
+})
