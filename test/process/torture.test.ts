@@ -67,6 +67,20 @@ scenario('rotation every 100 ms, five files kept', async (t) => {
   return node.row('rotation every 100 ms', 'five files kept')
 })
 
+scenario('rotation every two seconds, with lines that go on into the renamed file', async (t) => {
+  const node = await TorturedNode.make(t, {
+    containers: 8,
+    plan: () => ({ everyMs: 2000, filesMax: 5 }),
+    seed: seedOf(31),
+  })
+  const taffrail = node.start()
+  await taffrail.statusWhen('it follows them', ({ lineages }) => lineages.length === 8)
+  node.startWriting()
+  await sleep(sized(7000, 60_000))
+  node.stopWriting()
+  return node.row('rotation every 2 s', 'eight containers, five files kept')
+})
+
 scenario('a sink that answers 503 while files are rotated every two seconds and compressed', async (t) => {
   const node = await TorturedNode.make(t, { containers: 8, plan: () => ({ everyMs: 2000 }), seed: seedOf(23) })
   node.receiver.trouble('503')
@@ -280,4 +294,35 @@ scenario('a slow sink all the time, and fifteen kills', async (t) => {
   node.stopWriting()
   node.start()
   return node.row('kill -9 amid pushes', `${kills} kills, each answer 300 ms late`)
+})
+
+scenario('SIGTERM again and again, the sink slow and in the end stopped', async (t) => {
+  const rounds = sized(2, 12)
+  const node = await TorturedNode.make(t, { containers: 4, plan: mixed, seed: seedOf(32) })
+  node.receiver.trouble('slow')
+  node.startWriting()
+  let clean = 0
+  for (let round = 0; round < rounds; round++) {
+    const taffrail = node.start()
+    await eventually(
+      () => `pushes are under way\n${taffrail.story()}`,
+      async () => (await taffrail.status()).sinks[0]!.requestsInFlight > 0,
+    )
+    const isStopped = round === rounds - 1
+    if (isStopped) node.receiver.child.kill('SIGSTOP')
+    const { code, signal } = await taffrail.end()
+    const [stopped] = taffrail.told('agent.stopped')
+    const left = (stopped?.left ?? []) as { bytes: number }[]
+    t.equal(signal, null)
+    t.equal(stopped?.drained, code === 0)
+    // What is left it says, unless nothing is.
+    t.equal(code === 0, !left.some(({ bytes }) => bytes > 0), JSON.stringify(stopped))
+    if (isStopped) t.equal(code, 1, 'nobody answered')
+    if (code === 0) clean++
+  }
+  node.receiver.child.kill('SIGCONT')
+  node.receiver.trouble('none')
+  node.stopWriting()
+  node.start()
+  return node.row('SIGTERM, the sink slow', `${rounds} ends, ${clean} with all delivered`)
 })
