@@ -293,7 +293,7 @@ export class Consumer {
     let firstLossAt = Number.POSITIVE_INFINITY
     let nextAt = Number.POSITIVE_INFINITY
     for (const lane of this.lanes.values()) {
-      const at = this.#dueAt(lane, now)
+      const at = lane.isStirred || this.hurry ? this.#workOutDue(lane, now) : lane.dueAt
       if (at > now) {
         nextAt = Math.min(nextAt, at)
         continue
@@ -312,6 +312,13 @@ export class Consumer {
     this.#stopped = true
     this.#cancelTimer?.()
     await this.#queue.onIdle()
+  }
+
+  #workOutDue(lane: Lane, now: number): number {
+    lane.dueAt = this.#dueAt(lane, now)
+    // What is not known to be at rest may come to have something to do by the passing of time.
+    lane.isStirred = !lane.busy && (lane.isParked(now) || (lane.dueAt === Number.POSITIVE_INFINITY && !lane.isAtRest))
+    return lane.dueAt
   }
 
   /** Monotonic ms at which the lane is due; infinite when it is busy or has nothing to do. */
@@ -378,6 +385,7 @@ export class Consumer {
     const now = turnStartedAt
     for (const lane of this.lanes.values()) {
       if (shipment.roomBytes < 4096) return
+      if (lane.dueAt === Number.POSITIVE_INFINITY && !lane.isStirred) continue
       if (lane.busy || lane.retryAt > now || !lane.hasWork || lane.isParked(now)) continue
       if (!this.sink.mayShare(lane.key, first.key)) continue
       if (lane.unreadBytes > shipment.roomBytes) continue

@@ -17,8 +17,11 @@ export class Lane {
   readonly #members = new Map<Reader, LaneMember>()
   /** By pod and container, oldest lineage first; the series in the order of their turns. */
   readonly #series = new Map<string, LaneMember[]>()
-  /** A shipment with entries of this lane is under way. */
-  busy = false
+  #busy = false
+  /** Monotonic ms when it is due, as far as was known when `isStirred` was last cleared; infinite: not by itself. */
+  dueAt = Number.POSITIVE_INFINITY
+  /** When it is due may have changed since. There may be thousands of lanes, and they are gone through for each shipment. */
+  isStirred = true
   /** Monotonic ms: when there was first something to do since the last shipment; null while there is nothing. */
   waitingSince: number | null = null
   /** Monotonic ms before which nothing is sent again. */
@@ -40,6 +43,22 @@ export class Lane {
     this.key = key
   }
 
+  /** A shipment with entries of this lane is under way. */
+  get busy(): boolean {
+    return this.#busy
+  }
+
+  set busy(busy: boolean) {
+    this.#busy = busy
+    this.isStirred = true
+  }
+
+  /** It has nothing to do, and will have nothing before one of its readers says so. */
+  get isAtRest(): boolean {
+    for (const { reader } of this.#members.values()) if (!reader.isAtRest) return false
+    return true
+  }
+
   get size(): number {
     return this.#members.size
   }
@@ -52,6 +71,8 @@ export class Lane {
     const { reader } = member
     const key = seriesOf(reader)
     this.#members.set(reader, member)
+    reader.stirs = this
+    this.isStirred = true
     const series = this.#series.get(key)
     if (series === undefined) this.#series.set(key, [member])
     else series.push(member)
@@ -59,6 +80,8 @@ export class Lane {
 
   remove(reader: Reader): void {
     this.#members.delete(reader)
+    reader.stirs = null
+    this.isStirred = true
     const key = seriesOf(reader)
     const rest = this.#series.get(key)?.filter((member) => member.reader !== reader) ?? []
     if (rest.length > 0) this.#series.set(key, rest)

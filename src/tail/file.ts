@@ -194,7 +194,7 @@ export function readFirstTime(fs: ReadFileSystem, file: TailedFile, gunzip: Gunz
   return { seconds: row.seconds, nanos: row.nanos }
 }
 
-/** First 32 hex digits of the SHA-256. */
+/** First 32 hex digits of the SHA-256. No part of a longer string, which would be kept with it: there is one for each checkpoint. */
 export function digest(bytes: Buffer): string {
-  return hash('sha256', bytes, 'hex').slice(0, 32)
+  return hash('sha256', bytes, 'buffer').toString('hex', 0, 16)
 }

@@ -85,6 +85,8 @@ export interface FileUser {
   readonly begun: TailedFile | null
   /** It has a place to find again, and has not found it yet. */
   readonly isSearching: boolean
+  /** The lineage was looked at. */
+  looked(): void
   /** How far it read a file that it has left; undefined when it never read it. */
   leftAt(file: TailedFile): number | undefined
 }
@@ -174,6 +176,7 @@ export class Lineage {
     }
     this.rotation.written.add(this.#grownBytes, now)
     this.#grownBytes = 0
+    for (const user of this.users) user.looked()
   }
 
   /** How many files there are to open at most; 0 when that cannot be told now. */

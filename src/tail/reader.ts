@@ -111,7 +111,7 @@ export class Reader implements FileUser {
   /** Holes whose records are to be written next. */
   #gaps: Gap[] = []
   /** Files the loss of which, or of whose rest, was noticed. */
-  readonly #holed = new WeakSet<TailedFile>()
+  #holed: WeakSet<TailedFile> | null = null
   /** Files that were seen by an earlier process, are gone, and have not been come to yet. */
   #missing: readonly Missing[] = []
   /** Holes were noticed that no checkpoint holds yet. */
@@ -122,11 +122,11 @@ export class Reader implements FileUser {
   #slept: Slept | null = null
   /** What lay unread when it was told: files and bytes. */
   #toldUnread = ''
-  readonly #witnessOf = new WeakMap<TailedFile, { offset: number; witness: string }>()
+  #witnessOf: WeakMap<TailedFile, { offset: number; witness: string }> | null = null
   /** The file before the present one when that was come to; null: there was none. */
   #cameFrom: TailedFile | null = null
   /** How far a file had been read when it was left. */
-  readonly #left = new WeakMap<TailedFile, number>()
+  #left: WeakMap<TailedFile, number> | null = null
   /** Monotonic ms before which nothing is tried again. */
   #retryAt = Number.NEGATIVE_INFINITY
   /** The end of this file was dealt with; there was no next one. */
@@ -138,6 +138,8 @@ export class Reader implements FileUser {
   #movedAt = 0
   /** Open records are to end at the next place, so that it is a fresh line. */
   #wantsFreshLine = false
+  /** Told whenever there may be something to do that was not there before. */
+  stirs: { isStirred: boolean } | null = null
   /** Monotonic ms, as foreseen at the last look; infinite when there is nothing to lose, or nothing known. */
   lossAt = Number.POSITIVE_INFINITY
   readonly #ackedRate: Rate
@@ -165,8 +167,7 @@ export class Reader implements FileUser {
             lineBytesMax: options.lineBytesMax,
             pause: () => deps.clock.yield(),
             ready: () => {
-              this.#waiting = false
-              options.wake()
+              this.#endWait()
             },
           })
     this.#lines = new Lines(this.#place, this.#account, { ...options, audit: this.#audit })
@@ -283,7 +284,10 @@ export class Reader implements FileUser {
     const acked = this.#committed?.logical ?? this.#ackedSeen
     this.#ackedRate.add(acked - this.#ackedSeen, now)
     this.#ackedSeen = acked
-    this.#continuity?.look(this.#liveEnd, this.#place.logical)
+    if (this.#continuity !== null) {
+      this.#continuity.look(this.#liveEnd, this.#place.logical)
+      this.looked() // what it found is something to do
+    }
     const file = this.#committed?.file ?? files[0]
     this.lossAt = Number.POSITIVE_INFINITY
     if (file === undefined || file.gone !== null || this.lagBytes === 0) return
@@ -320,8 +324,7 @@ export class Reader implements FileUser {
   /** Whether `fill` may find something: unread bytes, or a file whose end may have come. */
   get hasWork(): boolean {
     const file = this.#place.file
-    if (file !== null && this.#isAtRest(file)) return false
-    if (this.#retryAt > this.#deps.clock.monotonic()) return false
+    if (this.isAtRest || this.#retryAt > this.#deps.clock.monotonic()) return false
     if (file === null) return this.#canBegin
     if (this.#gaps.length > 0) return true
     if (this.#continuity?.hasFindings && !this.#isUnsettled) return true
@@ -336,8 +339,14 @@ export class Reader implements FileUser {
     return (this.#ended !== file || this.lineage.next(file) !== null) && this.#isFinished(file)
   }
 
-  /** At the end of the last file, which still grows, with nothing open: the state of nearly all, asked of all at each turn. */
-  #isAtRest(file: TailedFile): boolean {
+  /**
+   * At the end of the last file, which still grows, with nothing open: the state of nearly all. It has nothing to do, and
+   * no passing of time gives it anything: `stirs` is told when that may be over.
+   */
+  get isAtRest(): boolean {
+    const { file } = this.#place
+    const { asleep, files } = this.lineage
+    if (file === null) return asleep
     return (
       file.sizeSeen <= this.#place.offset + this.#incompleteBytes &&
       file.unlinkedAt === null &&
@@ -348,7 +357,7 @@ export class Reader implements FileUser {
       this.#missing.length === 0 &&
       !this.#lines.hasOpenRecord &&
       !this.#continuity?.hasFindings &&
-      this.lineage.files.at(-1) === file
+      files.at(-1) === file
     )
   }
 
@@ -368,7 +377,7 @@ export class Reader implements FileUser {
   }
 
   leftAt(file: TailedFile): number | undefined {
-    return this.#left.get(file)
+    return this.#left?.get(file)
   }
 
   /** Nothing to do now, but more will come by itself: decompression is under way, or what failed is tried again. */
@@ -385,6 +394,15 @@ export class Reader implements FileUser {
   /** Nobody will go on from here: what has no end yet goes out as it stands. */
   finish(): void {
     this.options.once = true
+    this.#stir()
+  }
+
+  looked(): void {
+    if (!this.isAtRest) this.#stir()
+  }
+
+  #stir(): void {
+    if (this.stirs !== null) this.stirs.isStirred = true
   }
 
   /** Makes the first place: from the checkpoint, or where the options say. False when there is no file yet. */
@@ -461,7 +479,7 @@ export class Reader implements FileUser {
     if (found) this.#lines.stamps.load(files.slice(files.indexOf(file)), saved.stamps)
     if (found && Array.isArray(saved.cuts)) this.#lines.cuts.load(files.slice(files.indexOf(file)), saved.cuts)
     if (found && saved.ended) this.#ended = file
-    if (this.#ended === file || file.gone !== null) this.#holed.add(file)
+    if (this.#ended === file || file.gone !== null) this.#noteHoled(file)
     this.#gaps = Array.isArray(saved.gaps) ? [...saved.gaps] : []
     for (const gap of this.#gaps) if (gap.records === undefined) this.#tellLoss(gap)
     this.#missing = missing
@@ -694,6 +712,7 @@ export class Reader implements FileUser {
     this.#account.rewind()
     this.#gaps = [...to.gaps]
     this.#lines.reset(to.times)
+    this.#stir()
     this.#goTo(to.file, to.offset, to.tail)
     this.#ended = to.ended ? to.file : null
     this.#place.logical = to.logical
@@ -717,7 +736,7 @@ export class Reader implements FileUser {
     const witness = this.#witnessAt(at)
     if (witness === null) return null
     const { path, dev, ino, head, compressed, gone, sizeSeen, mtimeMs } = file
-    const isOver = this.#holed.has(file) || (compressed && ended)
+    const isOver = this.#isHoled(file) || (compressed && ended)
     const { files } = this.lineage
     const fromHere = files[0] === file ? files : files.slice(files.indexOf(file))
     const skipBeforeSeconds = this.#lines.skipBeforeSeconds
@@ -753,7 +772,7 @@ export class Reader implements FileUser {
       // Nobody will find it, unless a copy was made of it: that is known by what was told before.
       const last = this.#lastPosition
       if (last?.offset === offset && last.head === file.head.hash) return last.witness
-      return this.#holed.has(file) ? '' : null
+      return this.#isHoled(file) ? '' : null
     }
     if (!this.lineage.hasHead(file)) return null
     if (file.compressed) return ''
@@ -783,14 +802,15 @@ export class Reader implements FileUser {
 
   #seen(file: TailedFile): SeenFile | null {
     const { path, dev, ino, head, compressed, gone, mtimeMs, sizeSeen } = file
-    if (head.bytes === 0 || this.#holed.has(file) || (sizeSeen === 0 && !compressed)) return null
-    let known = this.#witnessOf.get(file) ?? { offset: 0, witness: '' }
+    if (head.bytes === 0 || this.#isHoled(file) || (sizeSeen === 0 && !compressed)) return null
+    let known = this.#witnessOf?.get(file) ?? { offset: 0, witness: '' }
     if (!compressed && gone === null && known.offset !== sizeSeen) {
       try {
         known = { offset: sizeSeen, witness: readWitness(this.#deps.fs, file.fd, sizeSeen) }
       } catch (error) {
         this.#failed('read', error)
       }
+      this.#witnessOf ??= new WeakMap()
       this.#witnessOf.set(file, known)
     }
     const seen = { path, dev, ino, head: head.hash, headBytes: head.bytes, ...known, mtimeMs }
@@ -967,8 +987,7 @@ export class Reader implements FileUser {
     try {
       if (!file.compressed) return fs.read(file.fd, block, 0, length, position)
       this.#gzip ??= new GzipReader(fs, file.fd, gunzip, () => {
-        this.#waiting = false
-        this.options.wake()
+        this.#endWait()
       })
       const committed = this.#committed
       return this.#gzip.read(block, 0, length, position, committed?.file === file ? committed.offset : 0)
@@ -981,6 +1000,12 @@ export class Reader implements FileUser {
   /** The next line was not taken: there is no room, or it is large and is being worked on. */
   #noRoom(): FillEnd {
     return this.#audit?.isWorking ? this.#wait() : 'full'
+  }
+
+  #endWait(): void {
+    this.#waiting = false
+    this.#stir()
+    this.options.wake()
   }
 
   #wait(): FillEnd {
@@ -1028,7 +1053,7 @@ export class Reader implements FileUser {
       const failure = file.compressed ? (this.#gzip?.failure ?? null) : null
       if (failure !== null) {
         if (!this.#lines.endPartials(out, MARK_PARTIAL_OPEN)) return 'full'
-        if (!this.#holed.has(file)) {
+        if (!this.#isHoled(file)) {
           if (this.#isUnsettled) return 'full'
           const cause = `the compressed file is damaged: ${failure}`
           this.#noteRest(file, { from: this.#place.offset, to: null, cause, writtenMs: null }, next)
@@ -1038,7 +1063,7 @@ export class Reader implements FileUser {
         if (!this.#lines.endPartials(out, 0)) return 'full'
       }
       this.#ended = file
-      this.#left.set(file, this.#place.offset)
+      this.#noteLeft(file, this.#place.offset)
       if (this.#gaps.length > 0) return null
     }
     // A checkpoint cannot name an empty file: the end of this one must be acknowledged, and saved, before it is left.
@@ -1066,7 +1091,7 @@ export class Reader implements FileUser {
     while (next !== null && next.head.bytes === 0 && next.gone === null && this.#isFinished(next)) {
       const after = this.lineage.next(next)
       if (after === null) break
-      this.#left.set(next, 0)
+      this.#noteLeft(next, 0)
       next = after
     }
     return next
@@ -1084,7 +1109,7 @@ export class Reader implements FileUser {
     const offset = this.#place.offset
     const copyBytes = next === null ? -1 : this.#bytesInCopy(file, next)
     const from = Math.max(offset, copyBytes)
-    const isRead = this.#holed.has(file) || (file.compressed ? this.#gzip?.ended === true : file.sizeSeen <= from)
+    const isRead = this.#isHoled(file) || (file.compressed ? this.#gzip?.ended === true : file.sizeSeen <= from)
     if (copyBytes < 0 && (!isRead || this.#lines.isInRaw) && !this.#lines.endPartials(out, MARK_PARTIAL_OPEN))
       return 'full'
     if (!isRead) {
@@ -1131,9 +1156,24 @@ export class Reader implements FileUser {
     return this.#account.unsettled.lines > 0
   }
 
+  // Most readers never leave a file: what few need is made when it is needed, for there may be thousands.
+  #noteLeft(file: TailedFile, offset: number): void {
+    this.#left ??= new WeakMap()
+    this.#left.set(file, offset)
+  }
+
+  #noteHoled(file: TailedFile): void {
+    this.#holed ??= new WeakSet()
+    this.#holed.add(file)
+  }
+
+  #isHoled(file: TailedFile): boolean {
+    return this.#holed?.has(file) ?? false
+  }
+
   /** Notes the loss of a file's rest. */
   #noteRest(file: TailedFile, rest: Pick<Hole, 'from' | 'to' | 'cause' | 'writtenMs'>, next: TailedFile | null): void {
-    this.#holed.add(file)
+    this.#noteHoled(file)
     this.#noteHole({ path: file.path, head: file.head.hash, restart: file.order.restart, ...rest }, next)
   }
 
