@@ -133,11 +133,12 @@ export function readWitness(fs: ReadFileSystem, fd: number, offset: number, tail
 }
 
 /**
- * Whether two plain files have the same bytes at the end of what both hold: whether one is a copy of the other, given
- * that they have the same head. Throws the system's error.
+ * Whether the plain file `fd` has the same bytes at its end as `otherFd` has there, which may be longer: whether it is a copy
+ * of it, given that they have the same head. Throws the system's error.
  */
-export function tailAgrees(fs: ReadFileSystem, fd: number, otherFd: number): boolean {
-  const length = Math.min(fs.fstat(fd).size, fs.fstat(otherFd).size)
+export function isCopyOf(fs: ReadFileSystem, fd: number, otherFd: number): boolean {
+  const length = fs.fstat(fd).size
+  if (length > fs.fstat(otherFd).size) return false
   const compared = Math.min(COMPARED_BYTES, length)
   const ours = Buffer.alloc(compared)
   const theirs = Buffer.alloc(compared)

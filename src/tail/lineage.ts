@@ -15,11 +15,11 @@ import {
   gzipContentBytes,
   type Head,
   isCompressionOf,
+  isCopyOf,
   readHead,
   readWitness,
   sameHead,
   type TailedFile,
-  tailAgrees,
 } from './file.ts'
 import { openGuarded } from './guard.ts'
 import { Rotation, type RotationHabit } from './rotation.ts'
@@ -300,9 +300,10 @@ export class Lineage {
 
   /**
    * The content of `file` was cut off in place (or replaced under the same inode). It becomes a gone file, followed by
-   * a fresh one on the same descriptor; a copy made before (copytruncate) takes its place if there is one.
+   * a fresh one on the same descriptor; copies made before (copytruncate) come between them. `isOutgrown`: it was noticed by what
+   * is in it, not by its size.
    */
-  truncated(file: TailedFile, sizeNow: number): void {
+  truncated(file: TailedFile, sizeNow: number, isOutgrown = false): void {
     const index = this.files.indexOf(file)
     if (file.gone !== null) return
     this.#deps.counters.truncations++
@@ -314,8 +315,19 @@ export class Lineage {
     file.linked = false
     if (index < 0) return // the lineage is closed
     this.#headHolds(fresh)
+    // Files that turned up behind the live one while it was read are copies that were made since: older than what is in it now.
+    const after = this.files.slice(index + 1)
+    const isNewer = ({ order: { rank } }: TailedFile) => file.order.rank !== LIVE || rank === LIVE
+    const made = after.splice(0, after.findIndex(isNewer) < 0 ? after.length : after.findIndex(isNewer))
     const copy = this.#openCopyOf(file)
-    this.files.splice(index + 1, 0, ...(copy === null ? [fresh] : [copy, fresh]))
+    if (copy !== null) made.push(copy)
+    made.sort((a, b) => compareOrder(a.order, b.order))
+    // The size that was seen may be that of what is in it now; the copy's is that of what was.
+    const [first] = made
+    if (isOutgrown && first !== undefined && !first.compressed && first.head.hash === file.head.hash) {
+      file.sizeSeen = Math.min(file.sizeSeen, first.sizeSeen)
+    }
+    this.files.splice(index + 1, Number.POSITIVE_INFINITY, ...made, fresh, ...after)
     this.#renumber(index + 1)
     this.activeAt = this.#deps.clock.monotonic()
     this.#version = -1
@@ -641,7 +653,7 @@ export class Lineage {
     // Files may begin alike: more than the head must agree.
     for (const file of this.files) {
       if (file.gone !== null || file.compressed || !same(file.head)) continue
-      if (compressed ? isCompressionOf(fs, fd, gunzip, file.fd) : tailAgrees(fs, fd, file.fd)) return file
+      if (compressed ? isCompressionOf(fs, fd, gunzip, file.fd) : isCopyOf(fs, fd, file.fd)) return file
     }
     if (!compressed) return null
     const bytes = gzipContentBytes(fs, fd)
@@ -760,11 +772,11 @@ export class Lineage {
     return true
   }
 
-  /** A copy that was made of a file before it was truncated, newest first; null when there is none. */
+  /** The copy that was made of a file before it was truncated: the oldest that is not known, for newer ones may begin alike. */
   #openCopyOf(original: TailedFile): TailedFile | null {
     try {
       this.#listing.version()
-      for (const candidate of this.#listing.candidates().reverse()) {
+      for (const candidate of this.#listing.candidates()) {
         if (candidate.order.rank === LIVE) continue
         const copy = this.#openIfCopy(candidate, original)
         if (copy !== null) return copy

@@ -634,7 +634,7 @@ export class Reader implements FileUser {
           ? block.compare(this.#tail, 0, overlap, 0, overlap) !== 0
           : this.#place.offset === 0 && !file.compressed && !takeHead(file, block.subarray(0, got))
       if (isOther) {
-        this.lineage.truncated(file, this.#size(file) ?? 0)
+        this.lineage.truncated(file, this.#size(file) ?? 0, true)
         continue
       }
       const available = got - overlap

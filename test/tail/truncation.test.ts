@@ -71,20 +71,38 @@ t.test('copytruncate between a push and its repeat: the lines keep their time of
   t.strictSame(sink.delivered.map(identity), first, 'read from the copy, they are the same entries')
 })
 
-t.test('copytruncate twice while we do not look', async (t) => {
-  const { rig, sink } = plainRig(t)
-  rig.write('app.log', lines(0, 10))
-  await rig.step()
-  rig.append('app.log', lines(10, 20))
-  copyTruncate(rig)
-  rig.append('app.log', lines(20, 30))
-  rig.rename('app.log.1', 'app.log.2')
-  copyTruncate(rig)
-  rig.append('app.log', lines(30, 60))
-  await rig.run(6000)
-  t.strictSame(sink.texts.slice().sort(), messages(0, 60).sort())
-  t.strictSame(losses(rig), [])
-})
+t.test(
+  'copytruncate several times while we do not look: in order, also where all begin with the same line',
+  async (t) => {
+    for (const head of ['', 'the program starts\n']) {
+      for (const [grown, copies] of [
+        [0, 2],
+        [5, 2],
+        [50, 2],
+        [50, 3],
+      ] as const) {
+        for (const isSeen of [false, true]) {
+          const { rig, sink } = plainRig(t)
+          rig.write('app.log', head + lines(0, 10))
+          await rig.step()
+          rig.append('app.log', lines(10, 20))
+          for (let i = 0; i < copies; i++) {
+            for (let n = i; n > 0; n--) rig.rename(`app.log.${n}`, `app.log.${n + 1}`)
+            copyFileSync(rig.path('app.log'), rig.path('app.log.1'))
+            if (i === 0 && isSeen) rig.look()
+            truncateSync(rig.path('app.log'), 0)
+            rig.append('app.log', head + lines(20 + 10 * i, i < copies - 1 ? 30 + 10 * i : 20 + 10 * i + grown))
+          }
+          await rig.run(6000)
+          const texts = sink.texts.filter((text) => !head.startsWith(text))
+          const what = `${copies} copies, the first one ${isSeen ? '' : 'not '}seen, then ${grown} lines ${head}`
+          t.strictSame(texts, messages(0, 10 + 10 * copies + grown), what)
+          t.strictSame(losses(rig), [], what)
+        }
+      }
+    }
+  },
+)
 
 t.test('copytruncate of a file that was empty when it was last looked at', async (t) => {
   const { rig, sink } = plainRig(t)
