@@ -9,7 +9,7 @@ import {
   MARK_NOT_AUDIT,
   MARK_TRUNCATED,
 } from '../core/entry.ts'
-import type { Continuity } from './continuity/continuity.ts'
+import type { Continuity, LogFile } from './continuity/continuity.ts'
 import { AuditFilter, type FilterOptions, LARGE_LINE_BYTES } from './filter.ts'
 import { FIRST_HASH, LINE, LINE_END, NANOS, SECOND_HASH, SECONDS } from './found.ts'
 import { AuditIds } from './ids.ts'
@@ -74,7 +74,10 @@ export class AuditLines {
     } else {
       filter.facts.take(b, found, at)
       const judged = filter.judgeTaken(b, start, end)
-      if (judged === 'dropped') return 'dropped'
+      if (judged === 'dropped') {
+        this.#follow(file, b, found, at, false)
+        return 'dropped'
+      }
       if (judged === 'working' || filter.isCut || filter.isTruncated) return 'other'
     }
     const first = found[at + FIRST_HASH]!
@@ -89,7 +92,18 @@ export class AuditLines {
       offset,
       bytes,
     )
-    return isReused ? 'other' : 'kept'
+    if (isReused) return 'other'
+    this.#follow(file, b, found, at, true)
+    return 'kept'
+  }
+
+  /** Lets the course of the log be known by an event of `found`. Should it be applied after all, it is told once more, which says nothing. */
+  #follow(file: object, b: Buffer, found: Int32Array, at: number, isKept: boolean): void {
+    const { continuity } = this.#options
+    if (continuity === undefined || continuity.isSilentAbout(file, b, found, at)) return
+    const { facts } = this.#filter
+    facts.take(b, found, at)
+    continuity.note(facts, file as LogFile, isKept)
   }
 
   /** What the last event that was kept is to be; null: its line as it stands. */

@@ -17,6 +17,7 @@
 // Everything is measured against the newest event, so what is read twice says nothing twice. Cost: for most events two
 // comparisons and one look into a table.
 import type { EventFacts } from '../event.ts'
+import { SECONDS } from '../found.ts'
 import { Beat } from './beat.ts'
 import { type Finding, hole, silence, unended } from './finding.ts'
 import { OpenRequests, type SavedOpen } from './requests.ts'
@@ -100,6 +101,12 @@ export class Continuity {
       if (pause > 0) this.#judge(newest, pause, usual, stillSeconds)
     }
     this.#requests.note(facts, beat.active, isKept)
+  }
+
+  /** Whether `note` would have nothing to do for an event that was found with others, a row of `found` that begins at `at`. */
+  isSilentAbout(file: object, b: Buffer, found: Int32Array, at: number): boolean {
+    if (file !== this.#file || this.#isGone || found[at + SECONDS] !== this.#beat.newest) return false
+    return this.#requests.isNone(b, found, at)
   }
 
   /**

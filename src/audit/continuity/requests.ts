@@ -5,6 +5,7 @@
 // ENDED_MAX ids of requests that ended (a webhook may bring the start behind the end, or twice) and as many that are late. For most events, which
 // begin and end in one, a bit that is not set in a table says that it is none of them.
 import { AUDIT_ID, type EventFacts, REQUEST_URI, RESOURCE, STAGE, SUBRESOURCE, USERNAME, VERB } from '../event.ts'
+import { CODE, PLACES } from '../found.ts'
 import type { Unended } from './finding.ts'
 
 /** The API server ends a watch that asks for nothing within the hour; the rest is for what is slow. */
@@ -82,6 +83,15 @@ export class OpenRequests {
     } else if (stageBytes === 16 || stageBytes === 5) {
       if (this.#slots[slotOf(facts)]! > 0 || isLong(facts)) this.#end(facts, active)
     }
+  }
+
+  /** Whether an event that was found with others (a row of `found` at `at`) is one that begins and ends its request. */
+  isNone(b: Buffer, found: Int32Array, at: number): boolean {
+    const place = at + PLACES
+    if (found[place + 2 * STAGE + 1]! - found[place + 2 * STAGE]! !== 16 || found[at + CODE] === SWITCHED) return false
+    const verb = found[place + 2 * VERB]!
+    if (found[place + 2 * VERB + 1]! - verb === 5 && b[verb] === 0x77) return false
+    return this.#slots[slotAt(b, found[place + 2 * AUDIT_ID + 1]!)] === 0
   }
 
   /** Those that should have ended by now; they are told and forgotten. */
