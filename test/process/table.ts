@@ -1,4 +1,4 @@
-// `npm run test:process`: the scenarios of torture.test.ts and limits.test.ts in their long form (-- --long) or their short
+// `npm run test:process`: the scenarios of torture.test.ts, stream.test.ts and limits.test.ts in their long form (-- --long) or their short
 // one, against what `npm run build` made, and the table of what came of them. Ends with 1 unless every row is good.
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
@@ -32,7 +32,7 @@ async function run(file: string): Promise<number> {
   return new Promise((resolve) => child.on('close', (code) => resolve(code ?? 1)))
 }
 
-const codes = [await run('torture.test.ts'), await run('limits.test.ts')]
+const codes = [await run('torture.test.ts'), await run('stream.test.ts'), await run('limits.test.ts')]
 console.table(
   rows.map(({ scenario, lines, missing, malformed, duplicates, outOfOrder, refused, notes }) => ({
     scenario,
