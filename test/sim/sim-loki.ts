@@ -2,8 +2,10 @@
 import type { IncomingMessage } from 'node:http'
 import { Exchange } from '../../src/demo/exchange.ts'
 import type { StoreShare } from '../../src/demo/faults.ts'
+import { acceptedAges, entryFailure } from '../../src/demo/loki-checks.ts'
 import type { LokiLimits } from '../../src/demo/loki-limits.ts'
 import { errorAnswer, LokiStore } from '../../src/demo/loki-store.ts'
+import type { PushEntry } from '../../src/demo/push-proto.ts'
 import { type Answer, type Arrival, HONEST, type Plan, SimNetwork, type Store } from './sim-network.ts'
 import type { SimSink, SinkDeps } from './sink.ts'
 import type { TruthLine } from './truth.ts'
@@ -53,7 +55,11 @@ export class SimLoki implements SimSink, Store {
     const message = { headers: request.headers } as unknown as IncomingMessage
     const exchange = new Exchange(n, message, body, this.#store, () => this.#deps.clock.trueNow())
     const streams = exchange.forFault.push?.streams ?? []
-    const isPoisoned = streams.some(({ entries }) => entries.some(({ line }) => line.includes(POISON)))
+    // What its distributor refuses never comes to the ingester, which poison is for.
+    const { limits } = this.#store
+    const ages = acceptedAges(limits, this.#deps.clock.trueNow())
+    const isPoison = (entry: PushEntry) => entry.line.includes(POISON) && entryFailure(entry, '', limits, ages) === null
+    const isPoisoned = streams.some(({ entries }) => entries.some(isPoison))
     return isPoisoned ? errorAnswer(500, 'label name is empty') : exchange.take(store)
   }
 

@@ -23,6 +23,9 @@ export type Fate = 'seen' | 'unseen'
 
 /** What became of a line at one sink. */
 export interface End {
+  line: TruthLine
+  /** Its number. */
+  sink: number
   accepted: Accepted | null
   /** A dead letter of it is on the disk. */
   buried: boolean
@@ -134,10 +137,11 @@ export class Truth {
     // Its beginning may be destroyed before it is complete.
     const isWhole = rows.every((row) => row.end <= heldBytesOf(row.content))
     const fate = isWhole ? null : 'unseen'
-    const ends = Array.from({ length: this.#sinks }, (): End => {
-      return { accepted: null, buried: false, mayBeDropped: false, fate, fateEnd }
-    })
+    const ends: End[] = []
     const made: TruthLine = { ...line, index: log.lines.length, ends }
+    for (let sink = 0; sink < this.#sinks; sink++) {
+      ends.push({ line: made, sink, accepted: null, buried: false, mayBeDropped: false, fate, fateEnd })
+    }
     log.lines.push(made)
     log.byNumber.set(2 * made.seq + made.stream, made)
     for (const row of rows) row.content.rows.push({ line: made, end: row.end })
@@ -178,8 +182,23 @@ export class Truth {
 }
 
 /** Whether nothing is to be done about the line any more, at that sink. */
-export function isSettled({ accepted, buried, mayBeDropped, fate }: End): boolean {
-  return accepted !== null || buried || mayBeDropped || fate !== null
+export function isSettled(end: End): boolean {
+  const { accepted, buried, mayBeDropped, fate } = end
+  return accepted !== null || buried || mayBeDropped || fate !== null || mayBeJoined(end)
+}
+
+/**
+ * Whether the line may have come as the end of another: of one whose last rows were destroyed, and all lines of the source
+ * stream between the two as well, before anybody saw them. Nobody can tell that there was more.
+ */
+export function mayBeJoined({ line: { log, stream, seq }, sink }: End): boolean {
+  if (!log.damaged) return false
+  for (let before = seq - 1; before >= 0; before--) {
+    const line = log.byNumber.get(2 * before + stream)
+    if (line === undefined || (line.ends[sink] as End).fate === null) return false
+    if (line.rows.length > 1) return true
+  }
+  return false
 }
 
 export function nameOf(line: TruthLine): string {

@@ -4,7 +4,7 @@ import type { AgentEvents, EventName } from '../../../src/core/events.ts'
 import type { Checker, CheckerDeps, DeadLetterOnDisk } from '../checker.ts'
 import type { Life } from '../life.ts'
 import type { StoredRecord } from '../sink.ts'
-import { type Accepted, nameOf, type TruthLine } from '../truth.ts'
+import { type Accepted, type End, mayBeJoined, nameOf, type TruthLine } from '../truth.ts'
 
 type Loss = AgentEvents['bytes.lost'] & { life: number }
 
@@ -32,7 +32,7 @@ export class Completeness implements Checker {
       fail(`stored what nobody wrote: ${shown(record.line)}`)
       return
     }
-    if (!isSame(record, line, marks)) {
+    if (!isSame(record, this.#deps.endOf(line), marks)) {
       fail(`${nameOf(line)} was stored as ${shown(record.line)} [${marks}], written as ${shown(line.text)}`)
       return
     }
@@ -85,9 +85,10 @@ export class Completeness implements Checker {
     for (const letter of letters) this.#checkLetter(letter)
     const buried = new Set(letters.map(({ line }) => truth.find(line)))
     for (const line of this.#lines()) {
-      const { accepted, mayBeDropped, fate } = endOf(line)
+      const end = endOf(line)
+      const { accepted, mayBeDropped, fate } = end
       if (accepted !== null || mayBeDropped || buried.has(line)) continue
-      if (fate === null) fail(`${nameOf(line)} is missing, and its bytes are still there`)
+      if (fate === null && !mayBeJoined(end)) fail(`${nameOf(line)} is missing, and its bytes are still there`)
       else if (fate === 'seen' && !this.#isTold(line)) fail(`${nameOf(line)} was seen and is lost without a word`)
     }
     for (const { line } of letters) this.#gaps.add(line.toString())
@@ -138,12 +139,29 @@ export class Completeness implements Checker {
   }
 }
 
-function isSame({ line: text }: StoredRecord, line: TruthLine, marks: readonly string[]): boolean {
+function isSame({ line: text }: StoredRecord, end: End, marks: readonly string[]): boolean {
+  const { line } = end
   const repaired = Buffer.from(line.text.toString())
   if (text.equals(line.text) || text.equals(repaired)) return true
   const isBeginning = text.length < line.text.length && repaired.subarray(0, text.length).equals(text)
   // Where the rest was destroyed before anybody saw it, nobody can tell that there was more.
-  return isBeginning && (marks.includes('cut') || line.log.damaged)
+  if (isBeginning && (marks.includes('cut') || line.log.damaged)) return true
+  return end.fate !== null && isMended(text, repaired, end)
+}
+
+/** Whether it is the beginning of a line, and the end of it, or the whole of another that may have been joined to it. */
+function isMended(text: Buffer, whole: Buffer, { line: { log, stream, seq }, sink }: End): boolean {
+  let same = 0
+  while (same < Math.min(text.length, whole.length) && text[same] === whole[same]) same++
+  if (whole.subarray(whole.length - text.length + same).equals(text.subarray(same))) return true
+  for (let next = seq + 1; ; next++) {
+    const line = log.byNumber.get(2 * next + stream)
+    if (line === undefined) return false
+    const { text: joined } = line
+    if (mayBeJoined(line.ends[sink] as End) && text.subarray(-joined.length).equals(joined)) {
+      return text.length - joined.length <= same
+    }
+  }
 }
 
 function isTwin(record: StoredRecord, accepted: Accepted): boolean {
