@@ -16,6 +16,8 @@ export const WITNESS_BYTES = 1024
 const GZIP_HEAD_BYTES = 4096
 /** How much of two files is compared to tell whether one is a copy of the other. */
 const COMPARED_BYTES = 4096
+/** A time and what follows it. */
+const BEGINNING_BYTES_MIN = 64
 /** Enough for a row's time, and for all of most rows. */
 const FIRST_ROW_BYTES = 4096
 const LINE_SEARCH_BYTES_MAX = 1024 * 1024
@@ -148,8 +150,8 @@ export function isCopyOf(fs: ReadFileSystem, fd: number, otherFd: number): boole
 
 /**
  * Whether the gzip file `fd` is the compressed form of the plain file `otherFd`: as much as its first bytes hold is
- * compared, and of a small one the length too. The plain file may be longer: a writer that was late. Throws the
- * system's error.
+ * compared, and of a small one that is whole the length too. The plain file may be longer: a writer that was late, or a
+ * compressed file that is cut off. Throws the system's error.
  */
 export function isCompressionOf(fs: ReadFileSystem, fd: number, gunzip: Gunzip, otherFd: number): boolean {
   const storedBytes = readAll(fs, fd, scratch, 0, GZIP_HEAD_BYTES, 0)
@@ -157,7 +159,19 @@ export function isCompressionOf(fs: ReadFileSystem, fd: number, gunzip: Gunzip, 
   if (content.length === 0) return false
   const other = Buffer.allocUnsafeSlow(content.length)
   if (readAll(fs, otherFd, other, 0, other.length, 0) < other.length || !other.equals(content)) return false
-  return storedBytes === GZIP_HEAD_BYTES || fs.fstat(otherFd).size === content.length
+  if (storedBytes === GZIP_HEAD_BYTES || fs.fstat(otherFd).size === content.length) return true
+  return gzipContentBytes(fs, fd) !== content.length
+}
+
+/**
+ * Whether the gzip file `fd` is cut off within the first bytes of what the plain file `otherFd` holds, too early to be
+ * known by its head. Too little is no evidence. Throws the system's error.
+ */
+export function isBeginningOf(fs: ReadFileSystem, fd: number, gunzip: Gunzip, otherFd: number): boolean {
+  const content = gunzip.head(scratch.subarray(0, readAll(fs, fd, scratch, 0, GZIP_HEAD_BYTES, 0)))
+  if (content.length < BEGINNING_BYTES_MIN || gzipContentBytes(fs, fd) === content.length) return false
+  const other = Buffer.allocUnsafeSlow(content.length)
+  return readAll(fs, otherFd, other, 0, other.length, 0) === other.length && other.equals(content)
 }
 
 /** Length of the content of a gzip file of one member, modulo 2^32, as its last bytes tell. Throws the system's error. */

@@ -14,6 +14,7 @@ import type { Descriptors } from './descriptors.ts'
 import {
   gzipContentBytes,
   type Head,
+  isBeginningOf,
   isCompressionOf,
   isCopyOf,
   readHead,
@@ -87,6 +88,8 @@ export interface FileUser {
   readonly isSearching: boolean
   /** The lineage was looked at. */
   looked(): void
+  /** Called when there are files that were not there before, in whatever place. */
+  filesCame(): void
   /** How far it read a file that it has left; undefined when it never read it. */
   leftAt(file: TailedFile): number | undefined
 }
@@ -157,7 +160,7 @@ export class Lineage {
   look(): void {
     const now = this.#deps.clock.monotonic()
     // What was truncated is noticed first: a copy of it that is met then is no new file.
-    for (const file of [...this.files]) this.#measure(file)
+    this.measure()
     if (now >= this.#retryAt) {
       try {
         const version = this.#listing.version()
@@ -177,6 +180,11 @@ export class Lineage {
     this.rotation.written.add(this.#grownBytes, now)
     this.#grownBytes = 0
     for (const user of this.users) user.looked()
+  }
+
+  /** Looks at the files that are open. */
+  measure(): void {
+    for (const file of [...this.files]) this.#measure(file)
   }
 
   /** How many files there are to open at most; 0 when that cannot be told now. */
@@ -437,13 +445,15 @@ export class Lineage {
       if (!candidates.some((candidate) => candidate.path === path)) this.#reported.delete(path)
     }
     for (const file of this.files) {
-      const linked = present.has(file)
+      const linked = present.has(file) || (file.fd >= 0 && listed.has(identity(file.dev, file.ino)))
       if (failed && !linked) continue
       if (file.linked && !linked) file.unlinkedAt = now
       if (linked) file.unlinkedAt = null
       file.linked = linked
     }
+    this.#dropCopies(fresh)
     for (const file of fresh) this.#insert(file, present)
+    if (fresh.length > 0) for (const user of this.users) user.filesCame()
     this.#opening = 0
     if (fresh.some((file) => file.begin === 0)) this.#noteRotation(now)
     for (const [index, file] of this.files.entries()) {
@@ -479,6 +489,33 @@ export class Lineage {
     }
     this.#blindSince ??= now
     return now - this.#blindSince <= SETTLE_MS_MAX
+  }
+
+  /**
+   * Of two files that are met at once one may be the copy of the other that logrotate has just made and is about to cut:
+   * the copy is remembered, for when that is done. What was cut a moment ago is seen as it is now.
+   */
+  #dropCopies(fresh: TailedFile[]): void {
+    const { fs, gunzip } = this.#deps
+    const live = fresh.at(-1)
+    const copy = fresh.at(-2)
+    if (live === undefined || copy === undefined || live.order.rank !== LIVE || live.compressed || copy.compressed)
+      return
+    try {
+      if (copy.sizeSeen === 0 || !sameHead(fs, copy.fd, false, gunzip, copy.head, live.head)) return
+      const { size } = fs.fstat(live.fd)
+      if (size < live.sizeSeen) {
+        if (copy.sizeSeen < live.sizeSeen) return
+        live.sizeSeen = size
+        live.head = readHead(fs, live.fd, false, gunzip)
+      } else if (isCopyOf(fs, copy.fd, live.fd)) {
+        this.#remember(identity(copy.dev, copy.ino), copy.head, copy, { ...copy, size: copy.sizeSeen }, '', live)
+        this.#closeFd(copy.fd)
+        fresh.splice(-2, 1)
+      }
+    } catch (error) {
+      this.#failed(live.path, 'read', error)
+    }
   }
 
   /** Whether what the candidate's name leads to is known from an earlier look: it is one file's for ever. */
@@ -594,7 +631,7 @@ export class Lineage {
       return 'later'
     }
     this.#reported.delete(candidate.path)
-    this.#known.delete(identity(stat.dev, stat.ino))
+    this.#moveKnown(identity(stat.dev, stat.ino), begin)
     return {
       sequence: 0,
       path: candidate.path,
@@ -620,6 +657,17 @@ export class Lineage {
     return open <= this.files.length + this.#opening
   }
 
+  /**
+   * A file that is read from `begin` has the number of one that was finished. If that was another one, which has lost its
+   * number with its last name, its compressed form or a copy may turn up yet.
+   */
+  #moveKnown(id: string, begin: number): void {
+    const known = this.#known.get(id)
+    if (known === undefined) return
+    this.#known.delete(id)
+    if (begin === 0) this.#known.set(`${id} before ${this.#sequence}`, known)
+  }
+
   /** How much of a newly opened file was read before, under this name or another; -1 when all of it was or will be. */
   #readBefore(fd: number, stat: FileStat, candidate: Candidate, head: Head): number {
     const { fs, gunzip } = this.#deps
@@ -639,7 +687,7 @@ export class Lineage {
       return -1
     }
     const original = this.#originalOf(fd, candidate, head)
-    if (original === null) return 0
+    if (original === null) return this.#isOpen(id) ? -1 : 0
     this.#remember(id, head, candidate, stat, '', 'sequence' in original ? original : null)
     return -1
   }
@@ -651,9 +699,16 @@ export class Lineage {
     const { compressed } = candidate
     const same = (known: Head) => sameHead(fs, fd, compressed, gunzip, head, known)
     // Files may begin alike: more than the head must agree.
-    for (const file of this.files) {
-      if (file.gone !== null || file.compressed || !same(file.head)) continue
+    for (const file of [...this.files]) {
+      if (file.gone !== null || file.compressed) continue
+      if (!same(file.head)) {
+        if (compressed && fs.fstat(file.fd).nlink === 0 && isBeginningOf(fs, fd, gunzip, file.fd)) return file
+        continue
+      }
       if (compressed ? isCompressionOf(fs, fd, gunzip, file.fd) : isCopyOf(fs, fd, file.fd)) return file
+      // Cut since it was looked at: this is its copy, and takes its place then.
+      this.#measure(file)
+      if (file.gone !== null) return null
     }
     if (!compressed) return null
     const bytes = gzipContentBytes(fs, fd)
@@ -787,13 +842,17 @@ export class Lineage {
     return null
   }
 
+  #isOpen(id: string): boolean {
+    return this.files.some((file) => file.fd >= 0 && identity(file.dev, file.ino) === id)
+  }
+
   #openIfCopy(candidate: Candidate, original: TailedFile): TailedFile | null {
     const { fs, gunzip, clock, descriptors } = this.#deps
     const stat = this.#statOf(candidate)
     if (stat === null || stat === 'later') return null
     const id = identity(stat.dev, stat.ino)
     if (id === identity(original.dev, original.ino)) return null
-    if (this.files.some((file) => file.fd >= 0 && identity(file.dev, file.ino) === id)) return null
+    if (this.#isOpen(id)) return null
     const known = this.#known.get(id)
     if (known !== undefined && known.copyOf !== original) return null
     if (descriptors?.isExhausted) return null

@@ -90,6 +90,8 @@ export class Lines {
   #rawEnds = true
   /** It is older than startAgeMax allows. */
   #rawSkipped = false
+  /** The latest that the wall clock has ever been. */
+  #latestMs = Number.NEGATIVE_INFINITY
   /** From where on a time is taken for a mistake. */
   #futureSeconds = 0
   /** File offset of the end of the rows that are being handled. */
@@ -161,7 +163,9 @@ export class Lines {
     this.#rowsEnd = this.#hasTimes
       ? stamps.extent(file, this.#place.offset, to)
       : stamps.range(file, this.#place.offset, to, this.nowMs)
-    const arrivalSeconds = stamps.found ? stamps.seconds : Math.floor(this.nowMs / 1000)
+    // What was let pass once is let pass again, though somebody has set the clock back meanwhile.
+    this.#latestMs = Math.max(this.#latestMs, this.nowMs)
+    const arrivalSeconds = stamps.found ? stamps.seconds : Math.floor(this.#latestMs / 1000)
     this.#futureSeconds = this.#hasTimes ? arrivalSeconds + FUTURE_SECONDS_MAX : Number.POSITIVE_INFINITY
     return from + this.#rowsEnd - this.#place.offset
   }

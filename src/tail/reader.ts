@@ -239,10 +239,11 @@ export class Reader implements FileUser {
     return isUntouched ? this.#cameFrom : file
   }
 
-  /** Files that were met late come before the one of which nothing is read yet. */
-  #goBackToFirst(file: TailedFile): void {
+  /** Files were met late: they may come before the one of which nothing is read yet. */
+  filesCame(): void {
+    const { file } = this.#place
     const from = this.begun
-    if (from === file) return
+    if (file === null || from === file) return
     const first = this.lineage.files.find(({ sequence }) => sequence > (from?.sequence ?? 0))
     if (first === undefined || first.sequence >= file.sequence) return
     this.#goTo(first, first.begin)
@@ -462,11 +463,15 @@ export class Reader implements FileUser {
     const { fs, gunzip, clock } = this.#deps
     const { files } = this.lineage
     const cause = this.#slept === null ? undefined : CAUSE_ASLEEP
+    // What was cut off since the last look may be found in a copy, which nobody knows yet.
+    this.lineage.measure()
     this.#searchedSince ??= clock.monotonic()
     let resumption: Resumption
+    let tail = ''
     try {
       const isLate = clock.monotonic() - this.#searchedSince > SEARCH_MS_MAX
       resumption = findResumption(this.lineage, saved, fs, gunzip, isLate, cause)
+      if (resumption.found) tail = readTail(fs, resumption.file, resumption.offset)
     } catch (error) {
       this.#failed('read', error)
       return false
@@ -475,11 +480,11 @@ export class Reader implements FileUser {
     this.#account.goOnIn(found ? file : null)
     this.#lines.timeline.load(saved.times)
     this.#lines.skipBeforeSeconds = saved.skipBeforeSeconds ?? Number.NEGATIVE_INFINITY
-    this.#goTo(file, offset)
+    this.#goTo(file, offset, tail)
     if (found) this.#lines.stamps.load(files.slice(files.indexOf(file)), saved.stamps)
     if (found && Array.isArray(saved.cuts)) this.#lines.cuts.load(files.slice(files.indexOf(file)), saved.cuts)
     if (found && saved.ended) this.#ended = file
-    if (this.#ended === file || file.gone !== null) this.#noteHoled(file)
+    if (this.#ended === file || (file.gone !== null && !found)) this.#noteHoled(file)
     this.#gaps = Array.isArray(saved.gaps) ? [...saved.gaps] : []
     for (const gap of this.#gaps) if (gap.records === undefined) this.#tellLoss(gap)
     this.#missing = missing
@@ -580,7 +585,6 @@ export class Reader implements FileUser {
     this.#lines.nowMs = this.#deps.clock.now()
     if (this.#place.file === null && !this.#begin()) return 'dry'
     this.#retryAt = Number.NEGATIVE_INFINITY
-    this.#goBackToFirst(this.#place.file as TailedFile)
     if (!this.#isUnsettled) this.#noteFindings()
     const until = this.#place.logical + bytesMax
     for (;;) {
@@ -626,6 +630,11 @@ export class Reader implements FileUser {
       if (got === null) return 'dry'
       if (got < overlap) {
         if (this.#noteShort(file, this.#place.offset)) continue
+        return 'dry'
+      }
+      if (this.#place.offset === 0 && !file.compressed && got < Math.min(want, file.head.bytes)) {
+        // It is shorter than its first line was, or the read was.
+        if (this.#noteShort(file, file.head.bytes)) continue
         return 'dry'
       }
       // Written anew since it was last looked at, or since the last read.
@@ -1244,6 +1253,14 @@ function isContinuedBy(file: TailedFile, next: TailedFile): boolean {
   // A name of the time of rotation holds for ever; others only while they are there.
   const isOrderKnown = ({ linked, order: { rank } }: TailedFile) => linked || (isUnique(rank) && rank !== LIVE)
   return !isOrderKnown(file) || !isOrderKnown(next) || compareOrder(file.order, next.order) < 0
+}
+
+/** The bytes before `offset` (latin1) that every read there compares; '' for a compressed file, or where they are not there. */
+function readTail(fs: ReadFileSystem, { fd, compressed, gone }: TailedFile, offset: number): string {
+  const bytes = Buffer.alloc(Math.min(OVERLAP_BYTES, offset))
+  if (compressed || gone !== null || readAll(fs, fd, bytes, 0, bytes.length, offset - bytes.length) < bytes.length)
+    return ''
+  return bytes.toString('latin1')
 }
 
 /** Whether `file` of `size` bytes has the bytes `tail` (latin1) just before `offset`. */

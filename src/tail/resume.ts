@@ -63,7 +63,13 @@ export function findResumption(
     else if (!isEmpty(later[i] as SeenFile))
       missing.unshift({ before, seen: { ...(goneFor !== CAUSE && { gone: goneFor }), ...(later[i] as SeenFile) } })
   }
-  if (own !== null) return { file: own, offset: saved.offset, found: true, lost: null, missing }
+  // It was cut off since it was opened, before anybody had come to its place.
+  const cut = files.find((file) => isCutOff(file, saved)) ?? null
+  if (own !== null) {
+    const lost = notInCopy(own, saved, cut, fs)
+    return { file: own, offset: saved.offset, found: true, lost, missing }
+  }
+  if (cut !== null) return { file: cut, offset: saved.offset, found: true, lost: null, missing }
   const { path, head, offset, sizeSeen, mtimeMs = null, gone: cause = goneFor } = saved
   const restart = restartOf(path)
   const lost = { path, head, restart, from: offset, to: sizeSeen, cause, writtenMs: mtimeMs }
@@ -94,6 +100,22 @@ export function holeOf({ path, head, offset, compressed, mtimeMs, gone }: SeenFi
 
 function restartOf(path: string): number {
   return kubeletSibling(basename(path))?.order.restart ?? 0
+}
+
+/** Whether this is the file of the position, and its content was seen by us and is gone. */
+function isCutOff({ gone, dev, ino, head, sizeSeen }: TailedFile, saved: Position): boolean {
+  if (gone === null || dev !== saved.dev || ino !== saved.ino || sizeSeen < saved.offset) return false
+  return head.bytes === saved.headBytes && head.hash === saved.head
+}
+
+/** What was seen of a file that was cut off and is not in its copy, in which its place was found; null for nothing. */
+function notInCopy(copy: TailedFile, saved: Position, cut: TailedFile | null, fs: ReadFileSystem): Hole | null {
+  const cause = cut?.gone ?? saved.gone
+  if (cause !== 'truncated' || saved.ended) return null
+  const { path, head, mtimeMs = null } = saved
+  const from = copy.compressed ? gzipContentBytes(fs, copy.fd) : copy.sizeSeen
+  const to = Math.max(saved.sizeSeen, cut?.sizeSeen ?? 0)
+  return from < 0 || to <= from ? null : { path, head, restart: restartOf(path), from, to, cause, writtenMs: mtimeMs }
 }
 
 type Witnessed = Pick<SeenFile, 'dev' | 'ino' | 'head' | 'headBytes' | 'offset' | 'witness' | 'gone'>

@@ -1,5 +1,5 @@
 // The file system fails at any call: nothing is thrown, and when it has stopped failing everything is delivered.
-import { copyFileSync, truncateSync } from 'node:fs'
+import { copyFileSync, linkSync, truncateSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { messages, type RigSink, row, rows, TailRig } from '../support/tail-rig.ts'
 import type { ReadOperation } from '../support/watched-reads.ts'
@@ -305,4 +305,24 @@ t.test('a name fails, and the live file was not met: nobody knows where another 
   rig.fs.fault = () => null
   await rig.run(5000)
   t.strictSame(sink.texts, messages(0, 12))
+})
+
+t.test('a file that was read is known by its compressed form, though its number is given to another', async (t) => {
+  const rig = new TailRig(t, { kind: 'app.log', directory: 'logs' })
+  const sink = rig.sink()
+  rig.write('app.log.1', plain(0, 10))
+  rig.write('app.log', plain(10, 20))
+  await rig.run(3000)
+  // The same inode comes back as the live file, as a freed number does.
+  linkSync(rig.path('app.log.1'), rig.path('kept'))
+  rig.compress('app.log.1')
+  rig.rename('app.log', 'app.log.2')
+  truncateSync(rig.path('kept'), 0)
+  rig.rename('kept', 'app.log')
+  rig.append('app.log', plain(20, 21))
+  rig.fs.fault = (operation, path) => (operation === 'open' && path.endsWith('.gz') ? 'EMFILE' : null)
+  await rig.run(1000)
+  rig.fs.fault = () => null
+  await rig.run(3000)
+  t.strictSame(sink.texts.slice().sort(), messages(0, 21).sort())
 })

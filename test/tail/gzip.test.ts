@@ -1,5 +1,6 @@
 // Compressed siblings: long ones, damaged ones, ones that are still being written, and the reader of them by itself.
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import t from 'tap'
@@ -196,4 +197,18 @@ t.test('property: reads at any place give the bytes there', async (t) => {
     return true
   })
   await fc.assert(check, { numRuns: 40 })
+})
+
+t.test('cut off within the first line, while the file that it was made of is open: nothing new', async (t) => {
+  const rig = new TailRig(t)
+  const sink = rig.sink()
+  rig.write('0.log', rows(0, 1, `begins ${'x'.repeat(300)}`))
+  rig.look()
+  // Renamed, compressed and deleted before anybody looked again: it is known by no name.
+  const whole = gzipSync(readFileSync(rig.path('0.log')), { level: 0 })
+  rig.write(`${OLD}`, whole.subarray(0, 150))
+  rig.unlink('0.log')
+  rig.write('0.log', rows(1, 3))
+  await rig.run(8000)
+  t.strictSame(sink.texts, [...messages(0, 1, `begins ${'x'.repeat(300)}`), ...messages(1, 3)])
 })

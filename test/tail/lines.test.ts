@@ -6,7 +6,7 @@ import t from 'tap'
 import { wholeCharacters } from '../../src/parse/repair.ts'
 import { randomRows } from '../support/random-rows.ts'
 import { identity, reference } from '../support/reference.ts'
-import { row, TailRig } from '../support/tail-rig.ts'
+import { row, rows, TailRig } from '../support/tail-rig.ts'
 
 const sha256 = (bytes: string) => createHash('sha256').update(bytes).digest('hex')
 
@@ -208,4 +208,19 @@ t.test('lines without a time before any that has one take the time of arrival', 
     sink.delivered.map((each) => each.time),
     [arrival, arrival + 1n, arrival + 5_000_000_000n],
   )
+})
+
+t.test('what was sent once with its own time keeps it when the clock is set back before the repeat', async (t) => {
+  const rig = new TailRig(t)
+  const sink = rig.sink()
+  rig.clock.wallMs = Date.UTC(2026, 10, 21, 8)
+  rig.write('0.log', rows(0, 3))
+  rig.look()
+  sink.fill()
+  const first = sink.pending.map(identity)
+  rig.clock.wallMs -= 3_600_000
+  sink.again()
+  sink.fill()
+  t.strictSame(sink.pending.map(identity), first)
+  t.strictSame(sink.pending[0]?.marks, [])
 })

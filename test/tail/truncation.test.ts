@@ -459,3 +459,99 @@ t.test('killed between a truncation and the reading of the copy: the copy is not
   t.strictSame(sink.texts, messages(0, 20))
   t.strictSame(losses(rig), [])
 })
+
+t.test('cut off after a restart, before anything was read: the copy is known by the checkpoint', async (t) => {
+  for (const seen of ['found', 'not found']) {
+    const { rig, sink } = plainRig(t)
+    rig.write('app.log', lines(0, 10))
+    rig.look()
+    sink.recordsMax = 5
+    sink.fill()
+    sink.ack()
+    sink.recordsMax = Number.POSITIVE_INFINITY
+    rig.restart()
+    rig.look()
+    if (seen === 'found') sink.reader.findPlace()
+    copyTruncate(rig)
+    rig.look()
+    rig.append('app.log', lines(10, 20))
+    await rig.run(5000)
+    t.strictSame(sink.texts, messages(0, 20), seen)
+    t.strictSame(losses(rig), [])
+  }
+})
+
+t.test('cut off after a restart, before its place was found: what was seen is lost', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', lines(0, 5))
+  rig.look()
+  sink.fill()
+  sink.ack()
+  rig.restart()
+  rig.append('app.log', lines(5, 10))
+  rig.look()
+  truncateSync(rig.path('app.log'), 0)
+  rig.append('app.log', lines(50, 51))
+  await rig.run(3000)
+  t.strictSame(losses(rig), [[lines(0, 5).length, lines(0, 10).length, 'truncated']])
+  t.strictSame(
+    sink.texts.filter((text) => !text.startsWith('taffrail: lost')),
+    [...messages(0, 5), ...messages(50, 51)],
+  )
+})
+
+t.test('cut off before its place was found, and the cut is not noticed before that either', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', lines(0, 10))
+  await rig.step()
+  rig.restart()
+  rig.look()
+  copyTruncate(rig)
+  sink.fill()
+  rig.append('app.log', lines(10, 20))
+  await rig.run(5000)
+  t.strictSame(sink.texts, messages(0, 20))
+  t.strictSame(losses(rig), [])
+})
+
+t.test('what is there now is shorter than the first line that was seen', async (t) => {
+  const { rig, sink } = plainRig(t)
+  const long = `${'x'.repeat(500)}\n`
+  rig.write('app.log', long)
+  rig.look()
+  copyTruncate(rig)
+  rig.append('app.log', lines(0, 3))
+  sink.fill()
+  sink.ack()
+  await rig.run(5000)
+  t.strictSame(sink.texts, [long.trim(), ...messages(0, 3)])
+  t.strictSame(losses(rig), [])
+})
+
+t.test('a copy and the file that is about to be cut are met at once', async (t) => {
+  for (const cut of ['before the next look', 'during the look']) {
+    const { rig, sink } = plainRig(t)
+    rig.write('app.log', lines(0, 10))
+    copyFileSync(rig.path('app.log'), rig.path('app.log.1'))
+    let opens = 0
+    rig.fs.fault = (operation) => {
+      // After the live file was opened and its size was seen.
+      if (operation === 'open' && ++opens === 2 && cut === 'during the look') {
+        rig.fs.fault = (next) => {
+          if (next !== 'close' && next !== 'read') return null
+          rig.fs.fault = () => null
+          truncateSync(rig.path('app.log'), 0)
+          return null
+        }
+      }
+      return null
+    }
+    rig.look()
+    rig.fs.fault = () => null
+    if (cut === 'before the next look') truncateSync(rig.path('app.log'), 0)
+    rig.append('app.log', lines(10, 20))
+    await rig.run(5000)
+    t.strictSame(sink.texts, messages(0, 20), cut)
+    t.strictSame(losses(rig), [])
+  }
+})
