@@ -56,8 +56,8 @@ ${column('source', 'Source', 'class="minor"')}
 ${column('files', 'Files', 'class="number minor"')}
 ${column('sizeBytes', 'Size', 'class="number minor"')}
 ${column('lagBytes', 'Lag', 'class="number" aria-sort="descending"')}
-${column('lagSeconds', 'Waiting', 'class="number"')}
-${column('lossSeconds', 'Lost in', 'class="number"')}
+${column('lagSeconds', 'Waiting', 'class="number" title="Age of the oldest line that is not acknowledged"')}
+${column('lossSeconds', 'Lost in', 'class="number" title="Until the oldest file that is not acknowledged is deleted, if all goes on as lately"')}
 </tr></thead>
 <tbody id="rows"></tbody>
 </table>

@@ -46,9 +46,9 @@ function showLineages() {
     const { lineage, lagBytes, lagSeconds, lossSeconds, sizeBytes } = byKey.get(key)
     let entry = rows.get(key)
     if (entry === undefined) rows.set(key, (entry = makeRow(key)))
-    const [name, ...rest] = lineage.lineage.split(' ')
+    const [name, uid] = lineageName(lineage)
     say(entry.name, name)
-    say(entry.rest, rest.join(' '))
+    say(entry.rest, uid)
     const texts = [lineage.source, formatCount(lineage.files.length), formatBytes(sizeBytes), formatBytes(lagBytes), formatSeconds(lagSeconds), lossSeconds === null ? '' : formatSeconds(lossSeconds)]
     texts.forEach((text, i) => say(entry.cells[i], text))
     place(entry.row)

@@ -168,7 +168,9 @@ section.list { margin-top: 30px; }
 .empty { padding: 26px 18px; text-align: center; color: var(--quiet); }
 
 @media (max-width: 1000px) { #tiles { grid-template-columns: repeat(6, 1fr); }
-  #tiles > div { grid-column: span 2; } #tiles > div:nth-child(n+4) { grid-column: span 3; } }
+  #tiles > div { grid-column: span 2; } #tiles > div:nth-child(n+4) { grid-column: span 3; }
+  #lineages > thead th.minor, #lineages > thead .minor button, #lineages > tbody > tr > td.minor { width: 0; padding: 0;
+    font-size: 0; visibility: hidden; } }
 @media (max-width: 640px) {
   header, main { padding-left: 12px; padding-right: 12px; }
   header #when { margin-left: 0; width: 100%; }
@@ -183,8 +185,6 @@ section.list { margin-top: 30px; }
   #lineages > thead th:nth-child(n+2) { width: 82px; } #lineages .rest { display: block; font-size: 12px; }
   .tools input { width: 100%; } .tools #note { margin-left: 0; }
   #lineages > thead button, #lineages > tbody > tr > td { padding-left: 8px; padding-right: 8px; }
-  #lineages > thead th.minor, #lineages > thead .minor button, #lineages > tbody > tr > td.minor { width: 0; padding: 0;
-    font-size: 0; visibility: hidden; }
   .detail .scroll { margin-left: 0; }
 }
 `

@@ -156,6 +156,19 @@ export function annotationNotes(status: AgentStatus): string[] {
 }
 
 /** Everything above, in the order in which the page needs it. */
+/**
+ * What a lineage is called in a table that has a column for its source, and what tells it from another of that name: the pod's
+ * UID, '' for others.
+ */
+export function lineageName({
+  source,
+  lineage,
+}: Pick<LineageStatus, 'source' | 'lineage'>): [name: string, uid: string] {
+  const key = lineage.startsWith(`${source}:`) ? lineage.slice(source.length + 1) : lineage
+  const pod = /^([^/].*)\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32})$/.exec(key)
+  return pod === null ? [key, ''] : [pod[1] as string, pod[2] as string]
+}
+
 export const viewFunctions = [
   formatBytes,
   formatCount,
@@ -164,5 +177,6 @@ export const viewFunctions = [
   balance,
   headline,
   lineageRows,
+  lineageName,
   annotationNotes,
 ] as const

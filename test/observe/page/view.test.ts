@@ -6,6 +6,7 @@ import {
   formatCount,
   formatSeconds,
   headline,
+  lineageName,
   lineageRows,
   throughput,
 } from '../../../src/observe/page/view.ts'
@@ -146,4 +147,21 @@ t.test('annotations that are not understood', async (t) => {
     'ns/a: taffrail.dev/exclude is taken for absent: neither true nor false',
     'and 2 more',
   ])
+})
+
+t.test('the name of a lineage says its source and the UID of its pod elsewhere', async (t) => {
+  const uid = '747a01bb-2fe7-42ce-8f83-0132cb441312'
+  const cases: [source: string, lineage: string, name: string, uid: string][] = [
+    ['c', `c:shop/web-1/app/${uid}`, 'shop/web-1/app', uid],
+    [
+      'c',
+      'c:kube-system/etcd-1/etcd/0123456789abcdef0123456789abcdef',
+      'kube-system/etcd-1/etcd',
+      '0123456789abcdef0123456789abcdef',
+    ],
+    ['app', 'app:/logs/a.log', '/logs/a.log', ''],
+    ['app', `app:/logs/${uid}`, `/logs/${uid}`, ''],
+    ['a', 'ab:x', 'ab:x', ''],
+  ]
+  for (const [source, lineage, ...expected] of cases) t.same(lineageName({ source, lineage }), expected)
 })
