@@ -2,6 +2,7 @@
 // stand in each document or make fields conflict, and lifecycle policies. Pure. Fields are ECS; `dynamic` is off, so
 // that nothing that a container writes ever makes a field. Labels, annotations and JSON lines are one field each, of type
 // `flattened` (Elasticsearch) or `flat_object` (OpenSearch): `app` beside `app.kubernetes.io/name` is no conflict.
+import { AUDIT_FIELDS, type FieldTree, type LeafField } from './audit-fields.ts'
 import { AUDIT_DATASET, auditIndexPrefix, LOGS_DATASET, logsDataStream } from './index-names.ts'
 
 export type Product = 'elasticsearch' | 'opensearch'
@@ -31,8 +32,11 @@ const DAY_MS = 86_400_000
 const keyword = { type: 'keyword', ignore_above: 1024 }
 const path = { type: 'keyword', ignore_above: 4096 }
 const long = { type: 'long' }
+const ip = { type: 'ip', ignore_malformed: true }
 const date = { type: 'date_nanos' }
 const text = { type: 'match_only_text' }
+const kept = { type: 'object', enabled: false }
+const LEAVES = { keyword, path, text, flag: keyword, integer: { type: 'integer' }, date, ip, kept }
 const alias = (path: string) => ({ type: 'alias', path })
 const constant = (value: string) => ({ type: 'constant_keyword', value })
 const fields = (properties: object) => ({ properties })
@@ -56,12 +60,13 @@ function flat({ product }: SetupOptions): object {
   return product === 'opensearch' ? { type: 'flat_object' } : { type: 'flattened', ignore_above: 8191, depth_limit: 20 }
 }
 
-/**
- * Bodies of requests may hold terms longer than Lucene takes (a ConfigMap of a megabyte). `flattened` leaves those out;
- * `flat_object` cannot be told to and refuses the document, so that there they are kept and not searched.
- */
-function body(options: SetupOptions): object {
-  return options.product === 'opensearch' ? { type: 'object', enabled: false } : flat(options)
+/** The mapping of a field of an audit event. */
+function mappingOf(field: LeafField | FieldTree, options: SetupOptions): object {
+  if (typeof field === 'object') {
+    return fields(Object.fromEntries(Object.entries(field).map(([name, each]) => [name, mappingOf(each, options)])))
+  }
+  if (field === 'flat') return flat(options)
+  return LEAVES[field]
 }
 
 /** What holds for every document of an index. */
@@ -118,45 +123,12 @@ function logsTemplate(options: SetupOptions): SetupObject {
 }
 
 function auditTemplate(options: SetupOptions): SetupObject {
-  const user = fields({ username: keyword, uid: keyword, groups: keyword, extra: flat(options) })
-  const object = fields(
-    Object.fromEntries(
-      ['resource', 'namespace', 'name', 'uid', 'apiGroup', 'apiVersion', 'resourceVersion', 'subresource'].map(
-        (name) => [name, keyword],
-      ),
-    ),
-  )
-  const audit = fields({
-    auditID: keyword,
-    kind: keyword,
-    apiVersion: keyword,
-    level: keyword,
-    stage: keyword,
-    verb: keyword,
-    requestURI: path,
-    user,
-    impersonatedUser: user,
-    sourceIPs: { type: 'ip', ignore_malformed: true },
-    userAgent: path,
-    objectRef: object,
-    responseStatus: fields({
-      code: { type: 'integer' },
-      status: keyword,
-      reason: keyword,
-      message: text,
-      details: body(options),
-    }),
-    requestObject: body(options),
-    responseObject: body(options),
-    requestReceivedTimestamp: date,
-    stageTimestamp: date,
-    annotations: flat(options),
-  })
+  const audit = mappingOf(AUDIT_FIELDS, options)
   const properties = {
     '@timestamp': date,
     kubernetes: fields({ audit, node: named }),
-    user: fields({ name: keyword, group: named, effective: named }),
-    source: fields({ ip: { type: 'ip', ignore_malformed: true } }),
+    user: fields({ id: keyword, name: keyword, group: named, effective: named }),
+    source: fields({ ip }),
     user_agent: fields({ original: path }),
     log: fields({ file: fields({ path }), offset: long }),
     observer: fields({ name: keyword, type: keyword }),

@@ -4,7 +4,8 @@ import { test } from 'tap'
 import { EventFacts } from '../../../src/audit/event.ts'
 import { Part } from '../../../src/batch/part.ts'
 import { newEntry } from '../../../src/core/entry.ts'
-import { AuditDocumentEncoder, auditFields } from '../../../src/sinks/elasticsearch/audit-document.ts'
+import { AuditDocumentEncoder } from '../../../src/sinks/elasticsearch/audit-document.ts'
+import { type Product, setupObjects } from '../../../src/sinks/elasticsearch/templates.ts'
 import { fixtureLines } from '../../audit/fixtures.ts'
 
 const OPTIONS = { namespace: 'prod', clusterName: 'prod', node: 'n1', path: '/a.log', hasIds: true, labels: {} }
@@ -31,7 +32,98 @@ function records(lines: readonly string[], offsets: readonly number[] = []) {
   return lines.map((_, index) => ({ action: out[2 * index].create, document: out[2 * index + 1] }))
 }
 
-const fields = (event: object) => JSON.parse(auditFields(Buffer.from(JSON.stringify(event))))
+/** What stands under kubernetes.audit, of an event with these members. */
+function fields(members: object) {
+  const head = { kind: 'Event', apiVersion: 'audit.k8s.io/v1', auditID: 'x' }
+  const [record] = records([JSON.stringify({ ...head, ...members })])
+  const { kind, apiVersion, auditID, ...rest } = record!.document.kubernetes.audit
+  return rest
+}
+
+/** An event that has all of it, as a document. */
+const RULE_EVENT = records([
+  JSON.stringify({
+    kind: 'Event',
+    apiVersion: 'audit.k8s.io/v1',
+    level: 'RequestResponse',
+    auditID: 'id',
+    stage: 'ResponseComplete',
+    requestURI: '/api/v1/namespaces/a/pods',
+    verb: 'create',
+    user: { username: 'alice', uid: 'u', groups: ['devs', 'ops'] },
+    impersonatedUser: { username: 'bob', groups: ['g'] },
+    sourceIPs: ['192.0.2.1', '192.0.2.2'],
+    userAgent: 'kubectl',
+    objectRef: { resource: 'pods', namespace: 'a', name: 'b', subresource: 'exec' },
+    responseStatus: { code: 201, message: 'm' },
+    requestObject: {
+      spec: {
+        type: 'NodePort',
+        serviceAccountName: 'sa',
+        hostNetwork: true,
+        hostPID: true,
+        hostIPC: true,
+        containers: [
+          { image: 'nginx:1', securityContext: { privileged: true, capabilities: { add: ['SYS_ADMIN', 'BPF'] } } },
+          { image: 'envoy:2' },
+        ],
+        volumes: [{ hostPath: { path: '/' } }, { emptyDir: {} }],
+      },
+      rules: [{ verbs: ['*'], resources: ['secrets', 'pods'] }],
+      roleRef: { name: 'cluster-admin' },
+    },
+    responseObject: { rules: [{ verbs: ['get'], resources: ['*'] }] },
+    annotations: {
+      'authorization.k8s.io/decision': 'allow',
+      'authorization.k8s.io/reason': 'RBAC',
+      'authentication.kubernetes.io/issued-credential-id': 'JTI=x',
+    },
+  }),
+])[0]?.document
+
+/** The fields of the published rules for the dataset, and what this event has there. */
+const ASKED_FOR: [string, unknown[]][] = [
+  ['event.dataset', ['kubernetes.audit_logs']],
+  ['event.action', ['create']],
+  ['data_stream.dataset', ['kubernetes.audit_logs']],
+  ['data_stream.namespace', ['prod']],
+  ['user.name', ['alice']],
+  ['source.ip', ['192.0.2.1', '192.0.2.2']],
+  ['user_agent.original', ['kubectl']],
+  ['kubernetes.audit.verb', ['create']],
+  ['kubernetes.audit.stage', ['ResponseComplete']],
+  ['kubernetes.audit.level', ['RequestResponse']],
+  ['kubernetes.audit.requestURI', ['/api/v1/namespaces/a/pods']],
+  ['kubernetes.audit.user.username', ['alice']],
+  ['kubernetes.audit.user.groups', ['devs', 'ops']],
+  ['kubernetes.audit.impersonatedUser.username', ['bob']],
+  ['kubernetes.audit.impersonatedUser.groups', ['g']],
+  ['kubernetes.audit.sourceIPs', ['192.0.2.1', '192.0.2.2']],
+  ['kubernetes.audit.userAgent', ['kubectl']],
+  ['kubernetes.audit.objectRef.resource', ['pods']],
+  ['kubernetes.audit.objectRef.namespace', ['a']],
+  ['kubernetes.audit.objectRef.name', ['b']],
+  ['kubernetes.audit.objectRef.subresource', ['exec']],
+  ['kubernetes.audit.responseStatus.code', [201]],
+  ['kubernetes.audit.responseStatus.message', ['m']],
+  ['kubernetes.audit.annotations.authorization_k8s_io/decision', ['allow']],
+  ['kubernetes.audit.annotations.authorization_k8s_io/reason', ['RBAC']],
+  ['kubernetes.audit.annotations.authentication_kubernetes_io/issued-credential-id', ['JTI=x']],
+  ['kubernetes.audit.requestObject.spec.type', ['NodePort']],
+  ['kubernetes.audit.requestObject.spec.serviceAccountName', ['sa']],
+  ['kubernetes.audit.requestObject.spec.hostNetwork', [true]],
+  ['kubernetes.audit.requestObject.spec.hostPID', [true]],
+  ['kubernetes.audit.requestObject.spec.hostIPC', [true]],
+  ['kubernetes.audit.requestObject.spec.containers.image', ['nginx:1', 'envoy:2']],
+  ['kubernetes.audit.requestObject.spec.containers.securityContext.privileged', [true]],
+  ['kubernetes.audit.requestObject.spec.containers.securityContext.capabilities.add', ['SYS_ADMIN', 'BPF']],
+  ['kubernetes.audit.requestObject.spec.volumes.hostPath.path', ['/']],
+  ['kubernetes.audit.requestObject.rules.verbs', ['*']],
+  ['kubernetes.audit.requestObject.rules.resources', ['secrets', 'pods']],
+  ['kubernetes.audit.requestObject.roleRef.name', ['cluster-admin']],
+  ['kubernetes.audit.responseObject.rules.verbs', ['get']],
+  ['kubernetes.audit.responseObject.rules.resources', ['*']],
+]
 
 test('real events: what rules look for is where they look', (t) => {
   const lines = fixtureLines('everything.log.gz').slice(0, 800)
@@ -123,5 +215,147 @@ test('equal events are one document, lines that are no events are documents of t
   t.not(a?.action._id, c?.action._id)
   t.not(d?.action._id, e?.action._id)
   t.equal(d?.document.message, 'torn')
+  t.end()
+})
+
+test('a name that is given twice is told twice, under two names', (t) => {
+  const text = '{"a":{"b":1,"b":{"c":2},"b_":3},"a":4}'
+  const line = `{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"x","requestObject":${text}}`
+  const audit = records([line])[0]?.document.kubernetes.audit
+  t.same(audit.requestObject, { a: { b: 1, b__: { c: 2 }, b_: 3 }, a_: 4 })
+  t.end()
+})
+
+test('what only looks like an event is told as text, and control characters are blanks', (t) => {
+  const head = '{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"x"'
+  const [broken, control] = records([
+    `${head},"requestObject":{"a":01,}}`,
+    `${head},"verb":"a\u0007b","user":{"username":"\t"}}`.replace('\\u0007', '\u0007'),
+  ])
+  t.match(broken?.document, { message: /"a":01/, event: { dataset: 'kubernetes.audit_logs' } })
+  t.notOk(broken?.document.kubernetes)
+  t.equal(control?.document.kubernetes.audit.verb, 'a b')
+  t.end()
+})
+
+const LONG = 'z'.repeat(33_000)
+
+/** What is wrong with a value under a mapping, as the servers would say; null for nothing. */
+// biome-ignore lint/suspicious/noExplicitAny: a mapping is plain JSON
+function refusal(mapping: any, value: unknown, path: string): string | null {
+  if (mapping === undefined || mapping.enabled === false || value === null) return null
+  if (Array.isArray(value))
+    return value.map((item) => refusal(mapping, item, path)).find((each) => each !== null) ?? null
+  const isObject = typeof value === 'object'
+  const wrong = `${path}: ${JSON.stringify(value)} is no ${mapping.type ?? 'object'}`
+  if (mapping.properties !== undefined) {
+    if (!isObject) return wrong
+    const found = Object.entries(value).map(([name, each]) =>
+      refusal(mapping.properties[name], each, `${path}.${name}`),
+    )
+    return found.find((each) => each !== null) ?? null
+  }
+  if (mapping.type === 'flattened' || mapping.type === 'flat_object') {
+    return isObject && !JSON.stringify(value).includes(LONG) ? null : wrong
+  }
+  if (isObject) return wrong
+  if (mapping.type === 'integer') return Number.isInteger(value) && Math.abs(value as number) < 2 ** 31 ? null : wrong
+  if (mapping.type === 'date_nanos') {
+    const ms = Date.parse(String(value))
+    return ms >= 0 && ms < Date.parse('2262-01-01') && new Date(ms).toISOString().startsWith(String(value).slice(0, 10))
+      ? null
+      : wrong
+  }
+  return null
+}
+
+/** Names that the mapping knows, in the order of their depth, and some that it does not. */
+const NAMES =
+  'user extra username groups sourceIPs objectRef resource responseStatus code details message requestObject responseObject spec ' +
+  'containers securityContext privileged capabilities add volumes hostPath path rules verbs roleRef name webhooks clientConfig ' +
+  'service url annotations authorization.k8s.io/decision stageTimestamp requestReceivedTimestamp verb auditID a a.b'
+
+function auditMappings(product: Product) {
+  const options = { product, clusterName: 'prod', namespace: 'prod', retention: { logs: null, audit: null } }
+  const found = setupObjects(options).find(({ name }) => name === 'taffrail-audit-prod')
+  // biome-ignore lint/suspicious/noExplicitAny: plain JSON
+  return (found as any).body.template.mappings
+}
+
+for (const product of ['elasticsearch', 'opensearch'] as const) {
+  test(`no event is refused for the type of a value: ${product}`, (t) => {
+    const mappings = auditMappings(product)
+    const name = fc.constantFrom(...NAMES.split(' '))
+    const body = fc.letrec((tie) => ({
+      value: fc.oneof(
+        { maxDepth: 6, withCrossShrink: true },
+        fc.constantFrom(
+          'x',
+          7,
+          1e40,
+          2.5,
+          true,
+          null,
+          '',
+          '2026-02-31T00:00:00Z',
+          '0001-01-01T00:00:00Z',
+          '2026-11-21T07:51:17.4Z',
+          LONG,
+        ),
+        fc.array(tie('value'), { maxLength: 3 }),
+        tie('object'),
+        tie('object'),
+      ),
+      object: fc.dictionary(name, tie('value'), { maxKeys: 6 }),
+    })).object
+    fc.assert(
+      fc.property(body, (members) => {
+        const line = JSON.stringify({ ...(members as object), kind: 'Event', apiVersion: 'audit.k8s.io/v1' })
+        const { document } = records([line])[0] as { document: object }
+        const found = refusal(mappings, document, '')
+        if (found !== null) throw new Error(`${found}\n${line}\n${JSON.stringify(document)}`)
+      }),
+      { numRuns: 500 },
+    )
+    t.end()
+  })
+
+  test(`what published rules ask for are real fields: ${product}`, (t) => {
+    const mappings = auditMappings(product)
+    for (const [path, value] of ASKED_FOR) {
+      const steps = path.split('.')
+      // biome-ignore lint/suspicious/noExplicitAny: plain JSON
+      const mapping = steps.reduce((at: any, step) => at?.properties?.[step], mappings)
+      t.match(mapping?.type, /^(?:keyword|constant_keyword|ip|integer|match_only_text)$/, path)
+      const found = steps.reduce(
+        (at: unknown[], step) => at.flat(9).flatMap((each) => (each as Record<string, unknown>)?.[step] ?? []),
+        [RULE_EVENT],
+      )
+      t.same(found.flat(9), value, path)
+    }
+    t.end()
+  })
+}
+
+test('the outcome is what was decided, else what the code says', (t) => {
+  const outcome = (members: object) =>
+    records([JSON.stringify({ kind: 'Event', apiVersion: 'audit.k8s.io/v1', ...members })])[0]?.document.event.outcome
+  const decided = (decision: string) => ({ 'authorization.k8s.io/decision': decision })
+  t.equal(outcome({ annotations: decided('allow'), responseStatus: { code: 404 } }), 'success')
+  t.equal(outcome({ annotations: decided('forbid'), responseStatus: { code: 403 } }), 'failure')
+  t.equal(outcome({ responseStatus: { code: 401 } }), 'failure')
+  t.equal(outcome({ responseStatus: { code: 200 } }), 'success')
+  t.equal(outcome({}), undefined)
+  t.end()
+})
+
+test('what somebody is impersonated with is as long as it may be', (t) => {
+  const extra = { scope: [LONG] }
+  const impersonated = { username: 'bob', extra }
+  t.same(fields({ impersonatedUser: impersonated }).impersonatedUser, { username: 'bob', extra_: extra })
+  t.equal(
+    refusal(auditMappings('opensearch').properties.kubernetes.properties.audit, { user: { extra } }, '') === null,
+    false,
+  )
   t.end()
 })

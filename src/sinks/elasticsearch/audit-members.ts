@@ -1,0 +1,189 @@
+// The members of an audit event as they stand under kubernetes.audit: valid JSON whose keys and values every mapping takes,
+// whatever a client wrote into the body of its request. Keys that a mapping cannot take (empty, with dots) get another name;
+// so does a name that is given twice, and a member of another type than the mapping knows, which is kept and not searched
+// then. managedFields are left out. None of that may cost an event. Pure.
+import { Edits } from '../../audit/edits.ts'
+import { PADDING_BYTES, textOf } from '../../audit/json/strings.ts'
+import { ARRAY, OBJECT, OTHER, STRING, Tape } from '../../audit/json/tape.ts'
+import { AUDIT_FIELDS, type FieldTree, type LeafField } from './audit-fields.ts'
+
+/** Objects of an object field may lie so deep in it; what is deeper is told as text. */
+const DEPTH_MAX = 18
+/** Members of an event that the mapping knows as objects, and as lists or texts. */
+const OBJECTS = new Set([
+  'user',
+  'impersonatedUser',
+  'objectRef',
+  'responseStatus',
+  'requestObject',
+  'responseObject',
+  'annotations',
+])
+const BODIES = new Set(['requestObject', 'responseObject'])
+/** Of null. */
+const LETTER_N = 0x6e
+/** Each key with its value is one term of an index, of at most 32,766 bytes; keywords that are too long are left out by themselves. */
+const FLAT_BYTES_MAX = 8191
+const INTEGER = /^-?\d{1,9}$/
+/** As the API server writes times, within quotes; of years that a mapping takes with nanoseconds. */
+const DATE = /^"((?:19[7-9]|20\d|21\d|22[0-5])\d-\d\d-\d\d)T\d\d:\d\d:\d\d(?:\.\d{1,9})?Z"$/
+
+/** An event and the list of its values. */
+export interface Taken {
+  tape: Tape
+  bytes: Buffer
+}
+
+/** Takes an event apart; null when it is no JSON. Control characters that JSON does not allow become blanks. */
+export function taken(event: Buffer): Taken | null {
+  const bytes = Buffer.allocUnsafe(event.length + PADDING_BYTES)
+  event.copy(bytes)
+  bytes.fill(0, event.length)
+  for (let at = 0; at < event.length; at++) if (bytes[at]! < 0x20) bytes[at] = 0x20
+  const tape = new Tape()
+  tape.begin(bytes, 0, event.length)
+  return tape.run() === 'done' ? { tape, bytes } : null
+}
+
+/** What stands under kubernetes.audit. `eventBytes` is how long the event was. */
+export function fieldsOf({ tape, bytes }: Taken, eventBytes: number): string {
+  const edits = new Edits()
+  members(tape, edits, 0, 0, '', AUDIT_FIELDS)
+  if (edits.count === 0) return bytes.toString('utf8', 0, eventBytes)
+  const out = Buffer.allocUnsafe(edits.bytesMax(eventBytes))
+  return out.toString('utf8', 0, edits.apply(bytes, 0, eventBytes, out, 0))
+}
+
+/**
+ * Looks through the members of an object `depth` levels below the event; `body` is the event's member that it is in, `tree`
+ * what the mapping knows of it.
+ */
+function members(tape: Tape, edits: Edits, object: number, depth: number, body: string, tree: FieldTree | null): void {
+  const end = tape.next(object)
+  const names = new Names(tape, object)
+  let kept = -1
+  for (let key = object + 1; key < end; key = tape.next(key + 1)) {
+    const value = key + 1
+    const name = textOf(tape.buffer, tape.startOf(key), tape.endOf(key))
+    const top = depth === 0 ? name : body
+    if (name === 'managedFields' && BODIES.has(body)) {
+      leaveOut(tape, edits, key, value, kept, object)
+      continue
+    }
+    kept = outerEnd(tape, value)
+    const isWrapped = depth === 0 && OBJECTS.has(name) && tape.kindOf(value) !== OBJECT
+    const written = names.written(name)
+    const field = tree !== null && Object.hasOwn(tree, written) ? tree[written]! : null
+    const fits = field === null || isWrapped || isOf(tape, value, field)
+    const renamed = fits ? written : names.other(written)
+    if (renamed !== name) edits.add(tape.startOf(key), tape.endOf(key), JSON.stringify(renamed).slice(1, -1))
+    if (isWrapped) objectOf(tape, edits, value)
+    else nested(tape, edits, value, depth + 1, top, fits && typeof field === 'object' ? field : null)
+  }
+}
+
+/** Whether a field of the mapping takes a value; null is no value. */
+function isOf(tape: Tape, value: number, field: LeafField | FieldTree): boolean {
+  const kind = tape.kindOf(value)
+  if (kind === OTHER && tape.buffer[tape.startOf(value)] === LETTER_N) return true
+  if (kind === ARRAY && field !== 'kept' && field !== 'flat') {
+    for (let item = value + 1; item < tape.next(value); item = tape.next(item))
+      if (!isOf(tape, item, field)) return false
+    return true
+  }
+  if (field === 'flat') return kind === OBJECT && tape.endOf(value) - tape.startOf(value) <= FLAT_BYTES_MAX
+  if (typeof field === 'object' || field === 'kept') return kind === OBJECT
+  if (field === 'integer') return kind === OTHER && INTEGER.test(rawOf(tape, value))
+  if (field === 'date') return kind === STRING && isDate(rawOf(tape, value))
+  if (field === 'ip') return kind === STRING
+  return kind === STRING || kind === OTHER
+}
+
+/** Whether there is such a day, and such a time of it. */
+function isDate(raw: string): boolean {
+  const day = DATE.exec(raw)?.[1]
+  const ms = day === undefined ? Number.NaN : Date.parse(raw.slice(1, -1))
+  return !Number.isNaN(ms) && new Date(ms).toISOString().slice(0, 10) === day
+}
+
+function nested(tape: Tape, edits: Edits, value: number, depth: number, body: string, tree: FieldTree | null): void {
+  const kind = tape.kindOf(value)
+  if (kind !== OBJECT && kind !== ARRAY) return
+  if (depth > DEPTH_MAX) {
+    edits.add(tape.startOf(value), tape.endOf(value), JSON.stringify(rawOf(tape, value)))
+    return
+  }
+  if (kind === OBJECT) {
+    members(tape, edits, value, depth, body, tree)
+    return
+  }
+  for (let item = value + 1; item < tape.next(value); item = tape.next(item)) {
+    nested(tape, edits, item, depth + 1, body, tree)
+  }
+}
+
+/** A patch is a list, a body may be a text: an object field takes neither. What was null is left so. */
+function objectOf(tape: Tape, edits: Edits, value: number): void {
+  if (tape.kindOf(value) === OTHER && tape.buffer[tape.startOf(value)] === 0x6e) return
+  const quotes = tape.kindOf(value) === STRING ? 1 : 0
+  const start = tape.startOf(value) - quotes
+  const end = tape.endOf(value) + quotes
+  edits.add(start, end, JSON.stringify({ value: rawOf(tape, value) }))
+}
+
+/** The text of a value, as JSON. */
+export function rawOf(tape: Tape, value: number): string {
+  const quotes = tape.kindOf(value) === STRING ? 1 : 0
+  return tape.buffer.toString('utf8', tape.startOf(value) - quotes, tape.endOf(value) + quotes)
+}
+
+/**
+ * The names of an object's members, each once and without dots, for no server takes a name twice:
+ * authorization.k8s.io/x is authorization_k8s_io/x.
+ */
+class Names {
+  readonly #all = new Set<string>()
+  readonly #given = new Set<string>()
+
+  constructor(tape: Tape, object: number) {
+    for (let key = object + 1; key < tape.next(object); key = tape.next(key + 1)) {
+      this.#all.add(textOf(tape.buffer, tape.startOf(key), tape.endOf(key)))
+    }
+  }
+
+  /** What a member of that name is called. */
+  written(name: string): string {
+    if (name !== '' && !name.includes('.')) {
+      if (this.#given.has(name)) return this.other(name)
+      this.#given.add(name)
+      return name
+    }
+    return this.#free(name === '' ? '_' : name.replaceAll('.', '_'))
+  }
+
+  /** Another name, unlike all others of the object. */
+  other(name: string): string {
+    return this.#free(`${name}_`)
+  }
+
+  #free(name: string): string {
+    let free = name
+    while (this.#all.has(free) || this.#given.has(free)) free += '_'
+    this.#given.add(free)
+    return free
+  }
+}
+
+function outerEnd(tape: Tape, value: number): number {
+  return tape.endOf(value) + (tape.kindOf(value) === STRING ? 1 : 0)
+}
+
+/** Leaves a member out with one comma beside it. `kept`: where the last one that stays ends; -1 for none. */
+function leaveOut(tape: Tape, edits: Edits, key: number, value: number, kept: number, object: number): void {
+  const end = outerEnd(tape, value)
+  if (kept >= 0) edits.add(Math.max(kept, edits.lastEnd), end, '')
+  else {
+    const isLast = tape.next(value) === tape.next(object)
+    edits.add(tape.startOf(key) - 1, isLast ? end : tape.startOf(tape.next(value)) - 1, '')
+  }
+}
