@@ -237,12 +237,15 @@ export class Pods {
     const known = this.#namespaces.get(name)
     this.#namespaces.set(name, { labels, list: this.#namespaceList })
     if (known !== undefined && isSame(known.labels, labels)) return
+    // Most namespaces of a cluster have no pod here.
+    let isConcerned = false
     for (const each of this.#pods.values()) {
       if (each.pod.namespace !== name || each.deletedAt !== null) continue
       each.lastNamespaceLabels = null
       each.made.clear()
+      isConcerned = true
     }
-    if (this.#namespacesListed) this.onChange(null)
+    if (isConcerned && this.#namespacesListed) this.onChange(null)
   }
 
   /** Its pods are read to their end with what was known of it: one that comes later under its name is another. */

@@ -148,6 +148,8 @@ t.test("a new namespace's labels are waited for, also when others are known", as
   pods.namespaceReceiver.put(namespace({ team: 'x' }))
   t.strictSame(changes, [null])
   t.strictSame(of('a')?.namespaceLabels, { team: 'x' })
+  pods.namespaceReceiver.put({ metadata: { name: 'elsewhere', labels: { team: 'y' } } })
+  t.strictSame(changes, [null], 'a namespace without pods of this node concerns nobody')
 })
 
 t.test('a namespace that comes again under its name is another one', async (t) => {
