@@ -255,8 +255,9 @@ export class Agent {
 
   /** Looks at the files, and with `scan` for others. */
   #lookAtAll(scan: boolean): void {
-    if (scan) {
-      for (const discovery of this.#discoveries) if (discovery.changed()) this.#scan(discovery)
+    // Who was answered a moment ago may be an API server whose spool nobody has looked for yet.
+    for (const discovery of this.#discoveries) {
+      if (isSpool(discovery.source) || (scan && discovery.changed())) this.#scan(discovery)
     }
     for (const { lineage, readers } of this.tailed.values()) {
       // Of one that sleeps, a line without an end may be left.
