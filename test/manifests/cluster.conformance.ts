@@ -32,13 +32,13 @@ function inOrder(objects: KubeObject[]): KubeObject[] {
 
 /** Without the hashes of generated ConfigMaps, in their names and wherever they are referred to. */
 function withoutHashes(text: string): string {
-  return text.replace(/\b(taffrail-(?:config|environment))-[a-z0-9]{10}\b/g, '$1')
+  return text.replace(/\b(taffrail-(?:webhook-)?(?:config|environment))-[a-z0-9]{10}\b/g, '$1')
 }
 
 /** `kubeconfig`: the path of that of an administrator. */
 export function clusterConformance(t: Test, kubeconfig: string): void {
   t.test('what kubectl builds is what our own kustomize builds', async (t) => {
-    const directories = ['base', 'node', 'control-plane', 'control-plane/audit', 'sidecar', ...OVERLAYS]
+    const directories = ['base', 'node', 'control-plane', 'control-plane/audit', 'sidecar', 'webhook', ...OVERLAYS]
     const paths = directories.map((name) => `${ROOT}/${name}`)
     paths.push(ownOverlay(t, 'overlays/loki', 'non-root', 'pod-monitor'))
     for (const path of paths) {
