@@ -14,6 +14,7 @@ import { type PacedCase, paced } from './cases/paced.ts'
 import { pods } from './cases/pods.ts'
 import { search } from './cases/search.ts'
 import { throughput } from './cases/throughput.ts'
+import { webhook } from './cases/webhook.ts'
 import { cleanUp, cleanUpOnSignals, endChildren, makeDirectory, removeDirectory } from './cleanup.ts'
 import { type Corpus, fillTree, makeTree } from './corpus.ts'
 import { pinSelf } from './measure.ts'
@@ -59,6 +60,7 @@ async function runCase(name: CaseName, settings: Settings, corpus: Corpus | null
       else if (name === 'search') results.push(await search(settings, contender))
       else if (name === 'idle') results.push(await idle(settings, contender))
       else if (name === 'pods') results.push(await pods(settings, contender))
+      else if (name === 'webhook') results.push(await webhook(settings, contender))
       else results.push(await paced(settings, name satisfies PacedCase, contender))
     }
     return results

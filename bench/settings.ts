@@ -17,6 +17,7 @@ export const CASE_NAMES = [
   'latency',
   'idle',
   'pods',
+  'webhook',
 ] as const
 export type CaseName = (typeof CASE_NAMES)[number]
 
