@@ -196,7 +196,7 @@ const auditWebhook = record<Omit<AuditWebhookSourceConfig, 'type'>>(
     bodyBytesMax: key(
       quantity('64Ki', '64Mi'),
       yaml('16Mi'),
-      'A larger batch is refused (413). What is being taken at once may use a third of `limits.memory`, twice the size of each body; more is put off (429).',
+      'A larger batch is refused (413). What is taken at once may use a twelfth of `limits.memory`, or be one batch; what is more waits with its sender, and after five seconds is put off (429).',
     ),
     spoolBytesMax: key(
       quantity('16Mi'),

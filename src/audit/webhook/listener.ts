@@ -33,8 +33,8 @@ export interface Answer {
 
 /** What the listener hands requests to, once it knows who sent them. */
 export interface Receiver {
-  /** Answers before the body is read; null: it is wanted. `take` or `drained` follows. */
-  refuse(apiServer: string, bodyBytes: number): Answer | null
+  /** Answers before the body is read; null: it is wanted. `take` or `passing` follows. Never rejects. */
+  refuse(bodyBytes: number): Promise<Answer | null>
   /** The body of a request that was not refused. The promise never rejects. */
   take(apiServer: string, request: IncomingMessage, bodyBytes: number): Promise<Answer | null>
   /** The body of a request that was refused is passing: to know it again. */
@@ -116,7 +116,7 @@ export async function listen(options: ListenerOptions): Promise<Listening> {
       receiver.passing(apiServer, request, bodyBytes, answer)
       return send(response, answer, bodyBytes > PASSED_BODIES_MAX * config.bodyBytesMax)
     }
-    const refusal = receiver.refuse(apiServer, bodyBytes)
+    const refusal = await receiver.refuse(bodyBytes)
     if (refusal !== null) {
       receiver.passing(apiServer, request, bodyBytes, refusal)
       return send(response, refusal, false)

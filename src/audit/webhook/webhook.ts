@@ -22,11 +22,11 @@ import { Spool, spoolDirectory } from './spool.ts'
 
 const RETRY_MS = 5000
 const SWEEP_MS = 5000
-/** For room to come: a body takes milliseconds, a segment of a sink that is behind takes longer. */
+/** Who waited for room in vain has waited; a segment of a sink that is behind takes longer. */
 const LOAD_RETRY_SECONDS = 1
 const SPOOL_RETRY_SECONDS = 5
-/** Of `limits.memory`. */
-const LOAD_SHARE = 1 / 3
+/** Of `limits.memory`; a body that is larger is let in alone. */
+const LOAD_SHARE = 1 / 12
 /** The upper bounds of the histogram of answers, in seconds. */
 const ANSWER_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, Number.POSITIVE_INFINITY]
 /** A spool that was full is full for everybody until a share of it is free again. */
@@ -93,7 +93,7 @@ export class Webhook implements Receiver {
       { reads: fs.reads, writes: fs.writes, clock, durable, checkpoints },
     )
     this.#intake = new Intake(audit, clock)
-    this.#load = new Load(memoryBytes * LOAD_SHARE)
+    this.#load = new Load(memoryBytes * LOAD_SHARE, clock)
   }
 
   /** Takes the spool over and, with `listens`, begins to take batches. What fails is an event, and is tried again. */
@@ -150,7 +150,7 @@ export class Webhook implements Receiver {
     await this.#spool.close()
   }
 
-  refuse(_apiServer: string, bodyBytes: number): Answer | null {
+  async refuse(bodyBytes: number): Promise<Answer | null> {
     const room = this.#isFull ? this.#spool.bytesMax * ROOM_SHARE : 0
     const wasFull = this.#isFull
     this.#isFull = this.#spool.isFull(bodyBytes + room)
@@ -161,7 +161,7 @@ export class Webhook implements Receiver {
     if (this.#isFull) {
       return this.#shed('spool', { status: 503, reason: 'the spool is full', retryAfterSeconds: SPOOL_RETRY_SECONDS })
     }
-    if (this.#load.take(bodyBytes)) return null
+    if (await this.#load.take(bodyBytes)) return null
     return this.#shed('memory', { status: 429, reason: 'too much at once', retryAfterSeconds: LOAD_RETRY_SECONDS })
   }
 
@@ -330,6 +330,7 @@ export class Webhook implements Receiver {
 /** Reads the body; false: it was cut off, or is not as long as it said. */
 function isWhole(request: IncomingMessage, body: Buffer, bodyBytes: number): Promise<boolean> {
   let bytes = 0
+  if (request.destroyed) return Promise.resolve(false) // it went away while it waited
   return new Promise((resolve) => {
     request.on('data', (chunk: Buffer) => {
       bytes += chunk.copy(body, bytes, 0, Math.min(chunk.length, bodyBytes - bytes))

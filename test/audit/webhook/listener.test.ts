@@ -60,7 +60,7 @@ async function serve(
       },
     },
     receiver: {
-      refuse: (apiServer) => (apiServer === 'refused' ? { status: 429, reason: 'later', retryAfterSeconds: 7 } : null),
+      refuse: async (bodyBytes) => (bodyBytes === 13 ? { status: 429, reason: 'later', retryAfterSeconds: 7 } : null),
       async take(apiServer, request) {
         const chunks: Buffer[] = []
         for await (const chunk of request) chunks.push(chunk)
@@ -181,7 +181,11 @@ t.test('what is refused before its body is read', async (t) => {
   t.match(await send({ headers: { ...JSON_TYPE, 'content-encoding': 'gzip' } }), { status: 415, text: /compressed/ })
   t.match(await send({ headers: { ...JSON_TYPE, 'transfer-encoding': 'chunked' } }), { status: 411 })
   t.match(await send({}, 'x'.repeat(101)), { status: 413, text: /101 bytes, over bodyBytesMax 100/ })
-  t.match(await send({ path: '/audit/refused' }), { status: 429, text: 'later\n', headers: { 'retry-after': '7' } })
+  t.match(await send({ path: '/audit/refused' }, 'refused-body!'), {
+    status: 429,
+    text: 'later\n',
+    headers: { 'retry-after': '7' },
+  })
   t.strictSame(seen.passed, ['cp-1', 'refused'])
   t.match(await send({ headers: { ...JSON_TYPE, expect: '100-continue', 'content-length': 1 } }), { status: 200 })
   t.strictSame(seen.taken.length, 1)

@@ -92,7 +92,7 @@ export class WebhookRig {
       request.push(null)
       request.complete = true
     }
-    const refusal = receiver.refuse(apiServer, bytes.length)
+    const refusal = await receiver.refuse(bytes.length)
     if (refusal !== null) {
       receiver.passing(apiServer, request, bytes.length, refusal)
       feed()

@@ -122,18 +122,26 @@ test('answered only when it is durable; a failed write is answered 503, and the 
   t.match(rig.webhook.status(), { batches: { shed: { disk: 1 } }, apiServers: [{ awaited: 0 }], missing: 0 })
 })
 
-test('more than memory holds is put off before its body is read', async (t) => {
+test('more than memory holds waits with its sender, and is put off when it has waited for too long', async (t) => {
   const rig = await new WebhookRig({ deps: { memoryBytes: 3 * 1024 * 1024 } }).start()
   const { promise: gate, resolve: open } = Promise.withResolvers<void>()
   rig.disk.delay = (operation) => (operation === 'sync' ? gate : Promise.resolve())
   const big = (id: string) => batch(event(id, { requestURI: `/${'x'.repeat(400_000)}` }))
   const first = rig.send(big('a'))
-  t.match(await rig.send(big('b')), { status: 429, retryAfterSeconds: 1 })
+  const second = rig.send(big('b'))
+  const third = rig.send(big('c'))
+  for (let i = 0; i < 20; i++) await new Promise(setImmediate)
+  t.equal(rig.webhook.status().batches.shed.memory, undefined, 'it waits')
+  await rig.clock.advance(5000)
+  t.match(await second, { status: 429, retryAfterSeconds: 1 })
+  t.match(await third, { status: 429 })
+  const fourth = rig.send(big('c'))
   open()
   t.match(await first, { status: 200 })
+  t.match(await fourth, { status: 200 }, 'who waits is let in when there is room')
   t.equal(rig.webhook.status().load.bytes, 0)
   t.match(await rig.send(big('b')), { status: 200 })
-  t.match(rig.webhook.status(), { batches: { accepted: 2, shed: { memory: 1 } }, apiServers: [{ awaited: 0 }] })
+  t.match(rig.webhook.status(), { batches: { accepted: 3, shed: { memory: 2 } }, apiServers: [{ awaited: 0 }] })
 })
 
 test('a full spool puts everything off, says so once, and takes again once sinks are past a segment', async (t) => {
@@ -187,8 +195,9 @@ test('what was refused and does not come back is told in its stream, once', asyn
   const big = (id: string) => batch(event(id, { requestURI: `/${'x'.repeat(400_000)}` }))
   const first = rig.send(big('a'))
   const lost = big('lost')
-  t.match(await rig.send(lost), { status: 429 })
-  t.match(await rig.send(big('late')), { status: 429 })
+  const refused = [rig.send(lost), rig.send(big('late'))]
+  await rig.clock.advance(5000)
+  for (const answer of await Promise.all(refused)) t.match(answer, { status: 429 })
   open()
   await first
   await rig.clock.advance(200_000)
