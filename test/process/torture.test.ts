@@ -12,6 +12,7 @@ import { errorCode, errorMessage } from '../../src/core/errors.ts'
 import { sampleLine } from '../../src/demo/sample-line.ts'
 import { eventually, type TaffrailProcess } from '../support/process.ts'
 import { between, seeded, seedOf } from '../support/process-logs.ts'
+import type { ReceiverKind } from '../support/receiver.child.ts'
 import { isGood, type Row, TorturedNode } from '../support/torture.ts'
 
 const IS_LONG = process.env.TAFFRAIL_LONG === '1'
@@ -20,6 +21,11 @@ if (IS_LONG) t.setTimeout(3_600_000)
 
 /** The short form's number, or the long form's. */
 const sized = (short: number, long: number) => (IS_LONG ? long : short)
+
+/** Once to a Loki, and once to an Elasticsearch. */
+function scenarioOfBoth(name: string, run: (t: Test, to: ReceiverKind) => Promise<Row>): void {
+  for (const to of ['loki', 'elasticsearch'] as const) scenario(`${name}, to ${to}`, (t) => run(t, to))
+}
 
 function scenario(name: string, run: (t: Test) => Promise<Row>): void {
   t.test(name, { buffered: true, ...(IS_LONG && { timeout: 1_800_000 }) }, async (t) => {
@@ -34,9 +40,9 @@ function scenario(name: string, run: (t: Test) => Promise<Row>): void {
 const MIXED_MS = [100, 200, 500, 1000, 2000, 5000, 300, 700]
 const mixed = (i: number) => ({ everyMs: MIXED_MS[i % MIXED_MS.length] as number })
 
-scenario('kill -9 at random moments, rotations every 100 ms to 5 s, a sink that fails', async (t) => {
+scenarioOfBoth('kill -9 at random moments, rotations every 100 ms to 5 s, a sink that fails', async (t, to) => {
   const kills = sized(8, 60)
-  const node = await TorturedNode.make(t, { containers: sized(4, 8), plan: mixed, seed: seedOf(21) })
+  const node = await TorturedNode.make(t, { to, containers: sized(4, 8), plan: mixed, seed: seedOf(21) })
   const random = seeded(seedOf(121))
   node.receiver.trouble('mixed')
   node.startWriting()
@@ -52,8 +58,9 @@ scenario('kill -9 at random moments, rotations every 100 ms to 5 s, a sink that 
   return node.row('kill -9', `${kills} kills`)
 })
 
-scenario('rotation every 100 ms, five files kept', async (t) => {
+scenarioOfBoth('rotation every 100 ms, five files kept', async (t, to) => {
   const node = await TorturedNode.make(t, {
+    to,
     containers: 4,
     plan: () => ({ everyMs: 100, filesMax: 5 }),
     seed: seedOf(22),
@@ -81,8 +88,8 @@ scenario('rotation every two seconds, with lines that go on into the renamed fil
   return node.row('rotation every 2 s', 'eight containers, five files kept')
 })
 
-scenario('a sink that answers 503 while files are rotated every two seconds and compressed', async (t) => {
-  const node = await TorturedNode.make(t, { containers: 8, plan: () => ({ everyMs: 2000 }), seed: seedOf(23) })
+scenarioOfBoth('a sink that answers 503 while files are rotated every two seconds and compressed', async (t, to) => {
+  const node = await TorturedNode.make(t, { to, containers: 8, plan: () => ({ everyMs: 2000 }), seed: seedOf(23) })
   node.receiver.trouble('503')
   const taffrail = node.start()
   node.startWriting()
@@ -94,9 +101,10 @@ scenario('a sink that answers 503 while files are rotated every two seconds and 
   return node.row('503 for a while', `${sized(7, 60)} s of 503, rotation every 2 s`)
 })
 
-scenario('the sink is stopped and continued (SIGSTOP, SIGCONT)', async (t) => {
+scenarioOfBoth('the sink is stopped and continued (SIGSTOP, SIGCONT)', async (t, to) => {
   const rounds = sized(2, 8)
   const node = await TorturedNode.make(t, {
+    to,
     containers: 4,
     plan: mixed,
     sink: { requestTimeout: '700ms' },
@@ -238,8 +246,9 @@ scenario('10,000 files at once, and 1,024 descriptors', async (t) => {
   return node.row('10,000 files at once', `${files / perContainer} containers, 1,024 descriptors`)
 })
 
-scenario('one entry of a push is refused', async (t) => {
+scenarioOfBoth('one entry of a push is refused', async (t, to) => {
   const node = await TorturedNode.make(t, {
+    to,
     containers: 1,
     plan: () => ({ everyMs: 1000 }),
     source: { startAgeMax: 'off' },
@@ -278,9 +287,9 @@ scenario('one entry of a push is refused', async (t) => {
   return { ...row, refused: [refused, counted] }
 })
 
-scenario('a slow sink all the time, and fifteen kills', async (t) => {
+scenarioOfBoth('a slow sink all the time, and fifteen kills', async (t, to) => {
   const kills = sized(3, 15)
-  const node = await TorturedNode.make(t, { containers: 8, plan: () => ({ everyMs: 2000 }), seed: seedOf(28) })
+  const node = await TorturedNode.make(t, { to, containers: 8, plan: () => ({ everyMs: 2000 }), seed: seedOf(28) })
   node.receiver.trouble('slow')
   node.startWriting()
   for (let kill = 0; kill < kills; kill++) {

@@ -258,6 +258,19 @@ export function lokiSink(url: string, more: object = {}): object {
   }
 }
 
+/** An elasticsearch sink for a receiver, as quick. */
+export function elasticSink(url: string, more: object = {}): object {
+  return {
+    name: 'es',
+    type: 'elasticsearch',
+    urls: [url],
+    batchAgeMax: '50ms',
+    retryDelayMin: '20ms',
+    retryDelayMax: '200ms',
+    ...more,
+  }
+}
+
 /** Resolves when `condition` holds, which is asked again and again. */
 export async function eventually(what: () => string, condition: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + DEADLINE_MS

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import type { AgentStatus } from '../../src/core/status.ts'
 import {
+  elasticSink,
   eventually,
   lokiSink,
   SERVER,
@@ -17,7 +18,7 @@ import {
   writeConfig,
 } from './process.ts'
 import { Judge, keepWriting, type RotationPlan, seeded, WritingContainer } from './process-logs.ts'
-import type { FromReceiver, Judgement, ToReceiver, Trouble } from './receiver.child.ts'
+import type { FromReceiver, Judgement, ReceiverKind, ToReceiver, Trouble } from './receiver.child.ts'
 
 const ACT_MS = 20
 
@@ -47,8 +48,8 @@ export class ReceiverProcess {
     })
   }
 
-  static async start(t: Test): Promise<ReceiverProcess> {
-    const child = fork(fileURLToPath(new URL('./receiver.child.ts', import.meta.url)), { stdio: 'inherit' })
+  static async start(t: Test, kind: ReceiverKind): Promise<ReceiverProcess> {
+    const child = fork(fileURLToPath(new URL('./receiver.child.ts', import.meta.url)), [kind], { stdio: 'inherit' })
     t.teardown(async () => {
       if (child.exitCode !== null || child.signalCode !== null) return
       child.kill('SIGKILL')
@@ -78,6 +79,8 @@ export class ReceiverProcess {
 
 export interface NodeOptions {
   containers: number
+  /** Where it delivers to; a Loki unless given. */
+  to?: ReceiverKind
   /** Of container `i`; without one it is rotated and restarted at random. */
   plan?: (i: number) => RotationPlan
   source?: object
@@ -98,6 +101,7 @@ export class TorturedNode {
   /** What a scenario writes by itself: numbered lines, by writer. */
   readonly extra: [writer: string, last: number][] = []
   taffrail: TaffrailProcess | null = null
+  readonly #to: ReceiverKind
   readonly #start: StartOptions
   #stopWriting: (() => void) | null = null
 
@@ -105,6 +109,7 @@ export class TorturedNode {
     this.t = t
     this.receiver = receiver
     this.directory = t.testdir()
+    this.#to = options.to ?? 'loki'
     this.#start = options.start ?? {}
     const random = seeded(options.seed ?? 1)
     this.writers = Array.from({ length: options.containers }, (_, i) => {
@@ -113,14 +118,14 @@ export class TorturedNode {
     mkdirSync(`${this.directory}/containers`, { recursive: true })
     this.config = writeConfig(this.directory, {
       sources: [{ name: 'c', type: 'containers', paths: [`${this.directory}/containers/*.log`], ...options.source }],
-      sinks: [lokiSink(receiver.url, options.sink)],
+      sinks: [(this.#to === 'loki' ? lokiSink : elasticSink)(receiver.url, options.sink)],
       server: SERVER,
       ...options.config,
     })
   }
 
   static async make(t: Test, options: NodeOptions): Promise<TorturedNode> {
-    return new TorturedNode(t, await ReceiverProcess.start(t), options)
+    return new TorturedNode(t, await ReceiverProcess.start(t, options.to ?? 'loki'), options)
   }
 
   start(args: string[] = []): TaffrailProcess {
@@ -179,12 +184,13 @@ export class TorturedNode {
     const wrong = verdict.examples.filter((text) => text.includes('written')).length
     if (verdict.examples.length > 0) this.t.comment(verdict.examples.slice(0, 5).join('\n'))
     return {
-      scenario,
+      scenario: this.#to === 'loki' ? scenario : `${scenario} (${this.#to})`,
       lines: expected + equal,
       missing: verdict.missing + wrong,
       malformed: verdict.corrupt + verdict.unexpected,
       duplicates: verdict.duplicates,
-      outOfOrder: verdict.outOfOrder,
+      // Documents have their times: what there was no room for comes after its neighbours.
+      outOfOrder: this.#to === 'loki' ? verdict.outOfOrder : 0,
       refused: null,
       notes: `${notes}; ${this.rotations} rotations, ${repeats} harmless repeats${lost > 0 ? `, ${lost} bytes lost` : ''}`,
     }
