@@ -200,6 +200,19 @@ t.test('one record because of which the whole bulk is refused is found', async (
   t.equal(world.letters.letters.length, 1)
 })
 
+t.test('an answer that is too long to be read is asked for again, about fewer records', async (t) => {
+  const world = worldOf(t)
+  const lines = texts('x'.repeat(4000), 200)
+  // Each reason quotes its document twice.
+  world.elastic.refuse = ({ source }) => reject(`failed to parse [${source.message}]; caused by ${source.message}`)
+  world.write('a', lines)
+  world.start()
+  await world.clock.advance(10 * MINUTE_MS)
+  world.accounted('es')
+  t.equal(world.letters.letters.length, lines.length)
+  t.ok(world.elastic.seen.length < 100, `${world.elastic.seen.length} bulks`)
+})
+
 t.test('a record that makes the server fail is condemned beside another one only', async (t) => {
   const world = worldOf(t)
   world.elastic.refuse = ({ source }) =>

@@ -22,14 +22,14 @@ export type Fate =
 /**
  * - delivered: every record, or every one was there before.
  * - items: one fate per record, in the order in which they were sent.
- * - retry, split, halt: the bulk as a whole; nothing of it was taken.
+ * - retry, split, halt: the bulk as a whole; nothing of it was taken, or nobody can tell.
  * - refused: as a whole, because of something in it.
  */
 export type BulkOutcome =
   | { kind: 'delivered' }
   | { kind: 'items'; fates: Fate[] }
   | { kind: 'retry'; reason: string; message: string; afterMs?: number }
-  | { kind: 'split'; reason: 'too_large'; message: string }
+  | { kind: 'split'; reason: 'too_large' | 'answer_too_long'; message: string }
   | { kind: 'refused'; type: string; message: string; says: string }
   | { kind: 'halt'; reason: string; message: string }
 

@@ -2,7 +2,7 @@
 // known or the rest is given up: what stands in the file is read and sent again later. Records that the server could not
 // take now (429, 503) are sent again alone, from the bytes that are encoded already, a few times and only as long as that
 // takes seconds: others of the shipment wait for them. A repeat is free (409), so that nothing has to be remembered of what
-// was given up but the dead letters. What is refused as a whole is divided until it stands alone.
+// was given up but the dead letters. What is refused as a whole, or answered at too great length, is divided until it stands alone.
 
 import type { Events } from '../../core/events.ts'
 import type { Clock } from '../../ports/clock.ts'
@@ -111,8 +111,10 @@ export class Conversation {
     const { outcome } = answer
     if (outcome.kind === 'delivered') this.#taken(records)
     else if (outcome.kind === 'items') await this.#settleEach(records, outcome.fates, answer)
-    else if (outcome.kind === 'split') await this.#divideLarge(records, answer)
-    else if (outcome.kind === 'refused' || (answer.status === 500 && this.#deps.isSuspect)) {
+    else if (outcome.kind === 'split' && outcome.reason === 'too_large') await this.#divideLarge(records, answer)
+    else if (outcome.kind === 'split' && records.length > 1) {
+      await this.#sendHalves(records, Math.ceil(records.length / 2), answer)
+    } else if (outcome.kind === 'refused' || (answer.status === 500 && this.#deps.isSuspect)) {
       await this.#divide(records, answer)
     } else this.#failure = answer
   }

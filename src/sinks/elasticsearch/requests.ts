@@ -16,9 +16,11 @@ const FILTER = [
   'items.*.error.caused_by',
 ]
 const WHOLE = ['error', 'status']
-/** An item's answer is kept up to so much on average; one that is cut is asked for again, with fewer records. */
+/** An answer is kept up to so much for each record on average; a longer one is asked for again, about fewer. */
 const ITEM_BYTES_MAX = 1024
 const ANSWER_BYTES_MIN = 64 * 1024
+/** About a single record: its reason may quote all of it, and more than once. */
+const ONE_ANSWER_BYTES_MAX = 16 * 1024 * 1024
 
 /** `status` 0 when there was no answer. */
 export interface Answer {
@@ -69,7 +71,8 @@ export class BulkRequests {
       const headers: Record<string, string> = { 'content-type': 'application/x-ndjson', 'user-agent': 'taffrail' }
       const credentials = authorization()
       if (credentials !== null) headers.authorization = credentials
-      const answerBytesMax = Math.max(ANSWER_BYTES_MIN, ITEM_BYTES_MAX * sent.count)
+      const isOne = sent.count === 1
+      const answerBytesMax = isOne ? ONE_ANSWER_BYTES_MAX : Math.max(ANSWER_BYTES_MIN, ITEM_BYTES_MAX * sent.count)
       const request = { method: 'POST' as const, path: this.#path, headers, timeoutMs, answerBytesMax }
       let response: Awaited<ReturnType<Hosts['send']>>
       if (gzipLevel === 0) response = await this.#hosts.send({ ...request, body })
@@ -78,7 +81,13 @@ export class BulkRequests {
         const compressed = await gzip(body, gzipLevel, this.#clock)
         response = await this.#hosts.send({ ...request, body: compressed }).finally(() => release(compressed))
       }
-      return { outcome: classify(response, sent, this.#clock.now()), status: response.status }
+      const { status } = response
+      const outcome = classify(response, sent, this.#clock.now())
+      if (outcome.kind === 'retry' && status < 300 && response.body.length >= answerBytesMax) {
+        const message = `an answer of more than ${answerBytesMax} bytes`
+        return { outcome: { kind: 'split', reason: 'answer_too_long', message }, status }
+      }
+      return { outcome, status }
     } catch (error) {
       return { outcome: { kind: 'retry', reason: errorCode(error), message: errorMessage(error) }, status: 0 }
     }
