@@ -1,6 +1,8 @@
 // Changes to a line, from its start to its end: stretches that are left out or replaced. What is not changed is copied
 // byte for byte.
 
+import type { Workbench } from './found.ts'
+
 /** Places are relative to the bytes in which it was found. */
 export interface Replacement {
   start: number
@@ -75,8 +77,35 @@ export class Edits {
     return out + line.copy(to, out, from, end)
   }
 
+  /** The same for a line on the workbench's memory, written to it. */
+  applyOn({ memory, copy }: Workbench, start: number, end: number, at: number): number {
+    let from = start
+    let out = at
+    for (let i = 0; i < this.count; i++) {
+      const bytes = this.#places[2 * i]! - from
+      copy(out, from, bytes)
+      out += bytes
+      const text = this.#texts[i]!
+      if (text !== '') out += writeText(text, memory, out)
+      from = this.#places[2 * i + 1]!
+    }
+    copy(out, from, end - from)
+    return out + end - from
+  }
+
   /** What `apply` may need for a line of so many bytes. */
   bytesMax(lineBytes: number): number {
     return lineBytes + this.#growth
   }
+}
+
+/** Short texts that are ASCII are written byte by byte: a call of write costs more. */
+function writeText(text: string, to: Buffer, at: number): number {
+  if (text.length > 32) return to.write(text, at)
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code >= 0x80) return to.write(text, at)
+    to[at + i] = code
+  }
+  return text.length
 }

@@ -129,8 +129,11 @@ export class EventFacts {
     return this.#topLevel(b, viewOf(b), start, end) === end && this.#isEvent && this.#isVersion
   }
 
-  /** Takes the facts of an event that were found with others: a row of `found` that begins at `at`, places in `b`. */
-  take(b: Buffer, found: Int32Array, at: number): void {
+  /**
+   * Takes the facts of an event that were found with others: a row of `found` that begins at `at`, places in `b`. `sender`:
+   * who sent it, where that is known.
+   */
+  take(b: Buffer, found: Int32Array, at: number, sender: Sender | null): void {
     this.buffer = b
     const places = this.#places
     for (let i = 0; i < 2 * FACTS; i++) places[i] = found[at + PLACES + i]!
@@ -142,9 +145,9 @@ export class EventFacts {
     this.#isVersion = true
     this.#isUsual = true
     this.#members = NEEDED
-    this.sender = null
+    this.sender = sender
     const end = found[at + SENDER_END]!
-    if (end === 0) return
+    if (sender !== null || end === 0) return
     const start = this.startOf(USER)
     const known = this.#senders.find(b, viewOf(b), start, end)
     // What is known may be the beginning of this one alone.

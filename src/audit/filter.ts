@@ -17,10 +17,12 @@ import {
   RESOURCE,
   RESPONSE_OBJECT,
   RESPONSE_STATUS,
+  type Sender,
   STAGE,
   USER,
 } from './event.ts'
 import { safePart } from './foreign.ts'
+import { LINE, LINE_END, ROW, SAME_ANNOTATIONS, SAME_SENDER, type Workbench } from './found.ts'
 import { PADDING_BYTES } from './json/strings.ts'
 import { Tape } from './json/tape.ts'
 import { KnownBytes } from './known.ts'
@@ -93,6 +95,13 @@ export class AuditFilter {
   /** Of the line that takes the whole way. */
   #walkOptions: WalkOptions | null = null
   #output = Buffer.alloc(8192)
+  /** Where the result may be written; null: to #output. */
+  #bench: Workbench | null = null
+  // Of the rows that were judged: who sent them, and what was known of their annotations.
+  readonly #senders: (Sender | null)[] = []
+  readonly #rowAnnotations: (readonly Replacement[] | undefined)[] = []
+  #row = 0
+  #sameAnnotations = 0
   readonly #walk = new Walk()
   #hasTape = false
   #lineStart = 0
@@ -119,11 +128,25 @@ export class AuditFilter {
     return this.#judge(line, start, end)
   }
 
-  /** The same for an event whose facts are there already (`EventFacts.take`). */
-  judgeTaken(line: Buffer, start: number, end: number): FilterEnd {
-    this.#begin(line, start, end)
+  /**
+   * The same for an event that was found with others, a row of `found` that begins at `at`, on the workbench if there is room.
+   * The rows before it must have been judged so, too.
+   */
+  judgeTaken(bench: Workbench, found: Int32Array, at: number): FilterEnd {
+    const { facts } = this
+    const row = at / ROW
+    const sameSender = found[at + SAME_SENDER]!
+    facts.take(bench.memory, found, at, sameSender === 0 ? null : this.#senders[sameSender - 1]!)
+    this.#senders[row] = facts.sender
+    this.#begin(bench.memory, found[at + LINE]!, found[at + LINE_END]!)
     this.isEvent = true
-    return this.#judge(line, start, end)
+    this.#bench = bench
+    this.#row = row
+    this.#sameAnnotations = found[at + SAME_ANNOTATIONS]!
+    this.#rowAnnotations[row] = undefined
+    const judged = this.#judge(bench.memory, this.start, this.end)
+    this.#bench = null
+    return judged
   }
 
   #begin(line: Buffer, start: number, end: number): void {
@@ -257,7 +280,7 @@ export class AuditFilter {
     const { facts } = this
     const sender = this.#verdicts.notesOf(facts.sender!).replacements
     const status = this.#known(RESPONSE_STATUS, this.#statuses(options))
-    const annotations = this.#known(ANNOTATIONS, this.#annotations)
+    const annotations = this.#knownAnnotations()
     if (sender === null || status === undefined || annotations === undefined) return false
     if (options.redacts && !this.#isHarmlessUri(options.mask)) return false
     const edits = this.#edits
@@ -302,6 +325,14 @@ export class AuditFilter {
   #known(fact: number, known: KnownBytes<readonly Replacement[]>): readonly Replacement[] | undefined {
     const { facts } = this
     return facts.has(fact) ? known.find(facts.buffer, facts.startOf(fact), facts.endOf(fact)) : NOTHING
+  }
+
+  #knownAnnotations(): readonly Replacement[] | undefined {
+    if (this.#bench === null) return this.#known(ANNOTATIONS, this.#annotations)
+    const same = this.#sameAnnotations === 0 ? undefined : this.#rowAnnotations[this.#sameAnnotations - 1]
+    const annotations = same ?? this.#known(ANNOTATIONS, this.#annotations)
+    this.#rowAnnotations[this.#row] = annotations
+    return annotations
   }
 
   #isHarmlessUri(mask: Mask): boolean {
@@ -350,6 +381,14 @@ export class AuditFilter {
   /** Writes the line with its changes. */
   #write(): void {
     const { facts } = this
+    const bench = this.#bench
+    if (bench !== null && this.#edits.bytesMax(this.#lineEnd - this.#lineStart) <= bench.end - bench.at) {
+      this.start = bench.at
+      this.end = this.#edits.applyOn(bench, this.#lineStart, this.#lineEnd, bench.at)
+      this.buffer = bench.memory
+      bench.at = this.end
+      return
+    }
     this.#reserve(this.#edits.bytesMax(this.#lineEnd - this.#lineStart) + PADDING_BYTES)
     this.end = this.#edits.apply(facts.buffer, this.#lineStart, this.#lineEnd, this.#output, 0)
     this.buffer = this.#output

@@ -19,7 +19,20 @@ export const FIRST_HASH = 7
 export const SECOND_HASH = 8
 /** Bytes of its entry. */
 export const ENTRY_BYTES = 9
+/** The number, from 1, of an earlier row of these whose user, sourceIPs and userAgent are the same bytes; 0: none. */
+export const SAME_SENDER = 11
 /** From here on the places of the facts as EventFacts has them: start and end. */
 export const PLACES = 12
 /** Where user, sourceIPs and userAgent end, which begin with the user; 0: they do not stand one after the other. */
 export const SENDER_END = 46
+/** As SAME_SENDER, for the annotations. */
+export const SAME_ANNOTATIONS = 47
+
+/** Where what is left of changed lines is written, in the same memory as the lines. */
+export interface Workbench {
+  readonly memory: Buffer
+  /** Free from here to `end`; moved on by whoever writes there. */
+  at: number
+  end: number
+  copy(to: number, from: number, bytes: number): void
+}

@@ -11,7 +11,7 @@ import {
 } from '../core/entry.ts'
 import type { Continuity, LogFile } from './continuity/continuity.ts'
 import { AuditFilter, type FilterOptions, LARGE_LINE_BYTES } from './filter.ts'
-import { FIRST_HASH, LINE, LINE_END, NANOS, SECOND_HASH, SECONDS } from './found.ts'
+import { FIRST_HASH, LINE, LINE_END, NANOS, SECOND_HASH, SECONDS, type Workbench } from './found.ts'
 import { AuditIds } from './ids.ts'
 import { PADDING_BYTES } from './json/strings.ts'
 import { isMissingLine } from './webhook/shed.ts'
@@ -63,19 +63,18 @@ export class AuditLines {
 
   /**
    * Decides about an event that was found with others, a row of `found` that begins at `at`; its line begins at `offset` of
-   * the file. `kept`: what is left of it is `left`. `other`: it is to be applied as any line; nothing was changed.
+   * the file. `kept`: what is left of it is `left`, on the workbench or elsewhere. `other`: it is to be applied as any line; nothing was changed.
    */
-  decide(file: object, offset: number, b: Buffer, found: Int32Array, at: number): 'kept' | 'dropped' | 'other' {
+  decide(file: object, offset: number, bench: Workbench, found: Int32Array, at: number): 'kept' | 'dropped' | 'other' {
     const filter = this.#filter
     const start = found[at + LINE]!
     const end = found[at + LINE_END]!
     if (filter.isPlain) {
       if (end - start > this.#options.lineBytesMax) return 'other'
     } else {
-      filter.facts.take(b, found, at)
-      const judged = filter.judgeTaken(b, start, end)
+      const judged = filter.judgeTaken(bench, found, at)
       if (judged === 'dropped') {
-        this.#follow(file, b, found, at, false)
+        this.#follow(file, bench.memory, found, at, false)
         return 'dropped'
       }
       if (judged === 'working' || filter.isCut || filter.isTruncated) return 'other'
@@ -93,7 +92,7 @@ export class AuditLines {
       bytes,
     )
     if (isReused) return 'other'
-    this.#follow(file, b, found, at, true)
+    this.#follow(file, bench.memory, found, at, true)
     return 'kept'
   }
 
@@ -102,7 +101,7 @@ export class AuditLines {
     const { continuity } = this.#options
     if (continuity === undefined || continuity.isSilentAbout(file, b, found, at)) return
     const { facts } = this.#filter
-    facts.take(b, found, at)
+    facts.take(b, found, at, null)
     continuity.note(facts, file as LogFile, isKept)
   }
 

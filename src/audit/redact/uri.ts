@@ -17,6 +17,8 @@ const HARMLESS = new Set([
 ])
 
 const DECODED_TIMES_MAX = 3
+/** What nearly all values are, and no credential is by its look. */
+const PLAIN_VALUE = /^(?:true|false|[0-9]{0,9}|[0-9]{1,4}[hms])$/
 
 /** The URI with its credentials replaced. */
 export function redactUri(uri: string, mask: Mask): string {
@@ -44,8 +46,7 @@ export function redactUri(uri: string, mask: Mask): string {
         key === 'command'
           ? hidden(value)
           : classOfName(key) === NAME_CREDENTIAL ||
-            holdsCredential(value) ||
-            (!HARMLESS.has(key) && looksRandom(value)) ||
+            (!PLAIN_VALUE.test(value) && (holdsCredential(value) || (!HARMLESS.has(key) && looksRandom(value)))) ||
             (equals < 0 && holdsCredential(key))
       if (!isSecret || (value === '' && equals >= 0)) return pair
       return equals < 0 ? encode(mask(key)) : `${pair.slice(0, equals)}=${encode(mask(value))}`

@@ -4,7 +4,17 @@
 // taken so is taken exactly as audit/event.ts, audit.ts and wire.ts do; any other line is left to them.
 // Invariant: between two calls nothing lives in the functions' memory but the block and the last day's text.
 
-import { ENTRY_BYTES, LINE, LINE_END, NANOS, ROW, SECONDS, STAGE_INDEX, VERB_INDEX } from '../../audit/found.ts'
+import {
+  ENTRY_BYTES,
+  LINE,
+  LINE_END,
+  NANOS,
+  ROW,
+  SECONDS,
+  STAGE_INDEX,
+  VERB_INDEX,
+  type Workbench,
+} from '../../audit/found.ts'
 import type { Part } from '../../batch/part.ts'
 import { parseTimestamp, timestamp } from '../../parse/timestamp.ts'
 import type { EventRows } from '../../tail/writer.ts'
@@ -79,6 +89,7 @@ const TEXTS = [
 
 interface Exports {
   scan(from: number, end: number, limit: number, row: number, rowsEnd: number): number
+  copy(to: number, from: number, bytes: number): void
   write(order: number, orderEnd: number, to: number): number
 }
 
@@ -97,6 +108,7 @@ export class EventsAtOnce {
   readonly #outBytes: number
   readonly #notes: Float64Array
   readonly #functions: Exports
+  readonly #bench: Workbench
   /** In the memory: addresses of rows. */
   readonly #order: Int32Array
   // Of each event that was decided about.
@@ -116,6 +128,8 @@ export class EventsAtOnce {
     this.#functions = exports as Exports
     this.#memory = Buffer.from(memory.buffer)
     this.#view = new DataView(memory.buffer)
+    const { copy } = this.#functions
+    this.#bench = { memory: this.#memory, at: 0, end: base + CHANGED + CHANGED_BYTES, copy }
     this.#base = base
     this.#rows = new Int32Array(memory.buffer, base + ROWS, (ROWS_MAX * ROW_BYTES) / 4)
     this.#order = new Int32Array(memory.buffer, base + ORDER, ROWS_MAX)
@@ -174,7 +188,8 @@ export class EventsAtOnce {
     const secondsMax = Math.min(events.secondsMax, INT_MAX - 1)
     const base = events.base - events.block.byteOffset
     const rows = this.#rows
-    let changed = this.#base + CHANGED
+    const bench = this.#bench
+    bench.at = this.#base + CHANGED
     let bytes = 0
     let decided = 0
     for (let at = 0; decided < found; decided++, at += ROW) {
@@ -184,7 +199,7 @@ export class EventsAtOnce {
       this.#lineEnds[decided] = line + lineBytes
       if (bytes + lineBytes > bytesMax) break
       const place = base + line
-      const end = audit.decide(file, place, this.#memory, rows, at)
+      const end = audit.decide(file, place, bench, rows, at)
       if (end === 'other') break
       if (end === 'dropped') {
         events.droppedLines++
@@ -194,15 +209,14 @@ export class EventsAtOnce {
       }
       if (seconds < secondsMin || seconds > secondsMax || !lane.isNear(seconds)) break
       const left = audit.left
-      if (left !== null && left.buffer !== this.#memory) {
+      if (left !== null && (left.start !== line || left.buffer !== this.#memory)) {
+        // What did not fit on the workbench is for the next call.
+        if (left.buffer !== this.#memory) break
         const length = left.end - left.start
         const entryBytes = rows[at + ENTRY_BYTES]! + length - lineBytes
         if (bytes + length > bytesMax || entryBytes >= ENTRY_BYTES_MAX) break
-        if (changed + length > this.#base + CHANGED + CHANGED_BYTES) break
-        left.buffer.copy(this.#memory, changed, left.start, left.end)
-        rows[at + LINE] = changed
-        changed += length
-        rows[at + LINE_END] = changed
+        rows[at + LINE] = left.start
+        rows[at + LINE_END] = left.end
         rows[at + ENTRY_BYTES] = entryBytes
       }
       this.#places[decided] = place

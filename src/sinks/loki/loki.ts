@@ -249,8 +249,8 @@ export class LokiSink implements Sink {
   }
 
   /**
-   * Audit events: a stream for each stage and verb. Calm ones share a push, the others have one of their own; all that are
-   * not done with by this are sent again.
+   * Audit events: a stream for each stage and verb. Calm ones share a push, with one other at its end; the rest have one of
+   * their own; all that are not done with by this are sent again.
    */
   async #shipAudit(shipment: Load, segment: Segment): Promise<SegmentResult> {
     const lane = this.#lane(segment.lane.key)
@@ -262,12 +262,12 @@ export class LokiSink implements Sink {
       const groups = audit.groups(index)
       const messagesOf = (some: readonly AuditGroup[]) => audit.body(index, part, segment.ends[index], some)
       const now = this.#now
-      const calm = groups.filter(({ stream }) => stream.isCalm(now))
-      const rest = calm.length < 2 ? groups : groups.filter((group) => !calm.includes(group))
-      if (calm.length > 1) {
-        const answer = await this.#requests.push(messagesOf(calm), lane.tenant)
-        if (answer.outcome.kind !== 'delivered') rest.push(...calm)
-        else for (const group of calm) this.#storedAudit(group)
+      const together = sharing(groups, now)
+      const rest = groups.filter((group) => !together.includes(group))
+      if (together.length > 0) {
+        const answer = await this.#requests.push(messagesOf(together), lane.tenant)
+        if (answer.outcome.kind !== 'delivered') rest.push(...together)
+        else for (const group of together) this.#storedAudit(group)
       }
       // A push has compressed its body when it returns: the next may be put together in the same memory.
       const ends = await Promise.all(
@@ -309,6 +309,7 @@ export class LokiSink implements Sink {
       this.#storedAudit(group)
       return { kind: 'settled', refused: [] }
     }
+    stream.refused()
     if (answer.status === 500) lane.serverErrors++
     const own = this.#stretch(lane, segment, index, part)
     const first = segment.firstRecords[index]
@@ -476,6 +477,17 @@ export class LokiSink implements Sink {
     if (lane === undefined) throw new Error(`no lane for ${key}`)
     return lane
   }
+}
+
+/**
+ * What of a lane's audit streams shares a push: the calm ones, and as the last one, of which the answer tells, one that is
+ * only fast. None where it would be alone.
+ */
+function sharing(groups: readonly AuditGroup[], now: number): AuditGroup[] {
+  const calm = groups.filter(({ stream }) => stream.isCalm(now))
+  const last = groups.find((group) => !calm.includes(group) && group.stream.isWelcome(now))
+  const together = last === undefined ? calm : [...calm, last]
+  return together.length > 1 ? together : []
 }
 
 /** The lane of a label set; another one for each tenant that is not the sink's own (null). */

@@ -36,6 +36,7 @@ export class LokiStream {
   /** Records whose dead letters are written while their segment is not settled yet. */
   readonly buried = new Map<string, { path: string; offset: number }>()
   #bytesPerSecond = 0
+  #wasRefused = false
   /** Seconds of the oldest entry that was delivered since the checkpoints were last made durable. */
   #unsavedOldest = Number.POSITIVE_INFINITY
 
@@ -76,14 +77,24 @@ export class LokiStream {
     this.pendingOffset = -1
   }
 
-  /** Whether what is in the shipment may share a push now. */
+  /** Whether what is in the shipment may share a push now, the answer to which may tell nothing of it. */
   isCalm(now: number): boolean {
+    return this.isWelcome(now) && this.#bytesPerSecond <= CALM_BYTES_PER_SECOND_MAX
+  }
+
+  /** Whether nothing but its speed speaks against it: it may be the last one in a push that others share. */
+  isWelcome(now: number): boolean {
     return (
       this.okAt !== null &&
+      !this.#wasRefused &&
       now - this.okAt < SILENCE_MS_MAX &&
-      this.pendingOldest >= this.newestSeconds - BEHIND_SECONDS_MAX &&
-      this.#bytesPerSecond <= CALM_BYTES_PER_SECOND_MAX
+      this.pendingOldest >= this.newestSeconds - BEHIND_SECONDS_MAX
     )
+  }
+
+  /** A push of it alone was not taken as it was: it goes alone until one is. */
+  refused(): void {
+    this.#wasRefused = true
   }
 
   get isSlow(): boolean {
@@ -105,6 +116,7 @@ export class LokiStream {
     const elapsedMs = this.okAt === null ? 1000 : Math.max(250, now - this.okAt)
     this.#bytesPerSecond = (bytes * 1000) / elapsedMs
     this.okAt = now
+    this.#wasRefused = false
     if (newestSeconds > this.newestSeconds) this.newestSeconds = newestSeconds
     if (this.pendingOldest < this.#unsavedOldest) this.#unsavedOldest = this.pendingOldest
   }

@@ -42,6 +42,23 @@ t.test('the rate is that of the last push, over a quarter second at least', asyn
   t.notOk(fast.isCalm(2003))
 })
 
+t.test(
+  'a stream that is only fast may be the last one in a push; one that was refused goes alone until it is taken',
+  async (t) => {
+    const fast = stream(10_000, 10_000)
+    fast.delivered(1000, 1_000_001, 10_000)
+    t.notOk(fast.isCalm(1001))
+    t.ok(fast.isWelcome(1001))
+    const refused = stream(10_000, 10_000)
+    refused.refused()
+    t.notOk(refused.isCalm(1001))
+    t.notOk(refused.isWelcome(1001))
+    refused.delivered(1001, 1000, 10_000)
+    t.ok(refused.isCalm(1002))
+    t.notOk(stream(8199, 10_000).isWelcome(1000), 'more than half an hour behind')
+  },
+)
+
 t.test('the newest is the newest that was stored, whatever came later', async (t) => {
   const made = stream(9000, 9000)
   made.delivered(1000, 10, 9000)
