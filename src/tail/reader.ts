@@ -156,7 +156,8 @@ export class Reader implements FileUser {
     this.#lastPosition = saved
     this.#account = new Account(options.ledger, this.#place)
     const { audit } = options
-    const continuity = audit === undefined ? null : new Continuity(() => deps.clock.monotonic(), saved?.continuity)
+    const monotonic = () => deps.clock.monotonic()
+    const continuity = audit === undefined ? null : new Continuity(monotonic, saved?.continuity, audit.isSpool !== true)
     this.#continuity = continuity
     this.#audit =
       audit === undefined || continuity === null

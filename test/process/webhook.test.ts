@@ -66,7 +66,14 @@ async function rig(t: Test, sinks: object[], timeoutMs?: number) {
   const directory = t.testdir({})
   const port = await freePort()
   const tls = { certFile: `${TLS}server.pem`, keyFile: `${TLS}server-key.pem`, clientCaFile: `${TLS}ca.pem` }
-  const source = { name: 'hook', type: 'auditWebhook', listen: `127.0.0.1:${port}`, tls, redaction: 'off' }
+  const source = {
+    name: 'hook',
+    type: 'auditWebhook',
+    listen: `127.0.0.1:${port}`,
+    tls,
+    redaction: 'off',
+    spoolBytesMax: '16Mi',
+  }
   const config = writeConfig(directory, { sources: [source], sinks, server: SERVER, kubernetes: { metadata: 'off' } })
   const options = {
     ca: readFileSync(`${TLS}ca.pem`),
@@ -159,6 +166,11 @@ t.test(
     isDown = false
     await settled(taffrail, down!, expected)
     compare(t, down!, expected)
+    const { webhooks } = await taffrail.statusWhen(
+      'what both have is deleted',
+      (status) => (status.webhooks[0]?.apiServers[0]?.segments ?? 9) <= 2,
+    )
+    t.ok((webhooks[0]?.spool.bytes ?? 0) < 3 * 2 ** 20)
     t.same(await taffrail.end(), { code: 0, signal: null })
   },
 )

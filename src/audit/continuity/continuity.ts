@@ -79,9 +79,12 @@ export class Continuity {
   #lastEnd = Number.NaN
   #lookedAt = Number.NaN
   #quietMs = 0
+  readonly #findsHoles: boolean
 
-  constructor(monotonic: () => number, saved?: ContinuityState) {
+  /** `findsHoles` false: who rotates its files says by their names when, not the API server, and deletes none that is not read. */
+  constructor(monotonic: () => number, saved?: ContinuityState, findsHoles = true) {
     this.#monotonic = monotonic
+    this.#findsHoles = findsHoles
     if (saved === undefined) return
     if (Array.isArray(saved.beat)) this.#beat.load(saved.beat)
     if (Array.isArray(saved.open)) this.#requests.load(saved.open)
@@ -196,7 +199,7 @@ export class Continuity {
     const { newest, usual } = this.#beat
     this.#file = file
     this.#isGone = false
-    if (newest < 0) return
+    if (newest < 0 || !this.#findsHoles) return
     if (isGone) {
       const pauseMax = usual === null ? GONE_SECONDS_UNKNOWN : Math.max(GONE_SECONDS_MIN, 2 * usual)
       if (seconds - newest <= pauseMax) return

@@ -1,5 +1,6 @@
 // Holes between files: the name of a rotated file against the first event behind it.
 import t from 'tap'
+import { Continuity } from '../../../src/audit/continuity/continuity.ts'
 import { file, Log } from './events.ts'
 
 const rotated = (at: string) => file(`d2026-11-21T${at}`)
@@ -14,6 +15,20 @@ t.test('another file was in between: likely, and no silence is told of the same'
   log.beat(10)
   t.strictSame(log.told, ['likely hole'])
   t.match(log.found[0]?.text, /^events between 2026-11-21T08:10:00.500Z and 2026-11-21T08:12:02Z are missing: /)
+})
+
+t.test('a spool: whoever took the events rotates its files, and what follows comes later', async (t) => {
+  const log = new Log()
+  log.continuity = new Continuity(() => 0, undefined, false)
+  log.file = rotated('08-10-00.500')
+  log.beat(600)
+  log.file = file()
+  log.at += 120
+  log.beat(10)
+  log.continuity.noteGone()
+  log.at += 120
+  log.beat(10)
+  t.notMatch(log.told.join(), /hole/)
 })
 
 t.test('near misses', async (t) => {
