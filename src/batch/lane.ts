@@ -15,8 +15,8 @@ export interface LaneMember {
 export class Lane {
   readonly key: string
   readonly #members = new Map<Reader, LaneMember>()
-  /** By pod and container, oldest lineage first; the series in the order of their turns. */
-  readonly #series = new Map<string, LaneMember[]>()
+  /** By pod and container, oldest lineage first; the series in the order of their turns. Null: there was never a second member. */
+  #series: Map<string, LaneMember[]> | null = null
   #busy = false
   /** Monotonic ms when it is due, as far as was known when `isStirred` was last cleared; infinite: not by itself. */
   dueAt = Number.POSITIVE_INFINITY
@@ -69,23 +69,24 @@ export class Lane {
 
   add(member: LaneMember): void {
     const { reader } = member
-    const key = seriesOf(reader)
     this.#members.set(reader, member)
     reader.stirs = this
     this.isStirred = true
-    const series = this.#series.get(key)
-    if (series === undefined) this.#series.set(key, [member])
-    else series.push(member)
+    if (this.#series !== null) this.#series.set(seriesOf(reader), [...this.#seriesWith(reader), member])
+    else if (this.size > 1) this.#series = Map.groupBy(this.#members.values(), (each) => seriesOf(each.reader))
+  }
+
+  #seriesWith(reader: Reader): readonly LaneMember[] {
+    return this.#series?.get(seriesOf(reader)) ?? []
   }
 
   remove(reader: Reader): void {
     this.#members.delete(reader)
     reader.stirs = null
     this.isStirred = true
-    const key = seriesOf(reader)
-    const rest = this.#series.get(key)?.filter((member) => member.reader !== reader) ?? []
-    if (rest.length > 0) this.#series.set(key, rest)
-    else this.#series.delete(key)
+    const rest = this.#seriesWith(reader).filter((member) => member.reader !== reader)
+    if (rest.length > 0) this.#series?.set(seriesOf(reader), rest)
+    else this.#series?.delete(seriesOf(reader))
   }
 
   /**
@@ -93,6 +94,10 @@ export class Lane {
    * that has filled the shipment ends the round: its series is the last one in the next.
    */
   fill(fill: (member: LaneMember) => FillEnd): void {
+    if (this.#series === null) {
+      for (const member of this.#members.values()) if (member.reader.hasWork) fill(member)
+      return
+    }
     for (const [key, series] of this.#series) {
       for (const member of series) {
         if (!member.reader.hasWork) continue

@@ -137,7 +137,7 @@ export class Lineage {
   #sequence = 0
   // Files that all readers are past, and copies of others, as long as they are listed: not to be read again.
   readonly #known = new Map<string, FinishedFile>()
-  readonly #reported = new Map<string, string>()
+  #reported: Map<string, string> | null = null
   /** Monotonic ms since which some part of the listing has failed; null when the last one was complete. */
   #incompleteSince: number | null = null
   /** By name, monotonic ms since which it is not known what it leads to; '' for all names. */
@@ -441,8 +441,8 @@ export class Lineage {
     }
     // A name that could not be looked at says nothing about what it led to before.
     if (complete) this.#forgetUnlisted(listed)
-    for (const path of this.#reported.keys()) {
-      if (!candidates.some((candidate) => candidate.path === path)) this.#reported.delete(path)
+    for (const path of this.#reported?.keys() ?? []) {
+      if (!candidates.some((candidate) => candidate.path === path)) this.#reported?.delete(path)
     }
     for (const file of this.files) {
       const linked = present.has(file) || (file.fd >= 0 && listed.has(identity(file.dev, file.ino)))
@@ -630,7 +630,7 @@ export class Lineage {
       this.#failed(candidate.path, 'read', error)
       return 'later'
     }
-    this.#reported.delete(candidate.path)
+    this.#reported?.delete(candidate.path)
     this.#moveKnown(identity(stat.dev, stat.ino), begin)
     return {
       sequence: 0,
@@ -938,7 +938,8 @@ export class Lineage {
   }
 
   #refused(path: string, reason: string): void {
-    if (this.#reported.get(path) === reason) return
+    if (this.#reported?.get(path) === reason) return
+    this.#reported ??= new Map()
     this.#reported.set(path, reason)
     this.#deps.counters.filesRefused++
     this.#deps.events.emit('file.refused', { source: this.info.source, path, reason })

@@ -75,7 +75,7 @@ export class Lines {
   #groups: readonly [LineGroup, LineGroup] | null = null
   #openGroups = 0
   /** What is written of a record of several lines; the other entry is the line that ends it. */
-  readonly #groupEntry = newEntry()
+  #groupEntry: ReturnType<typeof newEntry> | null = null
   /** The row at hand: where a record may begin. */
   readonly #at = { block: NOTHING, start: 0, offset: 0, logical: 0 }
   /** Where the open records were last ended by a cut. */
@@ -547,6 +547,7 @@ export class Lines {
   }
 
   #endGroup(group: LineGroup, stream: number, endOffset: number, out: EntryWriter): void {
+    this.#groupEntry ??= newEntry()
     const entry = this.#groupEntry
     const { text } = group
     entry.file = text.start

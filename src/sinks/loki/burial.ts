@@ -50,7 +50,7 @@ export class Burial {
   async bury(indexes: readonly number[], verdict: Verdict): Promise<boolean> {
     if (indexes.length === 0) return true
     const letters = indexes.map((index) => this.#letter(index, verdict))
-    const fresh = letters.filter((letter) => !this.#stream.buried.has(keyOf(letter)))
+    const fresh = letters.filter((letter) => !this.#stream.buried?.has(keyOf(letter)))
     const done = await bury(this.#deps.deadLetters, fresh)
     if (done === 'held') return false
     if (done === 'buried') this.#noteBuried(indexes, fresh, verdict)
@@ -75,6 +75,7 @@ export class Burial {
     const { events, sink } = this.#deps
     for (const letter of fresh) {
       const { path, offset } = letter
+      this.#stream.buried ??= new Map()
       this.#stream.buried.set(keyOf(letter), { path, offset })
     }
     if (indexes.length === 0) return
@@ -143,7 +144,7 @@ export class Burial {
 
 /** The records of one stream's segment are settled: their letters need not be remembered any more. */
 export function forgetLetters(segment: Segment, streamIndex: 0 | 1, stream: LokiStream, part: Part): void {
-  if (stream.buried.size === 0) return
+  if (stream.buried === null) return
   const ends = new Map<string, number>()
   for (let record = segment.firstRecords[streamIndex]; record < segment.endRecords[streamIndex]; record++) {
     ends.set(pathOf(segment, streamIndex, record), part.offsetOf(record))
@@ -151,6 +152,7 @@ export function forgetLetters(segment: Segment, streamIndex: 0 | 1, stream: Loki
   for (const [key, { path, offset }] of stream.buried) {
     if (offset <= (ends.get(path) ?? -1)) stream.buried.delete(key)
   }
+  if (stream.buried.size === 0) stream.buried = null
 }
 
 function keyOf({ path, offset, timestamp }: DeadLetter): string {

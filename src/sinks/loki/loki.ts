@@ -194,7 +194,7 @@ export class LokiSink implements Sink {
     let lane = this.#lanes.get(key)
     if (lane === undefined) this.#lanes.set(key, (lane = new LokiLane(key, labels, false, tenant)))
     // An earlier attempt is repeated as a whole.
-    lane.streams[0].buried.clear()
+    lane.streams[0].buried = null
     const part = new Part(this.batchBytesMax)
     const segment = segmentOf(new Lane(key), letters.length)
     this.beginSegment(part, key, 0)

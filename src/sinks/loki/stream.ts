@@ -33,8 +33,8 @@ export class LokiStream {
   pendingOffset = -1
   /** How far records were delivered by attempts of which others failed, by file; null: none were. */
   #storedTo: WeakMap<object, number> | null = null
-  /** Records whose dead letters are written while their segment is not settled yet. */
-  readonly buried = new Map<string, { path: string; offset: number }>()
+  /** Records whose dead letters are written while their segment is not settled yet; null: none. */
+  buried: Map<string, { path: string; offset: number }> | null = null
   #bytesPerSecond = 0
   #wasRefused = false
   /** Seconds of the oldest entry that was delivered since the checkpoints were last made durable. */
