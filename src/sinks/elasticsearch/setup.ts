@@ -33,21 +33,26 @@ export async function setUp(options: Omit<SetupOptions, 'product'>, deps: SetupD
   for (const object of setupObjects({ ...options, product })) {
     results.push({ kind: object.kind, name: object.name, end: await put(object, deps) })
   }
+  // Days of audit events are indices, and those are kept for ever there.
+  if (product === 'serverless' && options.retention.audit !== null) {
+    results.push({ kind: 'lifecycle policy', name: `taffrail-audit-${options.namespace}`, end: 'unavailable' })
+  }
   return results
 }
 
 async function productOf(deps: SetupDeps): Promise<Product> {
   const { status, body } = await ask(deps, 'GET', '/')
-  const { version } = parsed(body) as { version?: { distribution?: string; number?: string } }
+  const { version } = parsed(body) as { version?: { distribution?: string; build_flavor?: string; number?: string } }
   if (status !== 200 || version?.number === undefined) throw failed('GET /', status, body)
-  return version.distribution === 'opensearch' ? 'opensearch' : 'elasticsearch'
+  if (version.distribution === 'opensearch') return 'opensearch'
+  return version.build_flavor === 'serverless' ? 'serverless' : 'elasticsearch'
 }
 
 async function put(object: SetupObject, deps: SetupDeps): Promise<SetupResult['end']> {
   const mark = createHash('sha256').update(JSON.stringify(object.body)).digest('hex').slice(0, 16)
   const there = await ask(deps, 'GET', object.path)
   const text = there.body.toString()
-  if (there.status === 200) return text.includes(`"taffrail":"${mark}"`) ? 'same' : 'left'
+  if (there.status === 200) return text.includes(mark) ? 'same' : 'left'
   if (there.status === 400 && text.includes('no handler found')) return 'unavailable'
   if (there.status !== 404) throw failed(`GET ${object.path}`, there.status, there.body)
   const made = await ask(deps, 'PUT', object.path, marked(object, mark))
@@ -55,12 +60,13 @@ async function put(object: SetupObject, deps: SetupDeps): Promise<SetupResult['e
   return 'made'
 }
 
-/** With what tells that it is ours. Policies of OpenSearch have no place for it but the description. */
+/** With the mark that tells that it is ours. Policies of OpenSearch have no place for it but the description. */
 function marked({ kind, path, body }: SetupObject, mark: string): object {
   const _meta = { managed_by: 'taffrail', taffrail: mark }
   if (kind === 'index template') return { ...body, _meta }
   if (path.startsWith('/_ilm/')) return { policy: { ...(body as { policy: object }).policy, _meta } }
-  return body
+  const { policy } = body as { policy: { description: string } }
+  return { policy: { ...policy, description: `${policy.description} (taffrail ${mark})` } }
 }
 
 async function ask(deps: SetupDeps, method: 'GET' | 'PUT', path: string, body?: object): Promise<HttpResponse> {

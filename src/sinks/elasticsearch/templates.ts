@@ -5,7 +5,8 @@
 import { AUDIT_FIELDS, type FieldTree, type LeafField } from './audit-fields.ts'
 import { AUDIT_DATASET, auditIndexPrefix, LOGS_DATASET, logsDataStream } from './index-names.ts'
 
-export type Product = 'elasticsearch' | 'opensearch'
+/** Serverless: Elastic's service without nodes, which has no ILM and keeps data streams by their own lifecycle. */
+export type Product = 'elasticsearch' | 'serverless' | 'opensearch'
 
 /** What the names and contents depend on. Retention in milliseconds; null: for ever. */
 export interface SetupOptions {
@@ -171,11 +172,13 @@ function template(
   parts: TemplateParts,
 ): SetupObject {
   const { properties, ...rest } = parts
-  const lifecycle = product === 'elasticsearch' && retentionMs !== null ? { lifecycle: { name } } : {}
+  const ilm = product === 'elasticsearch' && retentionMs !== null ? { lifecycle: { name } } : {}
+  const isKeptByStream = product === 'serverless' && parts.data_stream !== undefined && retentionMs !== null
   const body = {
     ...rest,
     template: {
-      settings: { index: { codec: 'best_compression', ...lifecycle } },
+      ...(isKeptByStream && { lifecycle: { data_retention: daysOf(retentionMs) } }),
+      ...(product !== 'serverless' && { settings: { index: { codec: 'best_compression', ...ilm } } }),
       mappings: { dynamic: false, date_detection: false, properties },
     },
   }
@@ -183,7 +186,8 @@ function template(
 }
 
 function policies(options: SetupOptions): SetupObject[] {
-  const { namespace, retention } = options
+  const { namespace, retention, product } = options
+  if (product === 'serverless') return []
   const logs = `taffrail-logs-${namespace}`
   const audit = `taffrail-audit-${namespace}`
   return [
@@ -194,6 +198,10 @@ function policies(options: SetupOptions): SetupObject[] {
   ]
 }
 
+function daysOf(retentionMs: number): string {
+  return `${Math.ceil(retentionMs / DAY_MS)}d`
+}
+
 function policy(
   { product }: SetupOptions,
   name: string,
@@ -201,7 +209,7 @@ function policy(
   pattern: string,
   rollsOver: boolean,
 ): SetupObject {
-  const age = `${Math.ceil(retentionMs / DAY_MS)}d`
+  const age = daysOf(retentionMs)
   if (product === 'elasticsearch') {
     const rollover = { rollover: { max_age: '1d', max_primary_shard_size: '50gb' } }
     const phases = {

@@ -108,6 +108,36 @@ t.test('on OpenSearch: ISM, flat_object', async (t) => {
   })
 })
 
+t.test(
+  'serverless: the data stream keeps its own time; nothing deletes the days of audit events, and that is said',
+  async (t) => {
+    const server = new FakeServer({ version: { number: '9.2.0', build_flavor: 'serverless' } }, '_ilm')
+    t.strictSame(
+      (await server.run()).map(({ kind, name, end }) => `${kind} ${name} ${end}`),
+      [
+        'index template taffrail-logs-prod_1 made',
+        'index template taffrail-audit-prod_1 made',
+        'lifecycle policy taffrail-audit-prod_1 unavailable',
+      ],
+    )
+    t.match(server.objects.get('/_index_template/taffrail-logs-prod_1'), {
+      data_stream: {},
+      template: { lifecycle: { data_retention: '14d' }, settings: undefined },
+    })
+    const audit = server.objects.get('/_index_template/taffrail-audit-prod_1')
+    t.notMatch(JSON.stringify(audit), /data_retention|"codec"/)
+  },
+)
+
+t.test('a second time nothing is put on OpenSearch either', async (t) => {
+  const server = new FakeServer(OPEN)
+  await server.run()
+  t.strictSame(
+    (await server.run()).map(({ end }) => end),
+    ['same', 'same', 'same', 'same'],
+  )
+})
+
 t.test('a second time nothing is put; what somebody changed stays', async (t) => {
   const server = new FakeServer(ELASTIC)
   await server.run()
