@@ -19,6 +19,8 @@ const ANSWER_MS_MAX = 30_000
 const PAGE_IDLE_MS = 30_000
 /** Bookmarks come about once a minute, the first one after two at the latest: more is a dead connection. */
 const WATCH_IDLE_MS = 180_000
+/** Where it was let in before, so many 403 in a row may be those of a server that is starting (seen: for one to two seconds). */
+const DOUBTED_MAX = 2
 /** The server ends a watch after 5 to 10 minutes, so that not all agents come back at once. */
 const WATCH_SECONDS_MIN = 300
 
@@ -66,6 +68,8 @@ export class Watcher {
   readonly #course: Course
   readonly #stopping = new AbortController()
   #running: Promise<void> | null = null
+  /** Refusals in a row that are not believed: a server that was just restarted forbids everything until it has read the rules. */
+  #doubted = 0
 
   constructor(collection: Collection, receiver: Receiver, deps: WatcherDeps) {
     this.#collection = collection
@@ -195,16 +199,19 @@ export class Watcher {
   #failed(error: unknown, status: number, delayMs: number): void {
     const { resource } = this.#collection
     const message = errorMessage(error)
-    this.status.state = status === 401 || status === 403 ? 'refused' : 'retrying'
+    const isForbidden = status === 403 && this.#doubted === 0
+    if (status === 403 && this.#doubted > 0) this.#doubted--
+    this.status.state = isForbidden || status === 401 ? 'refused' : 'retrying'
     this.status.failures++
-    this.status.lastError = status === 403 ? `${message}; grant: ${missingRule(resource)}` : message
-    if (status === 403) {
+    this.status.lastError = isForbidden ? `${message}; grant: ${missingRule(resource)}` : message
+    if (isForbidden) {
       this.#deps.events.emit('kubernetes.forbidden', { resource, message, rule: missingRule(resource), delayMs })
     } else this.#deps.events.emit('kubernetes.failed', { resource, status, error, delayMs })
   }
 
   #recovered(): void {
     const before = this.status.state
+    this.#doubted = DOUBTED_MAX
     if (before === 'ok') return
     this.status.state = 'ok'
     this.status.lastError = null

@@ -240,6 +240,33 @@ t.test('refused: the rule that is missing is named, and it goes on when it is gr
   t.equal(watcher.status.lastError, null)
 })
 
+t.test(
+  'a server that was restarted forbids everything for a moment: nobody is told to grant what is granted',
+  async (t) => {
+    const { clock, server, names, events, watcher } = start(t)
+    server.put(pod('a'))
+    watcher.start()
+    await clock.advance(1000)
+    const refuse = (times: number) => {
+      let left = times
+      server.refuse = () => (left-- > 0 ? { status: 403, message: 'pods is forbidden' } : null)
+      server.endWatches('break')
+    }
+    refuse(2)
+    await clock.advance(30_000)
+    server.put(pod('b'))
+    await clock.advance(10)
+    t.strictSame(names.all, ['a', 'b'])
+    t.equal(events.of('kubernetes.forbidden').length, 0)
+    t.equal(watcher.status.state, 'ok')
+    // Taken away for good.
+    refuse(1000)
+    await clock.advance(30_000)
+    t.ok(events.of('kubernetes.forbidden').length > 0)
+    t.equal(watcher.status.state, 'refused')
+  },
+)
+
 t.test('a server that is down, slow, or wants to be left alone', async (t) => {
   const { clock, server, names, events, watcher } = start(t)
   const refusals: Refusal[] = [
