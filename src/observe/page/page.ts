@@ -38,6 +38,10 @@ ${tile('tile-files', 'Files')}
 <div id="sinks"></div>
 <p class="card empty" id="no-sinks" hidden>No sinks are configured.</p>
 </section>
+<section id="webhooks" aria-labelledby="webhooks-title" hidden>
+<h2 id="webhooks-title">Audit webhooks</h2>
+<ul class="card" id="webhook-notes"></ul>
+</section>
 <section id="annotations" aria-labelledby="annotations-title" hidden>
 <h2 id="annotations-title">Annotations that are not understood</h2>
 <ul class="card" id="annotation-notes"></ul>

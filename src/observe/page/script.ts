@@ -94,9 +94,9 @@ function showTiles(status, older) {
   showTile('tile-files', formatCount(files.length), notes.filter(Boolean).join(' · '), false)
 }
 
-function showAnnotations(notes) {
-  byId('annotations').hidden = notes.length === 0
-  const list = byId('annotation-notes')
+function showNotes(section, listId, notes) {
+  byId(section).hidden = notes.length === 0
+  const list = byId(listId)
   while (list.children.length > notes.length) list.lastChild.remove()
   notes.forEach((note, i) => say(list.children[i] ?? list.appendChild(make('li')), note))
 }
@@ -135,7 +135,8 @@ function show(status) {
   showState(status)
   showTiles(status, older)
   showSinks(status, older, previous)
-  showAnnotations(annotationNotes(status))
+  showNotes('webhooks', 'webhook-notes', webhookNotes(status))
+  showNotes('annotations', 'annotation-notes', annotationNotes(status))
   showLineages()
   past.push({ now: status.now, startedAt: status.startedAt, sinks: status.sinks })
   while (past.length > 1 && status.now - past[0].now >= rateSeconds * 1000) past.shift()

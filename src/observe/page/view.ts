@@ -90,10 +90,14 @@ export function headline(status: AgentStatus): { tone: string; title: string; re
   if (status.phase === 'draining') return { tone: 'wait', title: 'Draining before it stops', reasons: status.reasons }
   if (!status.ready) return { tone: 'wait', title: 'Starting', reasons: status.reasons }
   const troubled = status.sinks.filter((sink) => sink.state !== 'ok')
-  if (troubled.length === 0) return { tone: 'good', title: 'Healthy', reasons: status.reasons }
   const reasons = troubled.map(
     (sink) => `Sink ${sink.name} ${sink.state === 'halted' ? 'needs an operator' : 'is retrying'}.`,
   )
+  for (const { source, address, spool } of status.webhooks) {
+    if (address === null) reasons.push(`Webhook ${source} does not listen.`)
+    if (spool.isFull) reasons.push(`The spool of webhook ${source} is full.`)
+  }
+  if (reasons.length === 0) return { tone: 'good', title: 'Healthy', reasons: status.reasons }
   return { tone: 'wait', title: 'Healthy, with trouble', reasons: [...reasons, ...status.reasons] }
 }
 
@@ -155,6 +159,26 @@ export function annotationNotes(status: AgentStatus): string[] {
   return invalid > notes.length ? [...notes, `and ${formatCount(invalid - notes.length)} more`] : notes
 }
 
+/** Sentences about audit webhooks and the API servers that send to them; empty where there is none. */
+export function webhookNotes(status: AgentStatus): string[] {
+  return status.webhooks.flatMap(
+    ({ source, listen, address, lastError, batches, events, missing, spool, apiServers }) => {
+      const putOff = Object.values(batches.shed).reduce((sum, count) => sum + count, 0)
+      const where = address === null ? `does not listen on ${listen}` : `listens on ${address}`
+      const taken = `${formatCount(batches.accepted)} batches taken (${formatCount(events.accepted)} events)`
+      const refused = `${formatCount(putOff)} put off, ${formatCount(batches.invalid)} refused for good, ${formatCount(missing)} missing`
+      const full = spool.isFull ? ' The spool is full.' : ''
+      const error = lastError === null ? '' : ` Last error: ${lastError}`
+      const own = `${source} ${where}: ${taken}, ${refused}.${full}${error}`
+      const of = apiServers.map(
+        ({ name, bytes, oldestSeconds }) =>
+          `${source}, ${name}: ${formatBytes(bytes)} in the spool, the oldest ${formatSeconds(oldestSeconds)} old.`,
+      )
+      return [own, ...of]
+    },
+  )
+}
+
 /** Everything above, in the order in which the page needs it. */
 /**
  * What a lineage is called in a table that has a column for its source, and what tells it from another of that name: the pod's
@@ -179,4 +203,5 @@ export const viewFunctions = [
   lineageRows,
   lineageName,
   annotationNotes,
+  webhookNotes,
 ] as const

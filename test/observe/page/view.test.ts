@@ -9,6 +9,7 @@ import {
   lineageName,
   lineageRows,
   throughput,
+  webhookNotes,
 } from '../../../src/observe/page/view.ts'
 import { sampleSink, sampleStatus } from '../sample.ts'
 
@@ -165,3 +166,29 @@ t.test('the name of a lineage says its source and the UID of its pod elsewhere',
   ]
   for (const [source, lineage, ...expected] of cases) t.same(lineageName({ source, lineage }), expected)
 })
+
+t.test(
+  'audit webhooks are told, and with them who sends; one that does not listen or is full is trouble',
+  async (t) => {
+    const status = sampleStatus()
+    t.same(webhookNotes(status), [
+      'hook listens on 0.0.0.0:9443: 310 batches taken (12,000 events), 3 put off, 1 refused for good, 1 missing.',
+      'hook, cp-1: 70.0 MiB in the spool, the oldest 1 m 30 s old.',
+    ])
+    t.same(webhookNotes({ ...status, webhooks: [] }), [])
+    t.equal(headline(status).tone, 'good')
+    const [webhook] = status.webhooks
+    const broken = {
+      ...status,
+      webhooks: [{ ...webhook!, address: null, lastError: 'EADDRINUSE', spool: { ...webhook!.spool, isFull: true } }],
+    }
+    t.match(
+      webhookNotes(broken)[0],
+      /^hook does not listen on 0\.0\.0\.0:9443: .* The spool is full\. Last error: EADDRINUSE$/,
+    )
+    t.match(headline(broken), {
+      tone: 'wait',
+      reasons: ['Webhook hook does not listen.', 'The spool of webhook hook is full.'],
+    })
+  },
+)
