@@ -236,7 +236,13 @@ export class Agent {
   }
 
   async #stopWebhooks(signal: AbortSignal = AbortSignal.timeout(WEBHOOK_STOP_MS_MAX)): Promise<void> {
-    await Promise.all(this.webhooks.map((webhook) => webhook.stop(signal)))
+    if (this.webhooks.length === 0) return
+    const stopped = Promise.all(this.webhooks.map((webhook) => webhook.stop(signal)))
+    // A disk that does not answer holds nobody up; what was not answered is sent again.
+    const { promise: gaveUp, resolve } = Promise.withResolvers<void>()
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+    await Promise.race([stopped, gaveUp])
   }
 
   #openWebhooks(): Webhook[] {
