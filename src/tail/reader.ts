@@ -157,7 +157,7 @@ export class Reader implements FileUser {
     this.#account = new Account(options.ledger, this.#place)
     const { audit } = options
     const monotonic = () => deps.clock.monotonic()
-    const continuity = audit === undefined ? null : new Continuity(monotonic, saved?.continuity, audit.isSpool !== true)
+    const continuity = audit === undefined ? null : new Continuity(monotonic, saved?.continuity, audit.isSpool === true)
     this.#continuity = continuity
     this.#audit =
       audit === undefined || continuity === null

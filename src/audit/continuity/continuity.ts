@@ -60,6 +60,7 @@ const LUMBERJACK = /^d(\d{4}-\d\d-\d\d)T(\d\d)-(\d\d)-(\d\d\.\d{3})$/
 
 export class Continuity {
   readonly #monotonic: () => number
+  readonly #isSpool: boolean
   readonly #beat = new Beat()
   readonly #requests = new OpenRequests()
   #file: LogFile | null = null
@@ -79,12 +80,14 @@ export class Continuity {
   #lastEnd = Number.NaN
   #lookedAt = Number.NaN
   #quietMs = 0
-  readonly #findsHoles: boolean
 
-  /** `findsHoles` false: who rotates its files says by their names when, not the API server, and deletes none that is not read. */
-  constructor(monotonic: () => number, saved?: ContinuityState, findsHoles = true) {
+  /**
+   * `isSpool`: a webhook's segments, which are named and deleted by our own clock and needs, so no hole is found between them; and what
+   * is missing there may have gone to another replica.
+   */
+  constructor(monotonic: () => number, saved?: ContinuityState, isSpool = false) {
     this.#monotonic = monotonic
-    this.#findsHoles = findsHoles
+    this.#isSpool = isSpool
     if (saved === undefined) return
     if (Array.isArray(saved.beat)) this.#beat.load(saved.beat)
     if (Array.isArray(saved.open)) this.#requests.load(saved.open)
@@ -167,7 +170,12 @@ export class Continuity {
     if (likely.length > 0) findings.push(unended('likely', likely))
     if (possible.length > 0) findings.push(unended('possible', possible))
     this.#findings = []
-    return findings
+    if (!this.#isSpool) return findings
+    return findings.map(({ kind, text }) => ({
+      kind,
+      confidence: 'possible',
+      text: `${text}; or another replica has it`,
+    }))
   }
 
   /** What the next process goes on with. */
@@ -199,7 +207,7 @@ export class Continuity {
     const { newest, usual } = this.#beat
     this.#file = file
     this.#isGone = false
-    if (newest < 0 || !this.#findsHoles) return
+    if (newest < 0 || this.#isSpool) return
     if (isGone) {
       const pauseMax = usual === null ? GONE_SECONDS_UNKNOWN : Math.max(GONE_SECONDS_MIN, 2 * usual)
       if (seconds - newest <= pauseMax) return

@@ -58,9 +58,15 @@ export class Log {
   /** Seconds since START. */
   at = 0
   written = 0
-  continuity = new Continuity(() => this.monotonicMs)
+  continuity: Continuity
   readonly found: Finding[] = []
   readonly #facts = new EventFacts()
+  readonly #isSpool: boolean
+
+  constructor(isSpool = false) {
+    this.#isSpool = isSpool
+    this.continuity = new Continuity(() => this.monotonicMs, undefined, isSpool)
+  }
 
   /** Written and read at `at`. */
   note(said: Said = {}, at = this.at, isKept = true): void {
@@ -99,7 +105,7 @@ export class Log {
   /** What the next process would go on with, as a checkpoint gives it back. */
   restart(): this {
     const saved = JSON.parse(JSON.stringify(this.continuity.save()))
-    this.continuity = new Continuity(() => this.monotonicMs, saved)
+    this.continuity = new Continuity(() => this.monotonicMs, saved, this.#isSpool)
     return this
   }
 

@@ -19,7 +19,7 @@ t.test('another file was in between: likely, and no silence is told of the same'
 
 t.test('a spool: whoever took the events rotates its files, and what follows comes later', async (t) => {
   const log = new Log()
-  log.continuity = new Continuity(() => 0, undefined, false)
+  log.continuity = new Continuity(() => 0, undefined, true)
   log.file = rotated('08-10-00.500')
   log.beat(600)
   log.file = file()
@@ -118,4 +118,21 @@ t.test('a hole that is told by somebody else is not told again', async (t) => {
   log.at = 1400
   log.beat(10)
   t.strictSame(log.told, ['likely hole'], 'the next one is')
+})
+
+t.test("a webhook's spool: segments have our own clock's names and are deleted when they are done", async (t) => {
+  const log = new Log(true)
+  log.file = rotated('08-10-00.500')
+  log.beat(600)
+  log.file = rotated('08-30-00.500')
+  log.at += 120
+  log.beat(7 * 3600)
+  log.restart()
+  log.continuity.noteGone()
+  log.at += 100
+  log.beat(600)
+  t.strictSame(log.told, [])
+  log.wait(330)
+  t.strictSame(log.told, ['possible silence'], 'another replica may have what is missing here')
+  t.match(log.found[0]?.text, /or another replica has it$/)
 })
