@@ -853,8 +853,8 @@ export class Lineage {
     const id = identity(stat.dev, stat.ino)
     if (id === identity(original.dev, original.ino)) return null
     if (this.#isOpen(id)) return null
-    const known = this.#known.get(id)
-    if (known !== undefined && known.copyOf !== original) return null
+    // Of another file that had this inode before, nothing is known of this one.
+    if (this.#known.get(id)?.copyOf !== original && this.#isKnown(id, candidate, stat)) return null
     if (descriptors?.isExhausted) return null
     const opened = openGuarded(fs, candidate.path, this.#roots)
     if (opened.kind === 'failed') this.#failed(candidate.path, opened.operation, opened.error)

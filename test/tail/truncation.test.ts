@@ -1,6 +1,6 @@
 // Files that become shorter: copytruncate with and without a copy, truncation that is outgrown before anybody looks,
 // and bytes that vanish unread. What can be had is delivered; what cannot is a hole, said and shipped.
-import { copyFileSync, truncateSync } from 'node:fs'
+import { copyFileSync, readFileSync, truncateSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { identity } from '../support/reference.ts'
 import { messages, type RigSink, row, rows, TailRig, withoutSpans } from '../support/tail-rig.ts'
@@ -103,6 +103,28 @@ t.test(
     }
   },
 )
+
+t.test('copytruncate, and the copy has the inode of an older one that was deleted', async (t) => {
+  for (const grown of [0, 5, 50]) {
+    const { rig, sink } = plainRig(t)
+    rig.write('app.log', lines(0, 10))
+    await rig.step()
+    copyTruncate(rig)
+    rig.append('app.log', lines(10, 20))
+    await rig.run(3000)
+    rig.append('app.log', lines(20, 30))
+    rig.look()
+    // Written in place: the same inode, as a file system gives it out again.
+    rig.write('app.log.1', readFileSync(rig.path('app.log')))
+    truncateSync(rig.path('app.log'), 0)
+    rig.append('app.log', lines(30, 30 + grown))
+    // Reading finds out, before anybody looks.
+    await sink.drain()
+    await rig.run(15_000)
+    t.strictSame(sink.texts, messages(0, 30 + grown))
+    t.strictSame(losses(rig), [])
+  }
+})
 
 t.test('copytruncate of a file that was empty when it was last looked at', async (t) => {
   const { rig, sink } = plainRig(t)
