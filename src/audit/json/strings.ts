@@ -65,6 +65,12 @@ export function unescapeInto(b: Buffer, start: number, end: number, out: Buffer)
     }
     const escaped = b[at]!
     if (escaped === 0x75) {
+      const code = fourDigits(b, at + 1)
+      if (code >= 0 && at + 5 <= end && (code & 0xf800) !== 0xd800) {
+        to = writeCharacter(out, to, code)
+        at += 5
+        continue
+      }
       // Two halves of one character come one after the other.
       let stop = at + 5
       while (b[stop] === 0x5c && b[stop + 1] === 0x75 && stop + 6 <= end) stop += 6
@@ -76,6 +82,38 @@ export function unescapeInto(b: Buffer, start: number, end: number, out: Buffer)
     at++
   }
   return to
+}
+
+/** The value of four hexadecimal digits; -1 when one of them is none. */
+function fourDigits(b: Buffer, at: number): number {
+  let value = 0
+  for (let i = at; i < at + 4; i++) {
+    const digit = HEX_DIGITS[b[i] ?? 0]!
+    if (digit < 0) return -1
+    value = 16 * value + digit
+  }
+  return value
+}
+
+/** A character that is no half of one, in UTF-8. */
+function writeCharacter(out: Buffer, start: number, code: number): number {
+  let to = start
+  if (code < 0x80) out[to++] = code
+  else if (code < 0x800) {
+    out[to++] = 0xc0 | (code >> 6)
+    out[to++] = 0x80 | (code & 0x3f)
+  } else {
+    out[to++] = 0xe0 | (code >> 12)
+    out[to++] = 0x80 | ((code >> 6) & 0x3f)
+    out[to++] = 0x80 | (code & 0x3f)
+  }
+  return to
+}
+
+const HEX_DIGITS = new Int8Array(256).fill(-1)
+for (const [value, digit] of [...'0123456789abcdef'].entries()) {
+  HEX_DIGITS[digit.charCodeAt(0)] = value
+  HEX_DIGITS[digit.toUpperCase().charCodeAt(0)] = value
 }
 
 const SHORT_ESCAPES = new Uint8Array(256).map((_, byte) => byte)

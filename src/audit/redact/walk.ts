@@ -9,7 +9,7 @@ import { OBJECT, OTHER, SEVERAL_KINDS, STRING, Tape } from '../json/tape.ts'
 import { KnownBytes } from '../known.ts'
 import { argumentHidden } from './arguments.ts'
 import { bytesIn, HAS_BRACE, holdsCredential, looksRandom, mayBeCredential } from './looks.ts'
-import { decoded, type Mask } from './mask.ts'
+import { decoded, decodedBytes, type Mask } from './mask.ts'
 import { redactMessage } from './message.ts'
 import { classOfName, NAME_CREDENTIAL, NAME_PLAIN, NAME_PUBLIC } from './names.ts'
 import {
@@ -41,6 +41,8 @@ import { redactUri } from './uri.ts'
 const NESTED_MAX = 3
 /** Longer texts are looked through in windows; a credential that is longer than the overlap shows by its form or its randomness. */
 const WINDOW_BYTES = 16 * 1024
+/** Of all values that a slice looks through: a few milliseconds. */
+const SLICE_BYTES = 32 * 1024
 const WINDOW_OVERLAP_BYTES = 1024
 /** A longer text that may be JSON is hidden as a whole. */
 const NESTED_BYTES_MAX = 256 * 1024
@@ -152,6 +154,8 @@ export class Walk {
   #inner: Inner | null = null
   /** A long text that is being looked through, and from where on; -1 for none. */
   #longValue = -1
+  /** Bytes of values that were looked through in this slice. */
+  #looked = 0
   #longAt = 0
   #longRole = 0
   /** The last value was a text with JSON in it. */
@@ -181,7 +185,9 @@ export class Walk {
     const tape = this.#tape
     const until = this.#at + valuesMax
     if (this.#at === 0 && tape.count > 0) this.#at = this.#value(0, this.#firstKey, this.#first, NAME_PLAIN)
+    this.#looked = 0
     while (this.#at < tape.count) {
+      if (this.#looked > SLICE_BYTES && valuesMax !== Number.POSITIVE_INFINITY) return false
       if (this.#longValue >= 0) {
         this.#lookAtLong()
         if (valuesMax !== Number.POSITIVE_INFINITY) return false
@@ -392,6 +398,7 @@ export class Walk {
     const { buffer: b } = tape
     const start = tape.startOf(value)
     const end = tape.endOf(value)
+    this.#looked += end - start
     if (kind === OTHER) {
       // A number may be a PIN; true, false and null tell nothing.
       const isNumber = b[start]! <= 0x39
@@ -471,6 +478,8 @@ export class Walk {
       this.#hide(value, role)
       return true
     }
+    // Every value of it is looked at as any other.
+    this.#looked += end - start
     this.#inner ??= new Inner(this.#nesting + 1)
     const { tape, edits, walk } = this.#inner
     const bytes = this.#inner.reserve(end - start + PADDING_BYTES)
@@ -577,7 +586,16 @@ export class Walk {
   /** Replaces a string by the mask of what it says. */
   #hide(value: number, role: number): void {
     const tape = this.#tape
-    const text = textOf(tape.buffer, tape.startOf(value), tape.endOf(value))
+    const start = tape.startOf(value)
+    const end = tape.endOf(value)
+    if (end - start > WINDOW_BYTES) {
+      // As bytes: strings of megabytes with escapes in them would hold the event loop for a tenth of a second.
+      const bytes = Buffer.allocUnsafeSlow(end - start)
+      const secret = bytes.subarray(0, unescapeInto(tape.buffer, start, end, bytes))
+      this.#replace(value, this.#options.mask((role & (IS_BASE64 | IS_BINARY)) !== 0 ? decodedBytes(secret) : secret))
+      return
+    }
+    const text = textOf(tape.buffer, start, end)
     this.#replace(value, this.#options.mask((role & (IS_BASE64 | IS_BINARY)) !== 0 ? decoded(text) : text))
   }
 
