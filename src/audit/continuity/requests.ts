@@ -166,9 +166,11 @@ export class OpenRequests {
     if (request === undefined && !isLong(facts)) return
     this.#ended.add(id)
     if (this.#ended.size > ENDED_MAX) this.#ended.delete(first(this.#ended))
+    // What was open when the log was begun to be read has its end alone.
+    if (request === undefined && active - this.#began <= END_SECONDS) return
     const kind = this.#kindOf(facts)
     if (request === undefined) {
-      if (kind !== null && active - this.#began > END_SECONDS) kind.orphans++
+      if (kind !== null) kind.orphans++
       return
     }
     if (!this.#late.delete(id)) this.#remove(request)
