@@ -24,10 +24,6 @@ export class Load {
     this.#clock = clock
   }
 
-  get waiting(): number {
-    return this.#waiting.length
-  }
-
   /** Takes room for a body of so many bytes, as soon as there is some; false: there was none for too long. */
   take(bodyBytes: number): Promise<boolean> {
     const bytes = COPIES * bodyBytes

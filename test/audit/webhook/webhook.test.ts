@@ -257,3 +257,15 @@ test('what cannot listen or open its spool says so and tries again', async (t) =
   t.match(rig.webhook.status(), { address: 'here', lastError: null })
   t.equal(rig.events['webhook.failed']?.length, 1)
 })
+
+test('a batch does not wait behind a large one', async (t) => {
+  const rig = await new WebhookRig({ config: { bodyBytesMax: 2 ** 23 } }).start()
+  const spec = Array.from({ length: 60_000 }, (_, i) => ({ name: `entry-${i}`, weight: i }))
+  const objectRef = { resource: 'widgets', namespace: 'a', name: 'b' }
+  const more = { level: 'Request', verb: 'update', objectRef, requestObject: { kind: 'Widget', spec } }
+  const done: string[] = []
+  const large = rig.send(batch(event('large', more))).then(() => done.push('large'))
+  const small = rig.send(batch(event('small'))).then(() => done.push('small'))
+  await Promise.all([large, small])
+  t.strictSame(done, ['small', 'large'])
+})
