@@ -82,11 +82,14 @@ export class BulkRequests {
         response = await this.#hosts.send({ ...request, body: compressed }).finally(() => release(compressed))
       }
       const { status } = response
+      const { body: said } = response
       const outcome = classify(response, sent, this.#clock.now())
-      if (outcome.kind === 'retry' && status < 300 && response.body.length >= answerBytesMax) {
+      if (outcome.kind === 'retry' && status < 300 && said.length >= answerBytesMax) {
         const message = `an answer of more than ${answerBytesMax} bytes`
         return { outcome: { kind: 'split', reason: 'answer_too_long', message }, status }
       }
+      // 80 bytes a record, of which nothing is needed any more. What shares its memory with others is left alone.
+      if (said.buffer.byteLength === said.length) release(said)
       return { outcome, status }
     } catch (error) {
       return { outcome: { kind: 'retry', reason: errorCode(error), message: errorMessage(error) }, status: 0 }
