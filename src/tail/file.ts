@@ -135,12 +135,12 @@ export function readWitness(fs: ReadFileSystem, fd: number, offset: number, tail
 }
 
 /**
- * Whether the plain file `fd` has the same bytes at its end as `otherFd` has there, which may be longer: whether it is a copy
+ * Whether the plain file `fd` has the same bytes at its end as `otherFd`, of `otherBytes`, has there: whether it is a copy
  * of it, given that they have the same head. Throws the system's error.
  */
-export function isCopyOf(fs: ReadFileSystem, fd: number, otherFd: number): boolean {
+export function isCopyOf(fs: ReadFileSystem, fd: number, otherFd: number, otherBytes: number): boolean {
   const length = fs.fstat(fd).size
-  if (length > fs.fstat(otherFd).size) return false
+  if (length > otherBytes) return false
   const compared = Math.min(COMPARED_BYTES, length)
   const ours = Buffer.alloc(compared)
   const theirs = Buffer.alloc(compared)

@@ -508,7 +508,7 @@ export class Lineage {
         if (copy.sizeSeen < live.sizeSeen) return
         live.sizeSeen = size
         live.head = readHead(fs, live.fd, false, gunzip)
-      } else if (isCopyOf(fs, copy.fd, live.fd)) {
+      } else if (isCopyOf(fs, copy.fd, live.fd, size)) {
         this.#remember(identity(copy.dev, copy.ino), copy.head, copy, { ...copy, size: copy.sizeSeen }, '', live)
         this.#closeFd(copy.fd)
         fresh.splice(-2, 1)
@@ -705,7 +705,11 @@ export class Lineage {
         if (compressed && fs.fstat(file.fd).nlink === 0 && isBeginningOf(fs, fd, gunzip, file.fd)) return file
         continue
       }
-      if (compressed ? isCompressionOf(fs, fd, gunzip, file.fd) : isCopyOf(fs, fd, file.fd)) return file
+      const { size } = fs.fstat(file.fd)
+      if (compressed ? isCompressionOf(fs, fd, gunzip, file.fd) : isCopyOf(fs, fd, file.fd, size)) {
+        this.sawBytes(file, size)
+        return file
+      }
       // Cut since it was looked at: this is its copy, and takes its place then.
       this.#measure(file)
       if (file.gone !== null) return null
@@ -853,8 +857,9 @@ export class Lineage {
     const id = identity(stat.dev, stat.ino)
     if (id === identity(original.dev, original.ino)) return null
     if (this.#isOpen(id)) return null
-    // Of another file that had this inode before, nothing is known of this one.
-    if (this.#known.get(id)?.copyOf !== original && this.#isKnown(id, candidate, stat)) return null
+    const known = this.#known.get(id)
+    const isSame = known?.size === stat.size && known.mtimeMs === stat.mtimeMs
+    if (known !== undefined && isSame && known.copyOf !== original) return null
     if (descriptors?.isExhausted) return null
     const opened = openGuarded(fs, candidate.path, this.#roots)
     if (opened.kind === 'failed') this.#failed(candidate.path, opened.operation, opened.error)
@@ -874,7 +879,8 @@ export class Lineage {
       this.#closeFd(fd)
       return null
     }
-    this.#known.delete(identity(dev, ino))
+    if (isSame) this.#known.delete(id)
+    else this.#moveKnown(id, 0)
     const now = clock.monotonic()
     const file = { path, compressed, order, dev, ino, mtimeMs, head, fd, sizeSeen: size, sequence: 0, begin: 0 }
     return { ...file, linked: true, grewAt: now, supersededAt: now, unlinkedAt: null, gone: null }

@@ -71,6 +71,8 @@ export class SimLoki implements SimSink, Store {
     const { on, lineBytesMax } = this.#deps.faults
     return (
       (reason === 'server_error' && poison) ||
+      // Less than an hour: the stream of a late hour is too short for what clocks that are set back put into it.
+      (reason === 'too_far_behind' && on.has('behind') && on.has('clockBack')) ||
       (reason === 'line_too_long' && on.has('refusals') && text.length > Math.round(lineBytesMax / 2)) ||
       (reason === 'too_large' && on.has('tooLarge') && text.length + PUSH_BYTES > TOO_LARGE_BYTES_MIN) ||
       (reason === 'too_new' && (on.has('clockForward') || on.has('clockBack')))

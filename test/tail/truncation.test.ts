@@ -577,3 +577,24 @@ t.test('a copy and the file that is about to be cut are met at once', async (t) 
     t.strictSame(losses(rig), [])
   }
 })
+
+t.test('a copy that has the number of an older one is another copy', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', lines(0, 10))
+  await rig.step()
+  copyTruncate(rig)
+  await rig.run(3000)
+  rig.append('app.log', lines(10, 20))
+  rig.look()
+  sink.recordsMax = 5
+  sink.fill()
+  sink.ack()
+  sink.recordsMax = Number.POSITIVE_INFINITY
+  // Written into the same inode, as a freed number is given to the next file.
+  copyTruncate(rig)
+  sink.fill()
+  sink.ack()
+  await rig.run(5000)
+  t.strictSame(sink.texts, messages(0, 20))
+  t.strictSame(losses(rig), [])
+})
