@@ -22,6 +22,7 @@ import {
   sameHead,
   type TailedFile,
 } from './file.ts'
+import { type FinishedFile, FinishedFiles, identity } from './finished.ts'
 import { openGuarded } from './guard.ts'
 import { Rotation, type RotationHabit } from './rotation.ts'
 
@@ -52,30 +53,11 @@ export interface LineageDeps {
   counters: { rotations: number; truncations: number; filesRefused: number; fileErrors: number }
 }
 
-interface FinishedFile {
-  head: Head
-  order: FileOrder
-  compressed: boolean
-  /** As stored; of a plain file that was read, how far. Another size or time: to be looked at again. */
-  size: number
-  mtimeMs: number
-  /** The second witness at `size`; '' for what is not known or compressed. */
-  witness: string
-  /** Another name's copy of a file that is still being read: where a truncated file's rest may be found. */
-  copyOf: TailedFile | null
-  path: string
-  /** No name in the last listing led to it. */
-  isUnlisted: boolean
-}
-
 /** A file that cannot be opened for so long is gone on without. */
 const SETTLE_MS_MAX = 10_000
 const RETRY_MS_MAX = 1000
 /** A file with a successor that holds something is not written any more when it has not been for so long. */
 const MOVED_ON_MS = 1000
-/** How often the sizes of finished files are looked at: some writers stay in a renamed file for a long time. */
-const KNOWN_MS = 10_000
-
 /** What a reader tells its lineage, so that files are kept as long as they are needed. */
 export interface FileUser {
   /** The earliest file that the reader may still have to read; null before it has begun. */
@@ -136,7 +118,7 @@ export class Lineage {
   #version = -1
   #sequence = 0
   // Files that all readers are past, and copies of others, as long as they are listed: not to be read again.
-  readonly #known = new Map<string, FinishedFile>()
+  readonly #known = new FinishedFiles()
   #reported: Map<string, string> | null = null
   /** Monotonic ms since which some part of the listing has failed; null when the last one was complete. */
   #incompleteSince: number | null = null
@@ -145,7 +127,6 @@ export class Lineage {
   /** Monotonic ms since which names and files do not go together; null: they do. */
   #blindSince: number | null = null
   #retryAt = Number.NEGATIVE_INFINITY
-  #knownAt = Number.NEGATIVE_INFINITY
 
   constructor(info: LineageInfo, listing: Listing, roots: readonly string[], deps: LineageDeps) {
     this.info = info
@@ -215,12 +196,7 @@ export class Lineage {
     this.#left = live === undefined || !live.linked ? null : { ...live }
     this.#leftVersion = -1
     this.#leftNames = this.looked ? this.#names() : null
-    for (const [id, known] of this.#known) {
-      // A copy of what was read is not read. A copy of what is found again is found again to be one.
-      const isFoundAgain = known.copyOf?.linked && this.files.includes(known.copyOf)
-      if (isFoundAgain) this.#known.delete(id)
-      else known.copyOf = null
-    }
+    this.#known.letGo((original) => original.linked && this.files.includes(original))
     this.close()
     this.asleep = true
     this.asleepBytes = 0
@@ -416,7 +392,7 @@ export class Lineage {
         open.order = candidate.order
         this.#noteRankBefore(open, candidates)
         present.add(open)
-      } else if (!this.#isKnown(id, candidate, stat)) unopened.push({ candidate, stat, id })
+      } else if (!this.#known.has(id, candidate, stat)) unopened.push({ candidate, stat, id })
     }
     const isBlind = failed && this.#isBlind(present, now)
     for (const { candidate, stat, id } of unopened) {
@@ -440,7 +416,7 @@ export class Lineage {
       }
     }
     // A name that could not be looked at says nothing about what it led to before.
-    if (complete) this.#forgetUnlisted(listed)
+    if (complete) this.#known.forgetUnlisted(listed)
     for (const path of this.#reported?.keys() ?? []) {
       if (!candidates.some((candidate) => candidate.path === path)) this.#reported?.delete(path)
     }
@@ -522,7 +498,7 @@ export class Lineage {
   #hadName({ path, order }: Candidate): boolean {
     if (!hasPlaceForEver(order)) return false
     if (this.files.some((file) => file.fd >= 0 && file.path === path)) return true
-    return [...this.#known.values()].some((known) => known.path === path)
+    return this.#known.hasPath(path)
   }
 
   /** Where descriptors are short, a file whose writer has moved on, as the times of writing tell, is not waited for. */
@@ -545,15 +521,6 @@ export class Lineage {
     return candidates.every((candidate) => led.get(candidate.path) === identityOf(this.#statOf(candidate)))
   }
 
-  /** Forgets finished files that are listed no more; not at once, for names may move while a listing is gone through. */
-  #forgetUnlisted(listed: ReadonlySet<string>): void {
-    for (const [id, known] of this.#known) {
-      if (listed.has(id)) known.isUnlisted = false
-      else if (known.isUnlisted) this.#known.delete(id)
-      else known.isUnlisted = true
-    }
-  }
-
   /** What a candidate's name leads to. null: nothing, or nothing that may be read; 'later': it cannot be told now. */
   #statOf(candidate: Candidate): FileStat | 'later' | null {
     const { fs } = this.#deps
@@ -574,16 +541,6 @@ export class Lineage {
     }
   }
 
-  /** Whether a listed file was dealt with before and has not changed since. */
-  #isKnown(id: string, candidate: Candidate, stat: FileStat): boolean {
-    const known = this.#known.get(id)
-    // Inode and size may come back within a second, in a new file; with the time of last writing, no more.
-    if (known === undefined || stat.size !== known.size || stat.mtimeMs !== known.mtimeMs) return false
-    known.path = candidate.path
-    known.order = candidate.order
-    return true
-  }
-
   /** Whether it is the compressed form, finished or in the making, of a plain file that we have, by its name. */
   #isTwin(candidate: Candidate, present: ReadonlySet<TailedFile>, fresh: readonly TailedFile[]): boolean {
     if (!candidate.compressed) return false
@@ -594,7 +551,7 @@ export class Lineage {
     // Of a number only the name that is there now tells.
     const unique = isUnique(order.rank)
     if (this.files.some((file) => file.gone === null && twin(file) && (unique || present.has(file)))) return true
-    return unique && [...this.#known.values()].some(twin)
+    return unique && this.#known.hasPlain(order)
   }
 
   /** Opens a candidate. null: not to be read; 'later': it could not be opened now. */
@@ -631,7 +588,10 @@ export class Lineage {
       return 'later'
     }
     this.#reported?.delete(candidate.path)
-    this.#moveKnown(identity(stat.dev, stat.ino), begin)
+    const id = identity(stat.dev, stat.ino)
+    // Another one that has lost its number with its last name may turn up yet, compressed or as a copy.
+    if (begin === 0) this.#known.move(id)
+    else this.#known.delete(id)
     return {
       sequence: 0,
       path: candidate.path,
@@ -655,17 +615,6 @@ export class Lineage {
   /** Nobody else has a descriptor: a lineage of more files than there may be open takes of what is kept for other things. */
   #isAlone({ open }: Descriptors): boolean {
     return open <= this.files.length + this.#opening
-  }
-
-  /**
-   * A file that is read from `begin` has the number of one that was finished. If that was another one, which has lost its
-   * number with its last name, its compressed form or a copy may turn up yet.
-   */
-  #moveKnown(id: string, begin: number): void {
-    const known = this.#known.get(id)
-    if (known === undefined) return
-    this.#known.delete(id)
-    if (begin === 0) this.#known.set(`${id} before ${this.#sequence}`, known)
   }
 
   /** How much of a newly opened file was read before, under this name or another; -1 when all of it was or will be. */
@@ -716,7 +665,7 @@ export class Lineage {
     }
     if (!compressed) return null
     const bytes = gzipContentBytes(fs, fd)
-    for (const known of this.#known.values()) {
+    for (const known of this.#known.all()) {
       if (!known.compressed && known.size % 2 ** 32 === bytes && same(known.head)) return known
     }
     return null
@@ -724,21 +673,7 @@ export class Lineage {
 
   /** Whether a finished file that is still listed has changed: some go on writing to a file that was renamed long ago. */
   #knownChanged(now: number): boolean {
-    if (now < this.#knownAt || this.#known.size === 0) return false
-    this.#knownAt = now + KNOWN_MS
-    for (const [id, known] of this.#known) {
-      if (known.compressed) continue
-      // The live file is finished only by an older one that turned up late: then it is not finished at all.
-      if (known.order.rank === LIVE) this.#knownAt = now
-      let stat: FileStat | null = null
-      try {
-        stat = this.#deps.fs.stat(known.path)
-      } catch (error) {
-        this.#failed(known.path, 'stat', error)
-      }
-      if (stat !== null && identity(stat.dev, stat.ino) === id && stat.size !== known.size) return true
-    }
-    return false
+    return this.#known.changed(now, this.#deps.fs, (path, error) => this.#failed(path, 'stat', error))
   }
 
   /** `present`: the files whose names were met in this look, this one's from now on. */
@@ -880,7 +815,7 @@ export class Lineage {
       return null
     }
     if (isSame) this.#known.delete(id)
-    else this.#moveKnown(id, 0)
+    else this.#known.move(id)
     const now = clock.monotonic()
     const file = { path, compressed, order, dev, ino, mtimeMs, head, fd, sizeSeen: size, sequence: 0, begin: 0 }
     return { ...file, linked: true, grewAt: now, supersededAt: now, unlinkedAt: null, gone: null }
@@ -914,7 +849,7 @@ export class Lineage {
     witness: string,
     copyOf: TailedFile | null,
   ): void {
-    this.#known.set(id, { head, order, compressed, size, mtimeMs, witness, copyOf, path, isUnlisted: false })
+    this.#known.set(id, { head, order, compressed, size, mtimeMs, witness, copyOf, path })
   }
 
   #close(file: TailedFile): void {
@@ -973,8 +908,4 @@ function wasThereBefore({ order }: TailedFile, other: TailedFile): boolean {
 /** '' for what leads nowhere, or cannot be told. */
 function identityOf(stat: FileStat | 'later' | null): string {
   return stat === null || stat === 'later' ? '' : identity(stat.dev, stat.ino)
-}
-
-function identity(dev: number, ino: number): string {
-  return `${dev}:${ino}`
 }
