@@ -6,7 +6,7 @@ import { basename } from 'node:path'
 import { Continuity, type ContinuityState, type ContinuityStatus } from '../audit/continuity/continuity.ts'
 import type { FilterOptions } from '../audit/filter.ts'
 import { AuditLines } from '../audit/lines.ts'
-import type { Position, SeenFile } from '../checkpoint/position.ts'
+import type { Position } from '../checkpoint/position.ts'
 import { MARK_PARTIAL_OPEN, STDOUT } from '../core/entry.ts'
 import type { Events } from '../core/events.ts'
 import type { Amount, Ledger } from '../core/ledger.ts'
@@ -17,22 +17,16 @@ import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
 import type { DroppedRange } from '../sinks/sink.ts'
 import { Account } from './account.ts'
-import {
-  gzipContentBytes,
-  lastLineStart,
-  readAll,
-  readFirstTime,
-  readWitness,
-  type TailedFile,
-  takeHead,
-} from './file.ts'
+import { bytesInCopy, readTail } from './copies.ts'
+import { lastLineStart, readFirstTime, readWitness, type TailedFile, takeHead } from './file.ts'
+import { Forecast } from './forecast.ts'
 import { decideGap, type Gap, type Hole } from './gap.ts'
 import { GzipReader, WAIT } from './gzip.ts'
 import type { FileUser, Lineage } from './lineage.ts'
 import { Lines } from './lines.ts'
 import { type Acked, AT_CUT, AT_END, OVERLAP_BYTES, type Place, type Snapshot } from './place.ts'
 import { findResumption, holeOf, type Missing, type Resumption } from './resume.ts'
-import { Rate } from './rotation.ts'
+import { SeenFiles } from './seen-files.ts'
 import type { EntryWriter } from './writer.ts'
 
 export type { EntryWriter } from './writer.ts'
@@ -52,9 +46,6 @@ const PIECE_BYTES_MIN = 128 * 1024
 /** Committed places that are remembered. */
 const WITNESSES = 4
 const CAUSE_ASLEEP = 'gone or replaced while there was no descriptor for it'
-/** Files after the committed one that a checkpoint names. */
-const LATER_FILES_MAX = 256
-
 /** full: the writer has no room; dry: nothing more to read now; wait: decompression is under way, `wake` is called. */
 export type FillEnd = 'full' | 'dry' | 'wait'
 
@@ -122,7 +113,7 @@ export class Reader implements FileUser {
   #slept: Slept | null = null
   /** What lay unread when it was told: files and bytes. */
   #toldUnread = ''
-  #witnessOf: WeakMap<TailedFile, { offset: number; witness: string }> | null = null
+  readonly #seenFiles: SeenFiles
   /** The file before the present one when that was come to; null: there was none. */
   #cameFrom: TailedFile | null = null
   /** How far a file had been read when it was left. */
@@ -140,10 +131,7 @@ export class Reader implements FileUser {
   #wantsFreshLine = false
   /** Told whenever there may be something to do that was not there before. */
   stirs: { isStirred: boolean } | null = null
-  /** Monotonic ms, as foreseen at the last look; infinite when there is nothing to lose, or nothing known. */
-  lossAt = Number.POSITIVE_INFINITY
-  readonly #ackedRate: Rate
-  #ackedSeen = 0
+  readonly #forecast: Forecast
   /** How far lines were ever handed out, in this process (logical) and perhaps by the one before it (what there was then). */
   #handedOut = 0
   #handedOutBefore: { file: TailedFile; offset: number } | null = null
@@ -172,7 +160,8 @@ export class Reader implements FileUser {
             },
           })
     this.#lines = new Lines(this.#place, this.#account, { ...options, audit: this.#audit })
-    this.#ackedRate = new Rate(deps.clock.monotonic())
+    this.#forecast = new Forecast(deps.clock.monotonic())
+    this.#seenFiles = new SeenFiles(deps.fs, (error) => this.#failed('read', error))
     lineage.users.push(this)
   }
 
@@ -282,21 +271,17 @@ export class Reader implements FileUser {
    * were read from now on.
    */
   foresee(now: number): void {
-    const { files, rotation } = this.lineage
-    const acked = this.#committed?.logical ?? this.#ackedSeen
-    this.#ackedRate.add(acked - this.#ackedSeen, now)
-    this.#ackedSeen = acked
+    const at = this.#committed
+    this.#forecast.look(now, at?.logical ?? null, this.lineage, at?.file, this.lagBytes)
     if (this.#continuity !== null) {
       this.#continuity.look(this.#liveEnd, this.#place.logical)
       this.looked() // what it found is something to do
     }
-    const file = this.#committed?.file ?? files[0]
-    this.lossAt = Number.POSITIVE_INFINITY
-    if (file === undefined || file.gone !== null || this.lagBytes === 0) return
-    if (file.unlinkedAt !== null) this.lossAt = file.unlinkedAt
-    else if (rotation.written.perMs > 0) {
-      this.lossAt = now + rotation.bytesUntilLoss(files, file) / rotation.written.perMs
-    }
+  }
+
+  /** Monotonic ms, as foreseen at the last look; infinite when there is nothing to lose, or nothing known. */
+  get lossAt(): number {
+    return this.#forecast.lossAt
   }
 
   /** Where the log ends, as a place like `logical`; null when its live file is not there or may be another one. */
@@ -316,11 +301,7 @@ export class Reader implements FileUser {
    * its file has lost its name and is only held open, null when there is no such danger.
    */
   lossSeconds(now: number): number | null {
-    if (this.lossAt === Number.POSITIVE_INFINITY) return null
-    if (this.lossAt <= now) return 0
-    const { perMs } = this.lineage.rotation.written
-    const gainedPerMs = perMs - this.#ackedRate.perMs
-    return gainedPerMs > 0 ? (((this.lossAt - now) / 1000) * perMs) / gainedPerMs : null
+    return this.#forecast.seconds(now, this.lineage)
   }
 
   /** Whether `fill` may find something: unread bytes, or a file whose end may have come. */
@@ -750,7 +731,7 @@ export class Reader implements FileUser {
     const { files } = this.lineage
     const fromHere = files[0] === file ? files : files.slice(files.indexOf(file))
     const skipBeforeSeconds = this.#lines.skipBeforeSeconds
-    const later = this.#laterFiles(file)
+    const later = this.#seenFiles.after(file, files, this.#missing, (each) => this.#isHoled(each))
     const cuts = this.#lines.cuts.save(fromHere)
     this.#toldUnread = this.#unread
     this.#lastPosition = {
@@ -793,38 +774,6 @@ export class Reader implements FileUser {
       this.#failed('read', error)
       return null
     }
-  }
-
-  /** What was seen after a file and is not acknowledged, in reading order. */
-  #laterFiles(file: TailedFile): SeenFile[] {
-    const later: SeenFile[] = []
-    const { files } = this.lineage
-    let missing = this.#missing
-    for (let i = files.indexOf(file) + 1; i < files.length && later.length < LATER_FILES_MAX; i++) {
-      const each = files[i] as TailedFile
-      const due = missing.filter(({ before }) => before !== null && before.sequence <= each.sequence)
-      missing = missing.filter((one) => !due.includes(one))
-      const seen = this.#seen(each)
-      later.push(...due.map((one) => one.seen), ...(seen === null ? [] : [seen]))
-    }
-    return [...later, ...missing.map((one) => one.seen)]
-  }
-
-  #seen(file: TailedFile): SeenFile | null {
-    const { path, dev, ino, head, compressed, gone, mtimeMs, sizeSeen } = file
-    if (head.bytes === 0 || this.#isHoled(file) || (sizeSeen === 0 && !compressed)) return null
-    let known = this.#witnessOf?.get(file) ?? { offset: 0, witness: '' }
-    if (!compressed && gone === null && known.offset !== sizeSeen) {
-      try {
-        known = { offset: sizeSeen, witness: readWitness(this.#deps.fs, file.fd, sizeSeen) }
-      } catch (error) {
-        this.#failed('read', error)
-      }
-      this.#witnessOf ??= new WeakMap()
-      this.#witnessOf.set(file, known)
-    }
-    const seen = { path, dev, ino, head: head.hash, headBytes: head.bytes, ...known, mtimeMs }
-    return { ...seen, ...(compressed && { compressed }), ...(gone !== null && { gone }) }
   }
 
   /** Whether there are files, or bytes, that were not there when the position was last told. */
@@ -1143,18 +1092,9 @@ export class Reader implements FileUser {
 
   /** How much of a truncated file is in its copy (copytruncate); -1 when `next` is not a copy of it. */
   #bytesInCopy(file: TailedFile, next: TailedFile): number {
-    if (file.gone !== 'truncated' || next.gone !== null || next.ino === file.ino || next.order.rank === LIVE) return -1
-    const { fs } = this.#deps
     const here = { file, offset: this.#place.offset, tail: this.#tailText() }
-    const places = [here, this.#committed as Snapshot, ...this.#witnesses]
     try {
-      // Compressed already: known by its head.
-      if (next.compressed) return gzipContentBytes(fs, next.fd)
-      const { size } = fs.fstat(next.fd)
-      // What was written after the copy was made may have been read: places before that are witnesses, too.
-      const isWitness = (at: Pick<Snapshot, 'file' | 'offset'>) =>
-        at.file === file && (at.offset > 0 || here.offset === 0)
-      return places.some((at) => isWitness(at) && holds(fs, next, size, at.offset, at.tail)) ? size : -1
+      return bytesInCopy(this.#deps.fs, next, here, [this.#committed as Snapshot, ...this.#witnesses])
     } catch (error) {
       this.#failed('read', error)
       return -1
@@ -1254,20 +1194,4 @@ function isContinuedBy(file: TailedFile, next: TailedFile): boolean {
   // A name of the time of rotation holds for ever; others only while they are there.
   const isOrderKnown = ({ linked, order: { rank } }: TailedFile) => linked || (isUnique(rank) && rank !== LIVE)
   return !isOrderKnown(file) || !isOrderKnown(next) || compareOrder(file.order, next.order) < 0
-}
-
-/** The bytes before `offset` (latin1) that every read there compares; '' for a compressed file, or where they are not there. */
-function readTail(fs: ReadFileSystem, { fd, compressed, gone }: TailedFile, offset: number): string {
-  const bytes = Buffer.alloc(Math.min(OVERLAP_BYTES, offset))
-  if (compressed || gone !== null || readAll(fs, fd, bytes, 0, bytes.length, offset - bytes.length) < bytes.length)
-    return ''
-  return bytes.toString('latin1')
-}
-
-/** Whether `file` of `size` bytes has the bytes `tail` (latin1) just before `offset`. */
-function holds(fs: ReadFileSystem, file: TailedFile, size: number, offset: number, tail: string): boolean {
-  if (size < offset || (tail === '' && offset > 0)) return false
-  const bytes = Buffer.alloc(tail.length)
-  const got = readAll(fs, file.fd, bytes, 0, bytes.length, offset - bytes.length)
-  return got === bytes.length && bytes.toString('latin1') === tail
 }

@@ -1,0 +1,39 @@
+// The copy of a truncated file (copytruncate): whether a file is that, and how much of the original it has. More than the
+// head must agree, because files may begin alike: the bytes before a place at which the original was read or acknowledged.
+import { LIVE } from '../discover/names.ts'
+import type { ReadFileSystem } from '../ports/fs.ts'
+import { gzipContentBytes, readAll, type TailedFile } from './file.ts'
+import { OVERLAP_BYTES, type Snapshot } from './place.ts'
+
+type Witness = Pick<Snapshot, 'file' | 'offset' | 'tail'>
+
+/**
+ * How much of a truncated file is in its copy; -1 when `next` is not a copy of it. `here` is where it is read, `before`
+ * are earlier places in it: what was written after the copy was made may have been read, and they are witnesses, too.
+ * Throws the system's error.
+ */
+export function bytesInCopy(fs: ReadFileSystem, next: TailedFile, here: Witness, before: readonly Witness[]): number {
+  const { file } = here
+  if (file.gone !== 'truncated' || next.gone !== null || next.ino === file.ino || next.order.rank === LIVE) return -1
+  // Compressed already: known by its head.
+  if (next.compressed) return gzipContentBytes(fs, next.fd)
+  const { size } = fs.fstat(next.fd)
+  const isWitness = (at: Witness) => at.file === file && (at.offset > 0 || here.offset === 0)
+  return [here, ...before].some((at) => isWitness(at) && holds(fs, next, size, at.offset, at.tail)) ? size : -1
+}
+
+/** The bytes before `offset` (latin1) that every read there compares; '' for a compressed file, or where they are not there. */
+export function readTail(fs: ReadFileSystem, { fd, compressed, gone }: TailedFile, offset: number): string {
+  const bytes = Buffer.alloc(Math.min(OVERLAP_BYTES, offset))
+  if (compressed || gone !== null) return ''
+  if (readAll(fs, fd, bytes, 0, bytes.length, offset - bytes.length) < bytes.length) return ''
+  return bytes.toString('latin1')
+}
+
+/** Whether `file` of `size` bytes has the bytes `tail` (latin1) just before `offset`. */
+function holds(fs: ReadFileSystem, file: TailedFile, size: number, offset: number, tail: string): boolean {
+  if (size < offset || (tail === '' && offset > 0)) return false
+  const bytes = Buffer.alloc(tail.length)
+  const got = readAll(fs, file.fd, bytes, 0, bytes.length, offset - bytes.length)
+  return got === bytes.length && bytes.toString('latin1') === tail
+}

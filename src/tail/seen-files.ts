@@ -1,0 +1,59 @@
+// What a checkpoint says of the files behind its place: those that were seen and are not acknowledged, so that one that is
+// gone at the next start is a hole of known size. Each has its second witness where it ends; it is read again only when the
+// file has grown. Bound: LATER_FILES_MAX files.
+import type { SeenFile } from '../checkpoint/position.ts'
+import type { ReadFileSystem } from '../ports/fs.ts'
+import { readWitness, type TailedFile } from './file.ts'
+import type { Missing } from './resume.ts'
+
+/** Files after the committed one that a checkpoint names. */
+const LATER_FILES_MAX = 256
+
+export class SeenFiles {
+  readonly #fs: ReadFileSystem
+  readonly #failed: (error: unknown) => void
+  // Most readers never have one: it is made when it is needed, for there may be thousands.
+  #witnessOf: WeakMap<TailedFile, { offset: number; witness: string }> | null = null
+
+  /** `failed` is told when a file cannot be read; it is named without a witness then. */
+  constructor(fs: ReadFileSystem, failed: (error: unknown) => void) {
+    this.#fs = fs
+    this.#failed = failed
+  }
+
+  /** The files after `file`, in reading order, with those that are missing before each; not those that are a hole already. */
+  after(
+    file: TailedFile,
+    files: readonly TailedFile[],
+    allMissing: readonly Missing[],
+    isHole: (file: TailedFile) => boolean,
+  ): SeenFile[] {
+    const later: SeenFile[] = []
+    let missing = allMissing
+    for (let i = files.indexOf(file) + 1; i < files.length && later.length < LATER_FILES_MAX; i++) {
+      const each = files[i] as TailedFile
+      const due = missing.filter(({ before }) => before !== null && before.sequence <= each.sequence)
+      missing = missing.filter((one) => !due.includes(one))
+      const seen = isHole(each) ? null : this.#seen(each)
+      later.push(...due.map((one) => one.seen), ...(seen === null ? [] : [seen]))
+    }
+    return [...later, ...missing.map((one) => one.seen)]
+  }
+
+  #seen(file: TailedFile): SeenFile | null {
+    const { path, dev, ino, head, compressed, gone, mtimeMs, sizeSeen } = file
+    if (head.bytes === 0 || (sizeSeen === 0 && !compressed)) return null
+    let known = this.#witnessOf?.get(file) ?? { offset: 0, witness: '' }
+    if (!compressed && gone === null && known.offset !== sizeSeen) {
+      try {
+        known = { offset: sizeSeen, witness: readWitness(this.#fs, file.fd, sizeSeen) }
+      } catch (error) {
+        this.#failed(error)
+      }
+      this.#witnessOf ??= new WeakMap()
+      this.#witnessOf.set(file, known)
+    }
+    const seen = { path, dev, ino, head: head.hash, headBytes: head.bytes, ...known, mtimeMs }
+    return { ...seen, ...(compressed && { compressed }), ...(gone !== null && { gone }) }
+  }
+}
