@@ -100,12 +100,6 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     ],
     seed: 6,
   },
-  headAlone: one(
-    'a file is the one that was seen if it begins alike',
-    'tail/resume.ts',
-    "return seen.witness !== '' && readWitness(fs, file.fd, seen.offset) === seen.witness",
-    "return seen.witness !== '' && readWitness(fs, file.fd, seen.offset) !== ''",
-  ),
   believes204: {
     what: 'an answer to a push of several streams is believed, whichever they are',
     changes: [
