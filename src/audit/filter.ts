@@ -104,6 +104,7 @@ export class AuditFilter {
   #sameAnnotations = 0
   readonly #walk = new Walk()
   #hasTape = false
+  #isWalked = false
   #lineStart = 0
   #lineEnd = 0
 
@@ -179,6 +180,7 @@ export class AuditFilter {
     this.#walk.begin(this.#tape, this.#edits, IS_EVENT, options)
     this.#walkOptions = options
     this.#hasTape = false
+    this.#isWalked = false
     if (end - start >= LARGE_LINE_BYTES) return 'working'
     return this.step(Number.POSITIVE_INFINITY)
   }
@@ -195,10 +197,14 @@ export class AuditFilter {
       this.#hasTape = true
       if (valuesMax !== Number.POSITIVE_INFINITY) return 'working'
     }
-    if (!this.#walk.run(valuesMax)) return 'working'
-    if (this.facts.isUsual) this.#remember()
-    if (this.#edits.count > 0) this.#write()
-    this.#tape.release()
+    if (!this.#isWalked) {
+      if (!this.#walk.run(valuesMax)) return 'working'
+      if (this.facts.isUsual) this.#remember()
+      if (this.#edits.count > 0) this.#write()
+      this.#tape.release()
+      this.#isWalked = true
+      if (valuesMax !== Number.POSITIVE_INFINITY) return 'working'
+    }
     return this.#fit()
   }
 

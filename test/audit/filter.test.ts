@@ -246,3 +246,26 @@ test('an event whose user cannot be read is cut to its metadata, not a stop', as
     t.equal(JSON.parse(result ?? '').auditID, 'x')
   }
 })
+
+test('a slice of the work on a large event is short, whatever it consists of', (t) => {
+  const words = 'the quick brown fox has a key: x and 12 legs\n'
+  const many = <T>(count: number, make: (index: number) => T) =>
+    Array.from({ length: count }, (_, index) => make(index))
+  const bodies = {
+    'texts below the window': many(130, (i) => ({ text: `${words.repeat(340)}${i}` })),
+    'one long text': words.repeat(45_000),
+    'arguments of programs': { args: many(50_000, (i) => `--flag-${i}=value --other-flag`) },
+    secrets: {
+      kind: 'SecretList',
+      items: many(30_000, (i) => ({ data: { a: Buffer.from(`secret ${i}`).toString('base64') } })),
+    },
+  }
+  for (const [what, requestObject] of Object.entries(bodies)) {
+    const filter = new AuditFilter({ ...REDACTING, mask: maskWith(Buffer.from('key')) })
+    const line = Buffer.from(`${JSON.stringify({ ...EVENT, requestObject })}\n`)
+    let slices = 0
+    for (let end = filter.judge(line, 0, line.length - 1); end === 'working'; end = filter.step()) slices++
+    t.ok(slices >= line.length / 50_000, `${what}: ${slices} slices for ${line.length} bytes`)
+  }
+  t.end()
+})

@@ -13,7 +13,8 @@ export const OTHER = 4
 export const SEVERAL_KINDS = -2
 
 const DEPTH_MAX = 512
-const VALUES_MAX = 2_000_000
+/** A value in each 8 bytes of 4 MiB, which no object of Kubernetes has; the list is 10 MiB then. */
+const VALUES_MAX = 512 * 1024
 /** Numbers per value: its kind, start, end, the index of what follows it and all that is in it, and of an object's `kind`. */
 const FIELDS = 5
 const LENGTH_MIN = FIELDS * 1024

@@ -43,6 +43,8 @@ const NESTED_MAX = 3
 const WINDOW_BYTES = 16 * 1024
 /** Of all values that a slice looks through: a few milliseconds. */
 const SLICE_BYTES = 32 * 1024
+/** An argument takes as long as so many bytes more. */
+const ARGUMENT_BYTES = 128
 const WINDOW_OVERLAP_BYTES = 1024
 /** A longer text that may be JSON is hidden as a whole. */
 const NESTED_BYTES_MAX = 256 * 1024
@@ -342,6 +344,7 @@ export class Walk {
       const judge = top.judge ?? argumentHidden()
       top.judge = judge
       const text = textOf(tape.buffer, tape.startOf(value), tape.endOf(value))
+      this.#looked += ARGUMENT_BYTES + text.length
       if (judge(text)) {
         this.#hide(value, role)
         return tape.next(value)
