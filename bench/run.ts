@@ -10,6 +10,7 @@ import { audit } from './cases/audit.ts'
 import { bulk } from './cases/bulk.ts'
 import { exact } from './cases/exact.ts'
 import { idle } from './cases/idle.ts'
+import { largeEvents } from './cases/large-events.ts'
 import { type PacedCase, paced } from './cases/paced.ts'
 import { pods } from './cases/pods.ts'
 import { search } from './cases/search.ts'
@@ -57,6 +58,7 @@ async function runCase(name: CaseName, settings: Settings, corpus: Corpus | null
     for (const contender of settings.contenders) {
       if (name === 'exact') results.push(await exact(settings, corpus!, contender))
       else if (name === 'audit') results.push(await audit(settings, contender))
+      else if (name === 'large-events') results.push(await largeEvents(settings, contender))
       else if (name === 'search') results.push(await search(settings, contender))
       else if (name === 'idle') results.push(await idle(settings, contender))
       else if (name === 'pods') results.push(await pods(settings, contender))

@@ -11,6 +11,7 @@ export const CASE_NAMES = [
   'exact',
   'bulk',
   'audit',
+  'large-events',
   'search',
   'fleet',
   'steady',

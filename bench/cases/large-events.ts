@@ -1,0 +1,154 @@
+// Case `large-events`: audit events of 2 MiB (lists of pods with what kubectl applied, lists of Secrets, texts of 15 kB, one text)
+// under a policy that keeps all of it, with redaction. What is judged is the longest turn of the event loop and the peak
+// of memory.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Contender } from '../agent.ts'
+import { makeDirectory, removeDirectory } from '../cleanup.ts'
+import { Measured } from '../measure.ts'
+import { Random } from '../random.ts'
+import { Receiver } from '../receiver.ts'
+import { type CaseResult, judged, mib } from '../report.ts'
+import type { Settings } from '../settings.ts'
+
+const EVENT_BYTES = 2 * 2 ** 20
+const EVENTS = 32
+const EVENTS_QUICK = 12
+const RUN_TIMEOUT_MS = 2 * 60_000
+const LONGEST_MS = 20
+const TARGET_RSS_ANON = 96 * 2 ** 20
+const WORDS = 'level: info; listen on 8080, key: x, and forward to the next of 12 upstreams\n'
+
+type Make = (random: Random, index: number) => unknown
+
+const BODIES: Make[] = [
+  (random) => ({ kind: 'PodList', items: filled((i) => pod(random, i)) }),
+  (random) => ({
+    kind: 'SecretList',
+    items: filled((i) => ({
+      metadata: { name: `s${i}` },
+      data: { token: Buffer.from(random.hex(24)).toString('base64') },
+    })),
+  }),
+  () => ({ kind: 'ConfigMapList', items: filled((i) => ({ data: { file: `${WORDS.repeat(200)}${i}` } })) }),
+  () => ({ kind: 'ConfigMap', data: { file: WORDS.repeat(EVENT_BYTES / WORDS.length) } }),
+]
+
+export async function largeEvents(settings: Settings, contender: Contender): Promise<CaseResult> {
+  const directory = makeDirectory(settings.parentDirectory)
+  const random = new Random(settings.seed)
+  const events = settings.quick ? EVENTS_QUICK : EVENTS
+  const lines = Array.from({ length: events }, (_, index) => `${JSON.stringify(eventOf(random, index))}\n`)
+  const log = join(directory, 'audit.log')
+  writeFileSync(log, lines.join(''))
+  const policyFile = join(directory, 'policy.yaml')
+  writeFileSync(policyFile, '{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: RequestResponse}]}')
+  const receiver = await Receiver.start(settings.cores.others, false)
+  const stateDir = join(directory, 'state')
+  mkdirSync(stateDir)
+  const config = {
+    clusterName: 'bench',
+    nodeName: 'node-1',
+    stateDir,
+    kubernetes: { metadata: 'off' },
+    sources: [{ name: 'audit', type: 'audit', paths: [log], policyFile }],
+    sinks: [{ name: 'loki', type: 'loki', url: receiver.url }],
+    limits: { memory: '96Mi' },
+    server: 'off',
+  }
+  const path = join(directory, 'config.yaml')
+  writeFileSync(path, JSON.stringify(config))
+  const command = [...contender.command, '--config', path, '--once']
+  command.splice(1, 0, '--import', new URL('../turns.ts', import.meta.url).href)
+  const turnsFile = join(directory, 'turns.json')
+  process.env.TURNS_FILE = turnsFile
+  const measured = new Measured(command, settings.cores.measured, join(directory, 'output'))
+  await measured.success(RUN_TIMEOUT_MS)
+  await receiver.stop()
+  const turns = JSON.parse(readFileSync(turnsFile, 'utf8')) as { turns: number; over: number; longestMs: number }
+  removeDirectory(directory)
+  const { name } = contender
+  const rss = measured.rssAnonPeak
+  const longest = turns.longestMs
+  const what = `${name}: audit events of 2 MiB`
+  return {
+    findings: [
+      judged(`${what}: longest turn, ms of CPU`, `<= ${LONGEST_MS}`, longest.toFixed(0), longest <= LONGEST_MS),
+      judged(`${what}: RssAnon peak, MiB`, '<= 96', mib(rss), rss <= TARGET_RSS_ANON),
+    ],
+    raw: [
+      {
+        title: 'large-events',
+        notes: ["Turns after the first second of CPU; V8's collections are part of them."],
+        head: ['Events', 'Turns', 'Over 20 ms', 'Longest ms', 'RssAnon MiB', 'CPU s'],
+        rows: [
+          [
+            String(events),
+            String(turns.turns),
+            String(turns.over),
+            longest.toFixed(1),
+            mib(rss),
+            measured.cpuSecondsWhole.toFixed(2),
+          ],
+        ],
+      },
+    ],
+  }
+}
+
+/** Items of about EVENT_BYTES in all. */
+function filled(make: (index: number) => unknown): unknown[] {
+  const items: unknown[] = []
+  for (let bytes = 0; bytes < EVENT_BYTES; ) {
+    const item = make(items.length)
+    items.push(item)
+    bytes += JSON.stringify(item).length + 1
+  }
+  return items
+}
+
+function pod(random: Random, index: number): unknown {
+  const name = `web-${random.hex(9)}-${random.hex(5)}`
+  const spec = {
+    containers: [
+      {
+        name: 'web',
+        image: `web:1.${index}`,
+        args: ['--v=2', '--listen=:8080'],
+        env: [{ name: 'DB_PASSWORD', value: random.hex(16) }],
+      },
+    ],
+  }
+  const applied = JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec })
+  const annotations = { 'kubectl.kubernetes.io/last-applied-configuration': applied }
+  return {
+    metadata: {
+      name,
+      namespace: 'shop',
+      annotations,
+      managedFields: [{ fieldsV1: { 'f:spec': { 'f:containers': {} } } }],
+    },
+    spec,
+  }
+}
+
+function eventOf(random: Random, index: number): unknown {
+  return {
+    kind: 'Event',
+    apiVersion: 'audit.k8s.io/v1',
+    level: 'RequestResponse',
+    auditID: `${random.hex(8)}-${index}`,
+    stage: 'ResponseComplete',
+    requestURI: '/api/v1/namespaces/shop/things',
+    verb: 'list',
+    user: { username: 'alice', groups: ['devs', 'system:authenticated'] },
+    sourceIPs: ['192.0.2.1'],
+    userAgent: 'kubectl/v1.36.3 (linux/amd64) kubernetes/66674f5',
+    objectRef: { resource: 'things', namespace: 'shop', apiVersion: 'v1' },
+    responseStatus: { metadata: {}, code: 200 },
+    responseObject: (BODIES[index % BODIES.length] as Make)(random, index),
+    requestReceivedTimestamp: '2026-11-21T07:51:17.474222Z',
+    stageTimestamp: new Date(Date.now() - 60_000 + index).toISOString().replace('Z', '000Z'),
+    annotations: { 'authorization.k8s.io/decision': 'allow' },
+  }
+}
