@@ -153,7 +153,7 @@ const audit = record<Omit<AuditSourceConfig, 'type' | 'select' | 'redact' | 'isS
         keyFile: key<string | null>(
           format.file(),
           none('none'),
-          'A file with a key: secrets are replaced by a token that is the same for equal ones. Without it, by `[redacted]`.',
+          'A file with a key of at least 16 bytes, every one of which counts (a newline at its end, too). Secrets are replaced by `[redacted:TOKEN]`, where equal secrets have equal tokens: the first 16 hex digits of their HMAC-SHA256. Without it, by `[redacted]`.',
         ),
       },
       { orOff: true },
