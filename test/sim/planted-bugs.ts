@@ -110,7 +110,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
       },
       {
         file: 'sinks/loki/stream.ts',
-        from: '      this.okAt !== null &&\n      now - this.okAt < SILENCE_MS_MAX &&\n      this.pendingOldest',
+        from: '      this.okAt !== null &&\n      !this.#wasRefused &&\n      now - this.okAt < SILENCE_MS_MAX &&\n      this.pendingOldest',
         to: '      now > 0 || this.pendingOldest',
       },
     ],
