@@ -96,7 +96,8 @@ const BY_TYPE: Record<string, (secret: string, draw: Draw) => Request> = {
     return secretRequest('update', withKind({ metadata: { annotations: { [LAST_APPLIED]: outer } } }))
   },
   'last-applied-configuration that is torn': (s, draw) => {
-    const inner = JSON.stringify(withKind(secretOf(s, draw))).slice(0, -1)
+    const applied = draw([withKind(secretOf(s, draw)), secretData(s, draw)])
+    const inner = JSON.stringify(applied).slice(0, -1)
     return secretRequest('update', withKind({ metadata: { annotations: { [LAST_APPLIED]: inner } } }))
   },
   'secret embedded in another type': (s, draw) => ({

@@ -359,3 +359,17 @@ test('what somebody is impersonated with is as long as it may be', (t) => {
   )
   t.end()
 })
+
+test('an Audit-ID is a claim: different events under one id are as many documents', (t) => {
+  const [line = ''] = fixtureLines('everything.log.gz')
+  const event = JSON.parse(line)
+  const ids = ['same', 'x'.repeat(8192), '\u0000\u001b[31m\n"\\', '\ud800']
+  const events = ids.flatMap((auditID) =>
+    Array.from({ length: 1000 }, (_, i) => JSON.stringify({ ...event, auditID, requestURI: `/api/v1/pods/p${i}` })),
+  )
+  const all = records(events)
+  t.equal(new Set(all.map(({ action }) => `${action._index} ${action._id}`)).size, 4000)
+  t.ok(all.every(({ action }) => Buffer.byteLength(action._id) <= 512))
+  t.ok(all.every(({ document }, i) => document.event.id === JSON.parse(events[i] as string).auditID))
+  t.end()
+})
