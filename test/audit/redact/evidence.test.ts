@@ -109,6 +109,7 @@ test('messages say why, also of requests for secrets', (t) => {
     'secrets is forbidden: User "alice" cannot list resource "secrets" in API group "" in the namespace "shop"',
     'Secret "Bad_Name" is invalid: metadata.name: Invalid value: "Bad_Name": a lowercase RFC 1123 subdomain must consist of',
     "secrets \"db\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: name not allowed",
+    'Secret in version "v1" cannot be handled as a Secret: illegal base64 data at input byte 14',
     'invalid continue token: continue key is not valid: illegal base64 data at input byte 4',
     'Operation cannot be fulfilled on secrets "db": the object has been modified; please apply your changes to the latest version',
   ]) {
