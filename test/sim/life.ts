@@ -9,7 +9,7 @@ import type { Config } from '../../src/config/config.ts'
 import { errorMessage } from '../../src/core/errors.ts'
 import type { AgentEvents, EventName, Events } from '../../src/core/events.ts'
 import { createDeadLetters } from '../../src/deliver/dead-letters.ts'
-import type { Clock } from '../../src/ports/clock.ts'
+import type { Cancel, Clock } from '../../src/ports/clock.ts'
 import type { WriteFileSystem, WriteHandle } from '../../src/ports/fs.ts'
 import type { HttpClientFactory } from '../../src/ports/http.ts'
 import type { FaultyFileSystem } from '../support/faulty-fs.ts'
@@ -178,23 +178,27 @@ export class Life {
 
   #lifeClock(): Clock {
     const { clock } = this.#deps
-    const run = (what: () => void): void => {
-      if (this.isDead) return
-      const restMs = this.stalledUntil - clock.monotonic()
-      if (restMs > 0) {
-        clock.after(restMs, () => run(what))
-        return
-      }
-      try {
-        what()
-      } catch (error) {
-        this.#broke(error)
-      }
+    // A timer that is due while the event loop stands still can be cancelled until it runs.
+    const after = (delayMs: number, what: () => void): Cancel => {
+      let cancel = clock.after(delayMs, () => {
+        if (this.isDead) return
+        const restMs = this.stalledUntil - clock.monotonic()
+        if (restMs > 0) {
+          cancel = after(restMs, what)
+          return
+        }
+        try {
+          what()
+        } catch (error) {
+          this.#broke(error)
+        }
+      })
+      return () => cancel()
     }
     return {
       now: () => clock.now(),
       monotonic: () => clock.monotonic(),
-      after: (delayMs, what) => clock.after(delayMs, () => run(what)),
+      after,
       sleep: (delayMs, signal) => this.#alive(clock.sleep(delayMs, signal)),
       yield: () => this.#alive(clock.yield()),
     }
