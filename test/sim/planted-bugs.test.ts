@@ -3,6 +3,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import t from 'tap'
+import type { WorldLimits } from './faults.ts'
 import { PLANTED_BUGS } from './planted-bugs.ts'
 import { World } from './world.ts'
 
@@ -14,12 +15,12 @@ const run = promisify(execFile)
 t.setTimeout(TIMEOUT_MS)
 t.jobs = 2
 
-for (const [name, { what, seed: first }] of Object.entries(PLANTED_BUGS)) {
+for (const [name, { what, seed: first, world = { always: [] } }] of Object.entries(PLANTED_BUGS)) {
   t.test(`${name}: ${what}`, { timeout: TIMEOUT_MS }, async (t) => {
-    const found = await search(name, first, WORLDS_MAX)
+    const found = await search(name, first, WORLDS_MAX, world)
     t.match(found, /BROKEN/, `found within ${WORLDS_MAX} worlds`)
     const seed = Number(/again: npm run sim -- (\d+)/.exec(found)?.[1])
-    const { failure } = await new World(seed).run()
+    const { failure } = await new World(seed, world).run()
     t.equal(failure, null, `world ${seed} is whole without it`)
   })
 }
@@ -31,9 +32,11 @@ t.test('a bug that cannot be planted is no bug that was not found', async (t) =>
 })
 
 /** What the run says that stops at the first broken world. */
-async function search(name: string, seed: number, worlds: number): Promise<string> {
+async function search(name: string, seed: number, worlds: number, world: WorldLimits): Promise<string> {
   try {
-    const { stdout } = await run(process.execPath, commandOf(seed, worlds), { env: { ...process.env, SIM_BUG: name } })
+    const { stdout } = await run(process.execPath, commandOf(seed, worlds, world), {
+      env: { ...process.env, SIM_BUG: name },
+    })
     return stdout
   } catch (error) {
     const { stdout, stderr } = error as { stdout: string; stderr: string }
@@ -41,7 +44,8 @@ async function search(name: string, seed: number, worlds: number): Promise<strin
   }
 }
 
-function commandOf(seed: number, worlds: number): string[] {
+function commandOf(seed: number, worlds: number, { always = [], sinks = [] }: WorldLimits = {}): string[] {
   const file = (name: string) => new URL(name, import.meta.url).pathname
-  return ['--import', file('plant.ts'), file('run.ts'), String(seed), '--runs', String(worlds), '--stop']
+  const kinds = [`--with=${always}`, `--sinks=${sinks}`]
+  return ['--import', file('plant.ts'), file('run.ts'), String(seed), '--runs', String(worlds), '--stop', ...kinds]
 }

@@ -1,12 +1,16 @@
 // Bugs that are planted one by one to show that the simulation would find them: mistakes that were made in other log
 // agents, or could be made here. `from` stands in the file exactly once.
 
+import type { FaultKind, SinkKind } from './faults.ts'
+
 export interface PlantedBug {
   /** What goes wrong. */
   what: string
   changes: readonly { file: string; from: string; to: string }[]
   /** A seed that has found it; the search begins there. */
   seed: number
+  /** What every world of the search has, because few of those that are drawn have all that it takes to show it. */
+  world?: { always: readonly FaultKind[]; sinks?: readonly SinkKind[] }
 }
 
 const one = (what: string, file: string, from: string, to: string, seed = 1): PlantedBug => ({
@@ -168,6 +172,41 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     'writeSeven(view, base + idAt + ID_OFFSET_AT, 0)',
     22,
   ),
+  resumeByHead: {
+    ...one(
+      'a checkpoint’s place is taken to be in a file that begins alike, whatever stands before it there',
+      'tail/resume.ts',
+      "return seen.witness !== '' && readWitness(fs, file.fd, seen.offset) === seen.witness",
+      "return readWitness(fs, file.fd, seen.offset) !== ''",
+      8,
+    ),
+    // While files keep their inode numbers the right one is looked at first: it must go, and another get its number.
+    world: { always: ['equalHeads', 'deletion', 'inodeReuse', 'rotation', 'kill'] },
+  },
+  resumeByHeadInPlace: {
+    ...one(
+      'a file that was cut and has grown again with the same first line is taken for what it was',
+      'tail/resume.ts',
+      "return seen.witness !== '' && readWitness(fs, file.fd, seen.offset) === seen.witness",
+      "return readWitness(fs, file.fd, seen.offset) !== ''",
+      4,
+    ),
+    world: { always: ['equalHeads', 'truncation', 'kill'] },
+  },
+  idWithoutEnd: {
+    ...one(
+      'an _id says where a record begins, and not where it ends',
+      'sinks/elasticsearch/document.ts',
+      'writeFive(view, base + idAt + ID_BYTES_AT, entry.sourceBytes % 0x4000_0000)',
+      'writeFive(view, base + idAt + ID_BYTES_AT, 0)',
+      10,
+    ),
+    // A line that was stored whole comes again with another end where its file was compressed meanwhile, and cut off.
+    world: {
+      always: ['compression', 'cutGzip', 'rotation', 'kill', 'slowDisk', 'lostAnswer'],
+      sinks: ['elasticsearch'],
+    },
+  },
   lettersForgotten: one(
     'what is refused is passed over without a dead letter',
     'deliver/dead-letter.ts',
