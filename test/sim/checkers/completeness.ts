@@ -6,6 +6,9 @@ import type { Life } from '../life.ts'
 import type { StoredRecord } from '../sink.ts'
 import { type Accepted, type End, mayBeJoined, nameOf, type TruthLine } from '../truth.ts'
 
+/** What stands for bytes that are no character. */
+const REPLACEMENT = Buffer.from('\ufffd')
+
 type Loss = AgentEvents['bytes.lost'] & { life: number }
 
 export class Completeness implements Checker {
@@ -145,25 +148,42 @@ function isSame({ line: text }: StoredRecord, end: End, marks: readonly string[]
   const { line } = end
   const repaired = Buffer.from(line.text.toString())
   if (text.equals(line.text) || text.equals(repaired)) return true
-  const isBeginning = text.length < line.text.length && repaired.subarray(0, text.length).equals(text)
+  const sound = text.subarray(0, soundBytes(text))
+  const isBeginning = text.length < line.text.length && repaired.subarray(0, sound.length).equals(sound)
   // Where the rest was destroyed before anybody saw it, nobody can tell that there was more.
   if (isBeginning && (marks.includes('cut') || line.log.damaged)) return true
   return end.fate !== null && isMended(text, repaired, end)
 }
 
-/** Whether it is the beginning of a line, and the end of it, or the whole of another that may have been joined to it. */
+/** How much there is before the signs that stand for a character that a text was cut in the middle of. */
+function soundBytes(text: Buffer): number {
+  let bytes = text.length
+  while (text.subarray(0, bytes).subarray(-REPLACEMENT.length).equals(REPLACEMENT)) bytes -= REPLACEMENT.length
+  return bytes
+}
+
+/**
+ * Whether it is the beginning of a line, and the end of it or of a later one: of one that was written after it, and of
+ * which nothing before that end was left to be read. Where rows are destroyed before anybody saw them, nobody can tell
+ * that there was more between the two.
+ */
 function isMended(text: Buffer, whole: Buffer, { line: { log, stream, seq }, sink }: End): boolean {
   let same = 0
   while (same < Math.min(text.length, whole.length) && text[same] === whole[same]) same++
-  if (whole.subarray(whole.length - text.length + same).equals(text.subarray(same))) return true
+  let rest = text.subarray(same)
+  while (rest.subarray(0, REPLACEMENT.length).equals(REPLACEMENT)) rest = rest.subarray(REPLACEMENT.length)
+  if (endsWith(whole, rest)) return true
   for (let next = seq + 1; ; next++) {
     const line = log.byNumber.get(2 * next + stream)
     if (line === undefined) return false
-    const { text: joined } = line
-    if (mayBeJoined(line.ends[sink] as End) && text.subarray(-joined.length).equals(joined)) {
-      return text.length - joined.length <= same
-    }
+    const end = line.ends[sink] as End
+    if (end.fate === null && !mayBeJoined(end)) return false
+    if (endsWith(Buffer.from(line.text.toString()), rest)) return true
   }
+}
+
+function endsWith(text: Buffer, end: Buffer): boolean {
+  return end.length <= text.length && text.subarray(text.length - end.length).equals(end)
 }
 
 function isTwin(record: StoredRecord, accepted: Accepted): boolean {
