@@ -356,15 +356,14 @@ export class Consumer {
     try {
       await this.#fill(shipment, first)
       const sendable = shipment.segments.filter((segment) => recordsOf(segment) > 0)
+      // What is skipped or passed over, perhaps by the gigabyte, waits for no I/O: others get their turn all the same. The lane
+      // is busy until then, or whoever pumps in between would begin a second run through it, and a third.
+      if (sendable.length === 0) await clock.yield()
       for (const segment of shipment.segments) {
         // Nothing to send, but something may have been passed over: skipped lines, the end of a file.
         if (recordsOf(segment) === 0) this.#settle(segment, { kind: 'acked', refused: [] }, startedAt)
       }
-      if (sendable.length === 0) {
-        // What is skipped or passed over, perhaps by the gigabyte, waits for no I/O: others get their turn all the same.
-        await clock.yield()
-        return
-      }
+      if (sendable.length === 0) return
       await this.#makeDurable(sendable)
       const results = await this.sink.ship(shipment)
       for (const [index, segment] of sendable.entries()) {
