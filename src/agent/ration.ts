@@ -1,10 +1,11 @@
 // Who may hold descriptors when there are fewer of them than files: lets those who wait have some, as far as others can do
-// without (tail/descriptors.ts says who). Invariant: a lineage is closed only if all of its readers can find their places
+// without (tail/descriptor-turns.ts says who). Invariant: a lineage is closed only if all of its readers can find their places
 // again. Bound: a turn of 4 ms, and the descriptors of the process.
 import type { Consumer } from '../batch/consumer.ts'
 import type { Position } from '../checkpoint/position.ts'
 import type { Clock } from '../ports/clock.ts'
-import { type Descriptors, givers, waiting } from '../tail/descriptors.ts'
+import { givers, waiting } from '../tail/descriptor-turns.ts'
+import type { Descriptors } from '../tail/descriptors.ts'
 import type { Lineage } from '../tail/lineage.ts'
 import type { Tailed } from './tailed.ts'
 

@@ -1,7 +1,7 @@
 // A lineage with all that belongs to it: its readers, one for each sink that takes its source, and when it is looked at.
 // The agent owns it, from the scan that finds the lineage to the sweep that lets it go.
 import type { FileSourceConfig } from '../config/config.ts'
-import type { Rationed } from '../tail/descriptors.ts'
+import type { Rationed } from '../tail/descriptor-turns.ts'
 import type { Lineage } from '../tail/lineage.ts'
 import type { Reader } from '../tail/reader.ts'
 

@@ -13,13 +13,14 @@ import { isSameMetadata, type Metadata } from '../core/metadata.ts'
 import type { MultilineConfig } from '../parse/multiline.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Selection } from '../select/selection.ts'
-import type { Refused, SegmentResult, Sink, Target } from '../sinks/sink.ts'
+import type { Refused, SegmentResult, Sink } from '../sinks/sink.ts'
 import type { Reader } from '../tail/reader.ts'
 import { HeldLines } from './held.ts'
 import { Lane } from './lane.ts'
 import { PartPool } from './part.ts'
 import { SelectingWriter } from './selecting.ts'
 import { type Segment, Shipment } from './shipment.ts'
+import type { Target } from './target.ts'
 
 /** Room in a part beyond a full batch: headers, and what an encoder reserves for one more entry. */
 const PART_SLACK_BYTES = 16 * 1024

@@ -3,12 +3,12 @@
 // then the lines wait in their files), and given back as soon as every segment's fate is known.
 import type { Entry } from '../core/entry.ts'
 import type { Amount } from '../core/ledger.ts'
-import type { EntryEncoder, Room, Sink } from '../sinks/sink.ts'
 import type { TailedFile } from '../tail/file.ts'
 import type { EntryWriter, Reader } from '../tail/reader.ts'
 import type { CriRows, EventRows } from '../tail/writer.ts'
 import type { Lane } from './lane.ts'
 import type { Part, PartPool } from './part.ts'
+import type { EntryEncoder, Room } from './target.ts'
 
 /** One lane's stretch of a shipment. Indexes and offsets are into the parts, by source stream. */
 export interface Segment {
@@ -42,10 +42,19 @@ export interface LeftOut extends Amount {
   stream: 0 | 1
 }
 
+/** What of a sink a shipment needs: what it writes around the entries of one lane in one part. */
+export interface SegmentFrame {
+  /** Whether stdout and stderr are encoded into parts of their own; else all goes into the first, in the file's order. */
+  readonly separateStreams: boolean
+  /** Called around the entries of one lane in one part. */
+  beginSegment(part: Part, laneKey: string, stream: number): void
+  endSegment(part: Part, segment: Segment, stream: number): void
+}
+
 export class Shipment implements EntryWriter {
   readonly parts: readonly [Part, Part]
   readonly segments: Segment[] = []
-  readonly #sink: Sink
+  readonly #frame: SegmentFrame
   readonly #pool: PartPool
   readonly #separate: boolean
   #bytesMax = 0
@@ -57,10 +66,10 @@ export class Shipment implements EntryWriter {
   /** The file that the last record was from; null before the first of a share. */
   #file: TailedFile | null = null
 
-  constructor(sink: Sink, pool: PartPool) {
-    this.#sink = sink
+  constructor(frame: SegmentFrame, pool: PartPool) {
+    this.#frame = frame
     this.#pool = pool
-    this.#separate = sink.separateStreams
+    this.#separate = frame.separateStreams
     this.parts = [pool.take(), pool.take()]
   }
 
@@ -120,7 +129,7 @@ export class Shipment implements EntryWriter {
     for (const [stream, part] of this.parts.entries() as ArrayIterator<[0 | 1, Part]>) {
       segment.ends[stream] = part.end
       segment.endRecords[stream] = part.count
-      if (part.count > segment.firstRecords[stream]) this.#sink.endSegment(part, segment, stream)
+      if (part.count > segment.firstRecords[stream]) this.#frame.endSegment(part, segment, stream)
     }
     this.#segment = null
     this.segments.push(segment)
@@ -139,7 +148,7 @@ export class Shipment implements EntryWriter {
     const part = this.parts[stream]
     const segment = this.#segment as Segment
     if ((this.#reader as Reader).current !== this.#file) this.#noteFile()
-    if (part.count === segment.firstRecords[stream]) this.#sink.beginSegment(part, segment.lane.key, stream)
+    if (part.count === segment.firstRecords[stream]) this.#frame.beginSegment(part, segment.lane.key, stream)
     ;(this.#encoder as EntryEncoder).write(part, entry)
     part.note(entry.offset, entry.sourceBytes, entry.sourceLines)
   }

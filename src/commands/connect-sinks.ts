@@ -7,12 +7,18 @@ import type { HttpClient, HttpClientFactory, HttpResponse } from '../ports/http.
 import { authorization } from '../sinks/authorization.ts'
 import { auditIndexPrefix, logsDataStream, namespaceOf } from '../sinks/elasticsearch/index-names.ts'
 import { setupObjects } from '../sinks/elasticsearch/templates.ts'
-import type { Finding } from './connect.ts'
 
 const TIMEOUT_MS = 10_000
 const ANSWER_BYTES_MAX = 1024 * 1024
 /** What a writer needs of an index or data stream that may not be there yet (Elasticsearch, security privileges). */
 const PRIVILEGES = ['create_doc', 'auto_configure'] as const
+
+/** What came of asking for one thing. */
+export interface Finding {
+  works: boolean
+  /** A sentence without its period. */
+  text: string
+}
 
 /** One finding for each thing that the sink needs. Throws nothing. */
 export async function* trySink(

@@ -9,17 +9,11 @@ import { collectionsFor } from '../enrich/enrichment.ts'
 import { needsOf } from '../enrich/needs.ts'
 import { missingRule, statusError } from '../enrich/watcher.ts'
 import type { HttpClientFactory } from '../ports/http.ts'
-import { trySink } from './connect-sinks.ts'
+import { type Finding, trySink } from './connect-sinks.ts'
 
 const TIMEOUT_MS = 10_000
 /** A watch answers at once, whatever there is to tell; it is ended then. */
 const WATCH_MS = 2000
-
-export interface Finding {
-  works: boolean
-  /** A sentence without its period. */
-  text: string
-}
 
 /** One finding for each thing that the agent will need, in the order of the configuration. Throws nothing. */
 export async function* tryConnections(

@@ -36,6 +36,16 @@ export interface Hole {
   writtenMs: number | null
 }
 
+/** Records of one file that were dropped. */
+export interface DroppedRange {
+  path: string
+  /** From the first byte of the first one to the last byte of the last one; others may lie between. */
+  from: number
+  to: number
+  records: number
+  cause: string
+}
+
 /** A hole with all that its record says. Kept in checkpoints: plain values only. */
 export interface Gap extends Time {
   path: string

@@ -3,9 +3,9 @@
 // repeat always meets its twin.
 import { textOf } from '../../audit/json/strings.ts'
 import type { Part } from '../../batch/part.ts'
+import type { EntryEncoder } from '../../batch/target.ts'
 import { type Entry, MARK_INVALID_UTF8 } from '../../core/entry.ts'
 import { withMarks } from '../../core/marks.ts'
-import type { EntryEncoder } from '../sink.ts'
 import { secondsText } from '../time-text.ts'
 import { fieldsOf, rawOf, type Taken, taken } from './audit-members.ts'
 import { AUDIT_DATASET, auditIndex } from './index-names.ts'

@@ -2,10 +2,10 @@
 // a source stream of a file lies ready as one template that is copied; then the few places that differ are written over
 // it, and behind it come offset and message. Byte path: no object and no string per record.
 import type { Part } from '../../batch/part.ts'
+import type { EntryEncoder } from '../../batch/target.ts'
 import { type Entry, type EntryFile, MARK_GAP, MARK_INVALID_UTF8, STDERR } from '../../core/entry.ts'
 import { withMarks } from '../../core/marks.ts'
 import { jsonTextBytesMax, writeJsonText } from '../json-text.ts'
-import type { EntryEncoder } from '../sink.ts'
 import { SECONDS_LETTERS, secondsText, writeDecimal, writeNanos } from '../time-text.ts'
 import { isPlainJsonObject } from './json-object.ts'
 import {

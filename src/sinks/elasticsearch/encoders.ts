@@ -1,10 +1,10 @@
 // Which encoder a lineage's records go through at an elasticsearch sink: documents of lines, or of audit events, with all that
 // is the same for the lineage encoded once.
+import type { EntryEncoder } from '../../batch/target.ts'
 import type { ElasticsearchSinkConfig } from '../../config/config.ts'
 import type { LineageInfo } from '../../core/lineage-info.ts'
 import type { Metadata } from '../../core/metadata.ts'
 import { directivesOf } from '../../enrich/directives.ts'
-import type { EntryEncoder } from '../sink.ts'
 import { AuditDocumentEncoder, EitherEncoder } from './audit-document.ts'
 import { DocumentEncoder } from './document.ts'
 import { JSON_ANNOTATION, lineageFields } from './fields.ts'

@@ -3,11 +3,11 @@
 
 import { AUDIT_ID, type EventFacts, NAME, NAMESPACE, RESOURCE, USERNAME } from '../../audit/event.ts'
 import type { Part } from '../../batch/part.ts'
+import type { EntryEncoder, Room } from '../../batch/target.ts'
 import { type Entry, MARK_INVALID_UTF8 } from '../../core/entry.ts'
 import type { Labels } from '../../core/labels.ts'
 import { withMarks } from '../../core/marks.ts'
 import type { EventRows } from '../../tail/writer.ts'
-import type { EntryEncoder, Room } from '../sink.ts'
 import type { AuditStreams } from './audit-streams.ts'
 import type { EventsAtOnce } from './events.ts'
 import { MetadataWriter } from './metadata-writer.ts'

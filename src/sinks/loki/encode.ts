@@ -1,12 +1,12 @@
 // A lineage's entries for Loki. Labels and metadata are functions of the path (and, for marked lines, of the bytes), so
 // that a repeat makes identical entries; they are encoded once per lineage.
 import type { Part } from '../../batch/part.ts'
+import type { EntryEncoder, Room } from '../../batch/target.ts'
 import { type Entry, MARK_INVALID_UTF8 } from '../../core/entry.ts'
 import type { Labels } from '../../core/labels.ts'
 import { withMarks } from '../../core/marks.ts'
 import { type DeadLetter, lineOf } from '../../deliver/dead-letter.ts'
 import type { CriRows } from '../../tail/writer.ts'
-import type { EntryEncoder, Room } from '../sink.ts'
 import type { RowsAtOnce } from './rows.ts'
 import type { LokiLane } from './stream.ts'
 import { ENTRY_OVERHEAD_BYTES, encodeMetadata, type Metadata, writeEntry } from './wire.ts'

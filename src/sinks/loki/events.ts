@@ -16,9 +16,9 @@ import {
   type Workbench,
 } from '../../audit/found.ts'
 import type { Part } from '../../batch/part.ts'
+import type { Room } from '../../batch/target.ts'
 import { parseTimestamp, timestamp } from '../../parse/timestamp.ts'
 import type { EventRows } from '../../tail/writer.ts'
-import type { Room } from '../sink.ts'
 import type { AuditStreams } from './audit-streams.ts'
 import { EVENTS_WASM } from './events-wasm.ts'
 import type { RowsAtOnce } from './rows.ts'

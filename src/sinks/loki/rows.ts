@@ -5,9 +5,9 @@
 // Invariant: between two calls nothing lives in the function's memory but the block and the text of the last second.
 
 import type { Part } from '../../batch/part.ts'
+import type { Room } from '../../batch/target.ts'
 import { parseTimestamp, timestamp } from '../../parse/timestamp.ts'
 import type { CriRows } from '../../tail/writer.ts'
-import type { Room } from '../sink.ts'
 import { EVENTS_BYTES } from './events.ts'
 import { ROWS_WASM } from './rows-wasm.ts'
 import type { Metadata } from './wire.ts'

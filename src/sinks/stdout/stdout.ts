@@ -4,6 +4,7 @@
 import { basename } from 'node:path'
 import type { Part } from '../../batch/part.ts'
 import type { Shipment } from '../../batch/shipment.ts'
+import type { EntryEncoder, Target } from '../../batch/target.ts'
 import type { StdoutSinkConfig } from '../../config/config.ts'
 import { type Entry, STDERR } from '../../core/entry.ts'
 import { errorCode, errorMessage, TaffrailError } from '../../core/errors.ts'
@@ -15,7 +16,7 @@ import type { Metadata } from '../../core/metadata.ts'
 import type { Clock } from '../../ports/clock.ts'
 import { type Output, takenBytes } from '../../ports/output.ts'
 import { jsonTextBytesMax, writeJsonText } from '../json-text.ts'
-import type { EntryEncoder, SegmentResult, Sink, SinkState, Target } from '../sink.ts'
+import type { SegmentResult, Sink, SinkState } from '../sink.ts'
 import { SECONDS_LETTERS, secondsText, writeNanos } from '../time-text.ts'
 
 const RETRY_MS = 1000
