@@ -1,8 +1,6 @@
 // The entry cursor: one mutable object that is handed from the parser to the encoder, line by line. It owns no bytes:
 // the message is `buffer[messageStart, messageEnd)`, valid until the next line is parsed.
 
-import type { EventFacts } from '../audit/event.ts'
-
 export const STDOUT = 0
 export const STDERR = 1
 
@@ -43,6 +41,23 @@ export interface EntryFile {
   readonly order: { readonly restart: number; readonly rank?: string }
 }
 
+/** What an audit event says of itself, as places in `buffer`; audit/event.ts finds them, and says which number is which fact. */
+export interface Facts {
+  readonly buffer: Buffer
+  /** The event's own time; `hasTime` false where it has none. */
+  readonly hasTime: boolean
+  readonly seconds: number
+  readonly nanos: number
+  /** The code of its answer; 0 where there is none. */
+  readonly code: number
+  has(fact: number): boolean
+  /** 0 where the event has no such member. */
+  startOf(fact: number): number
+  endOf(fact: number): number
+  /** The text of a string; empty where there is none. */
+  text(fact: number): string
+}
+
 export interface Entry {
   /** null in an entry that was not filled yet. */
   file: EntryFile | null
@@ -57,7 +72,7 @@ export interface Entry {
   /** MARK_* bits, 0 for nearly all. */
   marks: number
   /** What an audit event says of itself; null for every other line. Valid as long as the message. */
-  audit: EventFacts | null
+  audit: Facts | null
   /** Set with MARK_CUT and MARK_TRUNCATED: length of the whole line and its SHA-256 in hex. */
   originalBytes: number
   originalSha256: string

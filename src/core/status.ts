@@ -1,6 +1,5 @@
 // What the agent tells of itself, as one snapshot: GET /status is this object as JSON, the metrics are computed from it
 // at scrape time, the page and the demo's summary show it. Making it costs nothing until somebody asks.
-import type { ContinuityStatus } from '../audit/continuity/continuity.ts'
 import type { Amount } from './ledger.ts'
 
 export interface SinkStatus {
@@ -35,6 +34,20 @@ export interface SinkStatus {
   lastAckAt: number | null
   /** Unread and unacked bytes over all files. */
   lagBytes: number
+}
+
+/** What is known of the course of an audit log. */
+export interface ContinuityStatus {
+  openRequests: number
+  /** Long-running requests that were not followed, for there were too many at once. */
+  untrackedRequests: number
+  /** The usual longest pause between two events in seconds, and from which on it is a silence; null while not known. */
+  usualPauseSeconds: number | null
+  silenceSeconds: number | null
+  /** Seconds since the epoch of the newest event; null before the first. */
+  newestEventSeconds: number | null
+  /** Nothing has come since then for so long that it was told. */
+  isSilent: boolean
 }
 
 export interface LineageFileStatus {

@@ -1,9 +1,8 @@
 // Every metric but the histograms: its name, its labels, and how its values follow from a snapshot. Names follow
 // Prometheus' conventions (unit and `_total` last). No label names a pod, a file or a path: what is per lineage is shown
 // as the worst ten and the sum, so that the number of series depends on the configuration and not on the node's load.
-import type { ContinuityStatus } from '../audit/continuity/continuity.ts'
 import type { Amount } from '../core/ledger.ts'
-import type { AgentStatus, KubernetesStatus, SinkStatus, WebhookStatus } from '../core/status.ts'
+import type { AgentStatus, ContinuityStatus, KubernetesStatus, SinkStatus, WebhookStatus } from '../core/status.ts'
 import type { EventCounters } from './events.ts'
 import type { ProcessStatus } from './process.ts'
 

@@ -3,13 +3,14 @@
 // restart begins) and, between them, what was acknowledged already for one source stream. The block is the caller's and
 // is used only during `fill`; nothing but open partial lines is held between two calls.
 import { basename } from 'node:path'
-import { Continuity, type ContinuityState, type ContinuityStatus } from '../audit/continuity/continuity.ts'
+import { Continuity, type ContinuityState } from '../audit/continuity/continuity.ts'
 import type { FilterOptions } from '../audit/filter.ts'
 import { AuditLines } from '../audit/lines.ts'
 import type { Position } from '../checkpoint/position.ts'
 import { MARK_PARTIAL_OPEN, STDOUT } from '../core/entry.ts'
 import type { Events } from '../core/events.ts'
 import type { Amount, Ledger } from '../core/ledger.ts'
+import type { ContinuityStatus } from '../core/status.ts'
 import { compareOrder, isUnique, kubeletSibling, LIVE } from '../discover/names.ts'
 import type { MultilineConfig } from '../parse/multiline.ts'
 import type { Clock } from '../ports/clock.ts'

@@ -16,6 +16,7 @@
 // decided like that of any hole (tail/gap.ts), together with the state here, so that it is told once, also after a kill.
 // Everything is measured against the newest event, so what is read twice says nothing twice. Cost: for most events two
 // comparisons and one look into a table.
+import type { ContinuityStatus } from '../../core/status.ts'
 import type { EventFacts } from '../event.ts'
 import { SECONDS } from '../found.ts'
 import { Beat } from './beat.ts'
@@ -32,19 +33,6 @@ export interface ContinuityState {
   /** The present pause was told. */
   told?: true
   open?: SavedOpen[]
-}
-
-export interface ContinuityStatus {
-  openRequests: number
-  /** Long-running requests that were not followed, for there were too many at once. */
-  untrackedRequests: number
-  /** The usual longest pause between two events in seconds, and from which on it is a silence; null while not known. */
-  usualPauseSeconds: number | null
-  silenceSeconds: number | null
-  /** Seconds since the epoch of the newest event; null before the first. */
-  newestEventSeconds: number | null
-  /** Nothing has come since then for so long that it was told. */
-  isSilent: boolean
 }
 
 /** The event that makes a file be rotated is the first of the next one: a millisecond apart in logs of a real one. */

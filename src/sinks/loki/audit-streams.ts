@@ -2,11 +2,11 @@
 // neighbours that belong to one stream; each stream is pushed for itself, and the watermark moves when all of them are
 // settled. What a failed attempt had delivered of some of them is remembered and not pushed again. Bound: STAGES times
 // VERBS streams a lane, whatever verbs clients think up.
-import { type EventFacts, STAGE, VERB } from '../../audit/event.ts'
+import { STAGE, VERB } from '../../audit/event.ts'
 import { KnownBytes } from '../../audit/known.ts'
 import { STAGES } from '../../audit/policy/policy.ts'
 import type { Part } from '../../batch/part.ts'
-import type { Entry } from '../../core/entry.ts'
+import type { Entry, Facts } from '../../core/entry.ts'
 import { AUDIT_JOB, type Labels } from '../../core/labels.ts'
 import { LokiStream } from './stream.ts'
 import { closeStream } from './wire.ts'
@@ -160,7 +160,7 @@ export class AuditStreams {
     for (const stream of this.streams) stream.forgetStored()
   }
 
-  #numberOf(facts: EventFacts): number {
+  #numberOf(facts: Facts): number {
     return this.#numberAt(placeOf(this.#stages, STAGES, facts, STAGE), placeOf(this.#verbs, VERBS, facts, VERB))
   }
 
@@ -182,7 +182,7 @@ function moved(old: Buffer, bytes: number): Buffer {
 }
 
 /** Where a fact's text is in a list; behind its end when it is not. */
-function placeOf(known: KnownBytes<number>, list: readonly string[], facts: EventFacts, fact: number): number {
+function placeOf(known: KnownBytes<number>, list: readonly string[], facts: Facts, fact: number): number {
   const { buffer } = facts
   const start = facts.startOf(fact)
   const end = facts.endOf(fact)

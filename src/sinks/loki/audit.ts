@@ -1,10 +1,10 @@
 // Audit events for Loki: an entry with the event's own facts as structured metadata, in the stream of its stage and verb
 // (audit-streams.ts).
 
-import { AUDIT_ID, type EventFacts, NAME, NAMESPACE, RESOURCE, USERNAME } from '../../audit/event.ts'
+import { AUDIT_ID, NAME, NAMESPACE, RESOURCE, USERNAME } from '../../audit/event.ts'
 import type { Part } from '../../batch/part.ts'
 import type { EntryEncoder, Room } from '../../batch/target.ts'
-import { type Entry, MARK_INVALID_UTF8 } from '../../core/entry.ts'
+import { type Entry, type Facts, MARK_INVALID_UTF8 } from '../../core/entry.ts'
 import type { Labels } from '../../core/labels.ts'
 import { withMarks } from '../../core/marks.ts'
 import type { EventRows } from '../../tail/writer.ts'
@@ -73,7 +73,7 @@ export class LokiAuditEncoder implements EntryEncoder {
     writeEntry(part, entry.seconds, entry.nanos, entry.buffer, entry.messageStart, entry.messageEnd, metadata)
   }
 
-  #metadataOf(facts: EventFacts, marks: Labels | null): Metadata {
+  #metadataOf(facts: Facts, marks: Labels | null): Metadata {
     const writer = this.#writer
     writer.clear()
     for (const [fact, name] of FACTS) {
