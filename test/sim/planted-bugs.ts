@@ -109,8 +109,8 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     changes: [
       {
         file: 'sinks/loki/stream.ts',
-        from: '!this.solo && (out.okAt !== null || err.okAt !== null) && out.isSlow && err.isSlow',
-        to: '!this.solo',
+        from: 'this.solo || (out.okAt === null && err.okAt === null)) return false\n    return out.isSlow(now) && err.isSlow(now)',
+        to: 'this.solo) return false\n    return now >= 0',
       },
       {
         file: 'sinks/loki/stream.ts',

@@ -125,7 +125,7 @@ export class LokiSink implements Sink {
 
   mayShare(laneKey: string, withKey: string = laneKey): boolean {
     const lane = this.#lanes.get(laneKey)
-    return lane?.mayShare === true && lane.tenant === this.#lanes.get(withKey)?.tenant
+    return lane?.mayShare(this.#now) === true && lane.tenant === this.#lanes.get(withKey)?.tenant
   }
 
   beginSegment(part: Part, laneKey: string, stream: number): void {
@@ -227,7 +227,8 @@ export class LokiSink implements Sink {
       const part = shipment.parts[stream]
       const body = part.buffer.subarray(segment.starts[stream], segment.ends[stream])
       const answer = await this.#requests.push(body, lane.tenant)
-      if (answer.outcome.kind === 'delivered') target.delivered(this.#now, body.length, target.pendingNewest)
+      target.pushed(this.#now, body.length)
+      if (answer.outcome.kind === 'delivered') target.delivered(this.#now, target.pendingNewest)
       else {
         if (answer.status === 500) lane.serverErrors++
         const conversation = this.#conversation(lane, segment, stream, part)
@@ -238,7 +239,7 @@ export class LokiSink implements Sink {
           return { kind: 'again', delayMs, ackedStreams, refused, ...limit }
         }
         // A stream of which nothing was taken stays alone.
-        if (conversation.hasStored) target.delivered(this.#now, body.length, conversation.newestSeconds)
+        if (conversation.hasStored) target.delivered(this.#now, conversation.newestSeconds)
         refused.push(...end.refused)
       }
       forgetLetters(segment, stream, target, part)
@@ -267,6 +268,7 @@ export class LokiSink implements Sink {
       const rest = groups.filter((group) => !together.includes(group))
       if (together.length > 0) {
         const answer = await this.#requests.push(messagesOf(together), lane.tenant)
+        for (const { stream, bytes } of together) stream.pushed(this.#now, bytes)
         if (answer.outcome.kind !== 'delivered') rest.push(...together)
         else for (const group of together) this.#storedAudit(group)
       }
@@ -306,6 +308,7 @@ export class LokiSink implements Sink {
   ): Promise<ConversationEnd> {
     const { stream, bytes } = group
     const answer = await push
+    stream.pushed(this.#now, bytes)
     if (answer.outcome.kind === 'delivered') {
       this.#storedAudit(group)
       return { kind: 'settled', refused: [] }
@@ -324,13 +327,13 @@ export class LokiSink implements Sink {
     const burial = new Burial(segment, index, stream, own, { sink, tenant: lane.tenant, deadLetters, events, clock })
     const conversation = new Conversation(own, stream, lane, burial, { sink, requests: this.#requests, events })
     const end = await conversation.run(answer)
-    if (conversation.hasStored) stream.delivered(this.#now, bytes, conversation.newestSeconds)
+    if (conversation.hasStored) stream.delivered(this.#now, conversation.newestSeconds)
     return end
   }
 
   /** All of a stream's records in the shipment were delivered. */
-  #storedAudit({ stream, bytes }: AuditGroup): void {
-    stream.delivered(this.#now, bytes, stream.pendingNewest)
+  #storedAudit({ stream }: AuditGroup): void {
+    stream.delivered(this.#now, stream.pendingNewest)
     if (stream.pendingFile !== null) stream.stored(stream.pendingFile, stream.pendingOffset)
   }
 
@@ -380,10 +383,13 @@ export class LokiSink implements Sink {
   #toldTogether(segment: Segment, answer: Answer): SegmentResult {
     const lane = this.#lane(segment.lane.key)
     const { outcome } = answer
+    for (const stream of streamsOf(segment)) {
+      lane.streams[stream].pushed(this.#now, segment.ends[stream] - segment.starts[stream])
+    }
     if (outcome.kind === 'delivered') {
       for (const stream of streamsOf(segment)) {
         const target = lane.streams[stream]
-        target.delivered(this.#now, segment.ends[stream] - segment.starts[stream], target.pendingNewest)
+        target.delivered(this.#now, target.pendingNewest)
       }
       this.#settled(lane)
       return { kind: 'acked', refused: [] }

@@ -16,7 +16,14 @@ export const SPAN_SECONDS_MAX = 30 * 60
 const SERVER_ERRORS_MAX = 3
 /** It is looked through again after twice as many, but at the latest after so many more. */
 const SERVER_ERRORS_MORE_MAX = 32
-const CALM_BYTES_PER_SECOND_MAX = 1_000_000
+/**
+ * A bucket that every push fills with its bytes and that leaks so many a second. With more than one second's worth in it the
+ * stream is fast: so a limit of 1 MB/s or more, with a burst of 1 MB and a push, never meets what shares one.
+ */
+const LEAK_BYTES_PER_SECOND = 1_000_000
+const CALM_BYTES_MAX = 1_000_000
+/** It holds no more, so that a stream which has caught up is calm again seconds later. */
+const BUCKET_BYTES_MAX = 16_000_000
 
 export class LokiStream {
   readonly labels: Labels
@@ -35,7 +42,9 @@ export class LokiStream {
   #storedTo: WeakMap<object, number> | null = null
   /** Records whose dead letters are written while their segment is not settled yet; null: none. */
   buried: Map<string, { path: string; offset: number }> | null = null
-  #bytesPerSecond = 0
+  /** What was in the bucket at `#filledAt`. */
+  #bucketBytes = 0
+  #filledAt = 0
   #wasRefused = false
   /** Seconds of the oldest entry that was delivered since the checkpoints were last made durable. */
   #unsavedOldest = Number.POSITIVE_INFINITY
@@ -79,7 +88,7 @@ export class LokiStream {
 
   /** Whether what is in the shipment may share a push now, the answer to which may tell nothing of it. */
   isCalm(now: number): boolean {
-    return this.isWelcome(now) && this.#bytesPerSecond <= CALM_BYTES_PER_SECOND_MAX
+    return this.isWelcome(now) && this.isSlow(now)
   }
 
   /** Whether nothing but its speed speaks against it: it may be the last one in a push that others share. */
@@ -97,8 +106,18 @@ export class LokiStream {
     this.#wasRefused = true
   }
 
-  get isSlow(): boolean {
-    return this.#bytesPerSecond <= CALM_BYTES_PER_SECOND_MAX
+  isSlow(now: number): boolean {
+    return this.#bytesLeft(now) <= CALM_BYTES_MAX
+  }
+
+  /** So much was pushed, whatever the answer: Loki may have counted it, and counts a repeat once more. */
+  pushed(now: number, bytes: number): void {
+    this.#bucketBytes = Math.min(BUCKET_BYTES_MAX, this.#bytesLeft(now) + bytes)
+    this.#filledAt = now
+  }
+
+  #bytesLeft(now: number): number {
+    return Math.max(0, this.#bucketBytes - ((now - this.#filledAt) * LEAK_BYTES_PER_SECOND) / 1000)
   }
 
   /** What is in the shipment would put entries behind that are sent again after a kill. */
@@ -111,10 +130,7 @@ export class LokiStream {
   }
 
   /** `newestSeconds` of what was stored. */
-  delivered(now: number, bytes: number, newestSeconds: number): void {
-    // The rate of this push alone, over at least a quarter second: a burst counts when it comes.
-    const elapsedMs = this.okAt === null ? 1000 : Math.max(250, now - this.okAt)
-    this.#bytesPerSecond = (bytes * 1000) / elapsedMs
+  delivered(now: number, newestSeconds: number): void {
     this.okAt = now
     this.#wasRefused = false
     if (newestSeconds > this.newestSeconds) this.newestSeconds = newestSeconds
@@ -166,8 +182,9 @@ export class LokiLane {
   }
 
   /** Judged before a shipment is filled; whether what it got is calm too is judged after. */
-  get mayShare(): boolean {
+  mayShare(now: number): boolean {
     const [out, err] = this.streams
-    return this.audit === null && !this.solo && (out.okAt !== null || err.okAt !== null) && out.isSlow && err.isSlow
+    if (this.audit !== null || this.solo || (out.okAt === null && err.okAt === null)) return false
+    return out.isSlow(now) && err.isSlow(now)
   }
 }
