@@ -371,3 +371,46 @@ t.test('no annotation of its pod leaves an event out, or takes it elsewhere', as
   t.equal(lines(world).length, 21)
   t.ok(world.loki.find().every(({ tenant }) => tenant === 'audit'))
 })
+
+t.test('a fast stream that is refused in company is told, because it goes last, and nothing is lost', async (t) => {
+  const limits = { streamBytesPerSecond: 1_000_000, streamBurstBytes: 4_000_000 }
+  const world = auditWorld(t, {}, { limits, eagerCheckpoints: false })
+  const complete = everything
+    .map((line) => JSON.parse(line))
+    .find(({ stage, verb }) => stage === 'ResponseComplete' && verb === 'get')
+  const event = (n: number, verb: string) => {
+    const stamp = new Date(START_MS + n).toISOString().replace('Z', '000Z')
+    return JSON.stringify({
+      ...complete,
+      auditID: `id-${n}`,
+      verb,
+      stageTimestamp: stamp,
+      requestReceivedTimestamp: stamp,
+    })
+  }
+  // `get` is first in every part and by far the fastest, then `list`; the others are calm.
+  const verbs = [...Array(80).fill('get'), ...Array(16).fill('list'), 'create', 'delete', 'update']
+  const written = Array.from({ length: 20_000 }, (_, n) => event(n, verbs[n % verbs.length]))
+  append(
+    world,
+    verbs.map((verb, n) => event(-1 - n, verb)),
+  )
+  world.start()
+  await delivered(world)
+  const before = world.loki.seen.length
+  append(world, written)
+  await delivered(world)
+  t.strictSame(
+    lines(world)
+      .filter((line) => !line.includes('"id--'))
+      .sort(),
+    written.sort(),
+  )
+  const stream = (verb: string) => (labels: string) => labels.includes(`verb="${verb}"`)
+  const shared = world.loki.seen.slice(before).filter(({ push }) => push.streams.length > 1)
+  const withFast = shared.filter(({ push }) => push.streams.some(({ labels }) => stream('get')(labels)))
+  t.ok(
+    withFast.some(({ outcome }) => outcome === 429),
+    'refused in company, and told',
+  )
+})

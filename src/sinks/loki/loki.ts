@@ -488,7 +488,8 @@ export class LokiSink implements Sink {
 
 /**
  * What of a lane's audit streams shares a push: the calm ones, and as the last one, of which the answer tells, one that is
- * only fast. None where it would be alone.
+ * only fast. (Loki divides a push among its ingesters in the order of its streams, so it is the last one of each that gets
+ * it.) None where it would be alone.
  */
 function sharing(groups: readonly AuditGroup[], now: number): AuditGroup[] {
   const calm = groups.filter(({ stream }) => stream.isCalm(now))
