@@ -49,6 +49,9 @@ const HAS_ANNOTATIONS = 65536
 const HAS_SENDER = HAS_USER | HAS_SOURCE | HAS_AGENT
 const NEEDED = HAS_SENDER | HAS_LEVEL | HAS_URI | HAS_VERB | HAS_STAGE
 
+/** Of a copy that is worth giving back by hand. */
+const LARGE_BYTES = 64 * 1024
+
 export class EventFacts {
   /** What the places are in. */
   buffer: Buffer = Buffer.alloc(0)
@@ -69,6 +72,8 @@ export class EventFacts {
   /** Where a `user` begins of which it is not known yet what follows it; 0 for none. */
   #senderStart = 0
   #senderEnd = 0
+  /** The memory of a large line that had to be copied: goes back with the next line at the latest, not at some collection. */
+  #ownBytes: ArrayBuffer | null = null
 
   /** 0 where the event has no such member. */
   startOf(fact: number): number {
@@ -116,6 +121,8 @@ export class EventFacts {
       end -= start
       start = 0
     }
+    if (this.#ownBytes !== null && line.buffer !== this.#ownBytes) this.release()
+    if (b !== line && b.length >= LARGE_BYTES) this.#ownBytes = b.buffer as ArrayBuffer
     this.buffer = b
     this.#places.fill(0)
     this.hasTime = false
@@ -129,11 +136,18 @@ export class EventFacts {
     return this.#topLevel(b, viewOf(b), start, end) === end && this.#isEvent && this.#isVersion
   }
 
+  /** Gives the copy of a large line back: its places are no longer to be asked for. */
+  release(): void {
+    this.#ownBytes?.transfer(0)
+    this.#ownBytes = null
+  }
+
   /**
    * Takes the facts of an event that were found with others: a row of `found` that begins at `at`, places in `b`. `sender`:
    * who sent it, where that is known.
    */
   take(b: Buffer, found: Int32Array, at: number, sender: Sender | null): void {
+    if (this.#ownBytes !== null) this.release()
     this.buffer = b
     const places = this.#places
     for (let i = 0; i < 2 * FACTS; i++) places[i] = found[at + PLACES + i]!

@@ -210,8 +210,11 @@ export class AuditFilter {
 
   /** Gives back what a large line needed. */
   release(): void {
+    if (this.#output.length > OUTPUT_KEPT_BYTES_MAX) {
+      ;(this.#output.buffer as ArrayBuffer).transfer(0)
+      this.#output = Buffer.alloc(8192)
+    }
     this.buffer = this.#output
-    if (this.#output.length > OUTPUT_KEPT_BYTES_MAX) this.#output = Buffer.alloc(8192)
     this.#tape.release()
   }
 
@@ -440,8 +443,9 @@ export class AuditFilter {
     }
     changes.sort((a, b) => a.start - b.start)
     for (const { start, end, text } of changes) edits.add(start, end, text)
-    const out = Buffer.allocUnsafeSlow(edits.bytesMax(bytes))
+    const out = Buffer.allocUnsafeSlow(edits.bytesMax(left) + dropped.length) // two may share a comma
     this.end = edits.apply(buffer, from, from + bytes, out, 0)
+    facts.release()
     this.buffer = out
     this.start = 0
     return 'kept'

@@ -74,8 +74,11 @@ export class Partial<Start> {
 
   #reserve(bytes: number, bytesMax: number): void {
     if (bytes <= this.#buffer.length) return
-    const grown = Buffer.allocUnsafeSlow(Math.max(bytes, Math.min(bytesMax, Math.max(4096, this.#buffer.length * 2))))
+    const length = Math.max(bytes, Math.min(bytesMax, Math.max(4096, this.#buffer.length * 2)))
+    const grown = Buffer.allocUnsafeSlow(length)
     this.#buffer.copy(grown, 0, 0, this.keptBytes)
+    // The shorter memory of a long line goes back at once, not at some later collection.
+    if (this.#buffer !== EMPTY) (this.#buffer.buffer as ArrayBuffer).transfer(0)
     this.#buffer = grown
   }
 }

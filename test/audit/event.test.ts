@@ -185,3 +185,14 @@ test('lines that are torn, glued together or of another kind are no events', (t)
   t.equal(read(`${text}  \r`), true, 'space behind it')
   t.end()
 })
+
+test('the copy of a large line goes back with the next line', async (t) => {
+  const large = `{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"large","annotations":{"a":"${'x'.repeat(100_000)}"}}`
+  t.ok(read(large))
+  t.equal(facts.text(AUDIT_ID), 'large')
+  const copy = facts.buffer.buffer
+  t.ok(copy.byteLength > 100_000)
+  t.ok(read(large.replace('large', 'again')))
+  t.equal(copy.byteLength, 0)
+  t.equal(facts.text(AUDIT_ID), 'again')
+})

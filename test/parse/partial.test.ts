@@ -52,6 +52,16 @@ t.test('memory is given back only between lines', async (t) => {
   t.equal(partial.bytes.toString(), 'xyz')
 })
 
+t.test('as it grows, the shorter memory goes back at once', async (t) => {
+  const partial = new Partial<string>()
+  partial.open('here')
+  partial.append(Buffer.alloc(5000, 'a'), 0, 5000, 100_000)
+  const shorter = partial.bytes.buffer
+  partial.append(Buffer.alloc(5000, 'b'), 0, 5000, 100_000)
+  t.equal(shorter.byteLength, 0)
+  t.equal(partial.bytes.toString(), 'a'.repeat(5000) + 'b'.repeat(5000))
+})
+
 t.test('property: as concat, cut at the limit', async () => {
   const pieces = fc.array(fc.uint8Array({ maxLength: 9000 }), { maxLength: 8 })
   const partial = new Partial<number>()

@@ -23,6 +23,7 @@ const LENGTH_KEPT_MAX = FIELDS * 32 * 1024
 export type TapeEnd = 'done' | 'more' | 'invalid' | 'tooLarge'
 
 const NOTHING = [-1, -1, -1, -1] as const
+const NO_TEXT = Buffer.alloc(0)
 
 const IN_VALUE = 0
 const IN_KEY = 1
@@ -34,7 +35,7 @@ const AFTER_VALUE = 2
  */
 export class Tape {
   count = 0
-  buffer: Buffer = Buffer.alloc(0)
+  buffer: Buffer = NO_TEXT
   #list = new Int32Array(LENGTH_MIN)
   #end = 0
   #at = 0
@@ -72,7 +73,7 @@ export class Tape {
    * end. Of up to two values their places are known already and nobody asks what is in them: they are passed over. */
   begin(buffer: Buffer, start: number, end: number, passed: readonly [number, number, number, number] = NOTHING): void {
     this.#passed = passed
-    if (this.#list.length > LENGTH_KEPT_MAX) this.#list = new Int32Array(LENGTH_MIN)
+    this.#shrink()
     this.buffer = buffer
     this.count = 0
     this.#at = start
@@ -83,8 +84,15 @@ export class Tape {
 
   /** Gives what a large text needed back. */
   release(): void {
-    this.buffer = Buffer.alloc(0)
-    if (this.#list.length > LENGTH_KEPT_MAX) this.#list = new Int32Array(LENGTH_MIN)
+    this.buffer = NO_TEXT
+    this.#shrink()
+  }
+
+  /** At once: the collector does not see how much it is, and comes when there are many. */
+  #shrink(): void {
+    if (this.#list.length <= LENGTH_KEPT_MAX) return
+    this.#list.buffer.transfer(0)
+    this.#list = new Int32Array(LENGTH_MIN)
   }
 
   /** Goes on for about so many values. */
@@ -184,9 +192,11 @@ export class Tape {
     const value = this.count++
     const at = FIELDS * value
     if (at === this.#list.length) {
-      const grown = new Int32Array(2 * at)
-      grown.set(this.#list)
-      this.#list = grown
+      // Not by transfer to a larger one, which would touch all of it.
+      const shorter = this.#list
+      this.#list = new Int32Array(2 * at)
+      this.#list.set(shorter)
+      shorter.buffer.transfer(0)
     }
     const list = this.#list
     list[at] = kind

@@ -340,6 +340,7 @@ function isWhole(request: IncomingMessage, body: Buffer, bodyBytes: number): Pro
   return new Promise((resolve) => {
     request.on('data', (chunk: Buffer) => {
       bytes += chunk.copy(body, bytes, 0, Math.min(chunk.length, bodyBytes - bytes))
+      if (chunk.length === chunk.buffer.byteLength) release(chunk) // nobody else has it
     })
     request.once('end', () => resolve(bytes === bodyBytes))
     request.once('close', () => resolve(false))
