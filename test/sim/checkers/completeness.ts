@@ -90,8 +90,8 @@ export class Completeness implements Checker {
     for (const line of this.#lines()) {
       const end = endOf(line)
       const { accepted, mayBeDropped, fate } = end
-      if (accepted !== null || mayBeDropped || buried.has(line)) continue
-      if (fate === null && !mayBeJoined(end)) fail(`${nameOf(line)} is missing, and its bytes are still there`)
+      if (accepted !== null || mayBeDropped || buried.has(line) || mayBeJoined(end)) continue
+      if (fate === null) fail(`${nameOf(line)} is missing, and its bytes are still there`)
       else if (fate === 'seen' && !this.#isTold(line)) fail(`${nameOf(line)} was seen and is lost without a word`)
     }
     for (const { line } of letters) this.#gaps.add(line.toString())
