@@ -83,6 +83,15 @@ export async function bury(
   }
 }
 
+/**
+ * What tells a letter from the others of its lane. The records of holes stand where the line after them begins, and as many
+ * as there are have one time.
+ */
+export function letterKey({ path, offset, bytes, timestamp, line, create }: DeadLetter): string {
+  const place = `${path} ${offset} ${bytes} ${timestamp}`
+  return bytes > 0 ? place : `${place} ${create?.document ?? line}`
+}
+
 /** The line of a letter, as text where it is UTF-8. */
 export function letterLine(bytes: Buffer): Pick<DeadLetter, 'line' | 'lineBase64'> {
   return isUtf8(bytes) ? { line: bytes.toString() } : { lineBase64: bytes.toString('base64') }

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
 import type { DeadLetter } from '../../src/deliver/dead-letter.ts'
-import { bury, type Evicted, letterLine, lineOf } from '../../src/deliver/dead-letter.ts'
+import { bury, type Evicted, letterKey, letterLine, lineOf } from '../../src/deliver/dead-letter.ts'
 import { createDeadLetters } from '../../src/deliver/dead-letters.ts'
 import { encodeLetters, readLetters } from '../../src/deliver/letter-file.ts'
 import { realFileSystem } from '../../src/ports/real-fs.ts'
@@ -377,4 +377,12 @@ t.test('on the machine itself they are for no one else to read', async (t) => {
   t.equal(modeOf('dead-letters'), 0o700)
   t.equal(modeOf('dead-letters/loki.1.ndjson'), 0o600)
   t.equal(modeOf('dead-letters/loki.1.audit.ndjson'), 0o600)
+})
+
+t.test('records of holes are letters of their own beside each other and the line after them', async (t) => {
+  const line = letter(0)
+  const gaps = ['a', 'b'].map((path) => letter(0, { bytes: 0, line: `taffrail: lost 7 bytes of ${path}` }))
+  const documents = ['a', 'b'].map((document) => letter(0, { bytes: 0, create: { index: 'logs', document } }))
+  t.equal(new Set([line, ...gaps, ...documents].map(letterKey)).size, 5)
+  t.equal(letterKey(letter(0, { message: 'in other words' })), letterKey(line), 'sent again it is the same')
 })

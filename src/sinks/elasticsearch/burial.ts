@@ -2,7 +2,7 @@
 // their segments are settled, so that a segment that has to be sent again does not bury its records twice.
 import { pathOf, type Segment } from '../../batch/shipment.ts'
 import type { Events } from '../../core/events.ts'
-import { bury, type DeadLetter, type DeadLetters, quotaOf } from '../../deliver/dead-letter.ts'
+import { bury, type DeadLetter, type DeadLetters, letterKey, quotaOf } from '../../deliver/dead-letter.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Refused } from '../sink.ts'
 import type { Refusal } from './conversation.ts'
@@ -39,7 +39,7 @@ export class Burial {
   async bury(records: readonly number[], refusals: readonly Refusal[]): Promise<boolean> {
     const letters = records.map((record, i) => this.#letter(record, refusals[i] as Refusal))
     const segments = records.map((record) => this.#segmentOf(record))
-    const isFresh = letters.map((letter, i) => !this.#deps.buriedOf(segments[i] as Segment).has(keyOf(letter)))
+    const isFresh = letters.map((letter, i) => !this.#deps.buriedOf(segments[i] as Segment).has(letterKey(letter)))
     const end = await bury(
       this.#deps.deadLetters,
       letters.filter((_, i) => isFresh[i]),
@@ -58,7 +58,7 @@ export class Burial {
     this.refused.get(segment)?.push({ kind: 'deadLettered', reason, stream: 0, bytes, lines })
     if (!isFresh) return
     const { events, sink, buriedOf } = this.#deps
-    buriedOf(segment).add(keyOf(letter))
+    buriedOf(segment).add(letterKey(letter))
     const lane = segment.lane.key
     events.emit('records.deadLettered', { sink, lane, reason, records: 1, bytes, message: says })
   }
@@ -103,10 +103,6 @@ export class Burial {
       create: { index, ...(id !== undefined && { id }), document },
     }
   }
-}
-
-function keyOf({ path, offset, timestamp }: DeadLetter): string {
-  return `${path} ${offset} ${timestamp}`
 }
 
 /** `@timestamp` in nanoseconds since the epoch. */

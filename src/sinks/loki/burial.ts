@@ -3,7 +3,7 @@
 import type { Part } from '../../batch/part.ts'
 import { pathOf, type Segment } from '../../batch/shipment.ts'
 import type { Events } from '../../core/events.ts'
-import { bury, type DeadLetter, type DeadLetters, letterLine, quotaOf } from '../../deliver/dead-letter.ts'
+import { bury, type DeadLetter, type DeadLetters, letterKey, letterLine, quotaOf } from '../../deliver/dead-letter.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { DroppedRange } from '../../tail/gap.ts'
 import type { Refused } from '../sink.ts'
@@ -51,7 +51,7 @@ export class Burial {
   async bury(indexes: readonly number[], verdict: Verdict): Promise<boolean> {
     if (indexes.length === 0) return true
     const letters = indexes.map((index) => this.#letter(index, verdict))
-    const fresh = letters.filter((letter) => !this.#stream.buried?.has(keyOf(letter)))
+    const fresh = letters.filter((letter) => !this.#stream.buried?.has(letterKey(letter)))
     const done = await bury(this.#deps.deadLetters, fresh)
     if (done === 'held') return false
     if (done === 'buried') this.#noteBuried(indexes, fresh, verdict)
@@ -77,7 +77,7 @@ export class Burial {
     for (const letter of fresh) {
       const { path, offset } = letter
       this.#stream.buried ??= new Map()
-      this.#stream.buried.set(keyOf(letter), { path, offset })
+      this.#stream.buried.set(letterKey(letter), { path, offset })
     }
     if (indexes.length === 0) return
     const amount = this.#amountOf(indexes)
@@ -154,8 +154,4 @@ export function forgetLetters(segment: Segment, streamIndex: 0 | 1, stream: Loki
     if (offset <= (ends.get(path) ?? -1)) stream.buried.delete(key)
   }
   if (stream.buried.size === 0) stream.buried = null
-}
-
-function keyOf({ path, offset, timestamp }: DeadLetter): string {
-  return `${path} ${offset} ${timestamp}`
 }
