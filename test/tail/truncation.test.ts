@@ -522,6 +522,24 @@ t.test('cut off after a restart, before its place was found: what was seen is lo
   )
 })
 
+t.test('cut off twice before its place was found: what was written and seen in between is lost too', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', lines(0, 5))
+  rig.look()
+  sink.fill()
+  sink.ack()
+  rig.restart()
+  rig.write('app.log', lines(50, 70))
+  rig.look()
+  rig.write('app.log', lines(90, 91))
+  await rig.run(3000)
+  t.strictSame(losses(rig), [[0, lines(50, 70).length, 'truncated']])
+  t.strictSame(
+    sink.texts.filter((text) => !text.startsWith('taffrail: lost')),
+    [...messages(0, 5), ...messages(90, 91)],
+  )
+})
+
 t.test('cut off before its place was found, and the cut is not noticed before that either', async (t) => {
   const { rig, sink } = plainRig(t)
   rig.write('app.log', lines(0, 10))
