@@ -678,13 +678,14 @@ export class Lineage {
 
   /** `present`: the files whose names were met in this look, this one's from now on. */
   #insert(file: TailedFile, present: Set<TailedFile>): void {
-    // Before the first file that is known to be later. Files whose names are gone were seen before this one came.
+    // Before the first file that is known to be later. Files whose names are gone were seen before this one came, unless
+    // they follow one that is later.
     let index = this.files.length
     for (let i = this.files.length - 1; i >= 0; i--) {
       const other = this.files[i] as TailedFile
       const isPlaced = present.has(other) || hasPlaceForEver(other.order) || !this.looked
-      if (isPlaced ? compareOrder(other.order, file.order) <= 0 : !wasThereBefore(file, other)) break
-      index = i
+      if (isPlaced && compareOrder(other.order, file.order) <= 0) break
+      if (isPlaced || wasThereBefore(file, other)) index = i
     }
     present.add(file)
     const begun = this.#newestBegun()

@@ -326,3 +326,26 @@ t.test('a file that was read is known by its compressed form, though its number 
   await rig.run(3000)
   t.strictSame(sink.texts.slice().sort(), messages(0, 21).sort())
 })
+
+t.test('numbers move up, and a file that could be opened late comes before one that has lost its name', async (t) => {
+  const rig = new TailRig(t, { kind: 'app.log', directory: 'logs' })
+  const sink = rig.sink()
+  rig.write('app.log', plain(0, 10))
+  await rig.run(1000)
+  rig.restart()
+  rig.rename('app.log', 'app.log.3')
+  rig.write('app.log.2', plain(10, 20))
+  rig.write('app.log.1', plain(20, 30))
+  rig.write('app.log', plain(30, 40))
+  // Its place is in there.
+  rig.fs.fault = (operation, path) => (operation === 'open' && path.endsWith('.3') ? 'EIO' : null)
+  rig.look()
+  for (const number of [3, 2]) rig.rename(`app.log.${number}`, `app.log.${number + 1}`)
+  rig.compress('app.log.1')
+  rig.rename('app.log.1.gz', 'app.log.2.gz')
+  rig.rename('app.log', 'app.log.1')
+  rig.write('app.log', plain(40, 50))
+  rig.fs.fault = () => null
+  await rig.run(5000)
+  t.strictSame(sink.texts, messages(0, 50))
+})
