@@ -10,8 +10,8 @@ import { withMarks } from '../../core/marks.ts'
 import type { EventRows } from '../../tail/writer.ts'
 import type { AuditStreams } from './audit-streams.ts'
 import type { EventsAtOnce } from './events.ts'
+import type { LokiLane } from './lane.ts'
 import { MetadataWriter } from './metadata-writer.ts'
-import type { LokiLane } from './stream.ts'
 import { ENTRY_OVERHEAD_BYTES, encodeMetadata, type Metadata, writeEntry } from './wire.ts'
 
 /** Of a value in structured metadata; the whole of it is in the line. */

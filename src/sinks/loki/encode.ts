@@ -7,8 +7,8 @@ import type { Labels } from '../../core/labels.ts'
 import { withMarks } from '../../core/marks.ts'
 import { type DeadLetter, lineOf } from '../../deliver/dead-letter.ts'
 import type { CriRows } from '../../tail/writer.ts'
+import type { LokiLane } from './lane.ts'
 import type { RowsAtOnce } from './rows.ts'
-import type { LokiLane } from './stream.ts'
 import { ENTRY_OVERHEAD_BYTES, encodeMetadata, type Metadata, writeEntry } from './wire.ts'
 
 /** Bytes that the metadata of a marked entry may add. */

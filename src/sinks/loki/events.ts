@@ -21,7 +21,6 @@ import { parseTimestamp, timestamp } from '../../parse/timestamp.ts'
 import type { EventRows } from '../../tail/writer.ts'
 import type { AuditStreams } from './audit-streams.ts'
 import { EVENTS_WASM } from './events-wasm.ts'
-import type { RowsAtOnce } from './rows.ts'
 import type { LokiStream } from './stream.ts'
 
 /** Rows of facts of one call. */
@@ -87,6 +86,16 @@ const TEXTS = [
   '\n\x04code\x12',
 ]
 
+/** The memory of the rows: where others may have theirs (`base`), and where entries and notes are made. Addresses and bytes. */
+export interface SharedMemory {
+  readonly memory: { readonly buffer: ArrayBuffer }
+  readonly base: number
+  readonly stage: number
+  readonly stageBytes: number
+  readonly notes: number
+  readonly notesMax: number
+}
+
 interface Exports {
   scan(from: number, end: number, limit: number, row: number, rowsEnd: number): number
   copy(to: number, from: number, bytes: number): void
@@ -121,8 +130,7 @@ export class EventsAtOnce {
   readonly #sizes = new Int32Array(DROPPED)
 
   /** In the memory of the rows, which it takes turns with. */
-  constructor(rows: RowsAtOnce, verbs: readonly string[]) {
-    const { memory, base, stage, stageBytes, notes, notesMax } = rows.shared
+  constructor({ memory, base, stage, stageBytes, notes, notesMax }: SharedMemory, verbs: readonly string[]) {
     const module = new WebAssembly.Module(Buffer.from(EVENTS_WASM, 'base64'))
     const { exports } = new WebAssembly.Instance(module, { rows: { memory }, place: { base } })
     this.#functions = exports as Exports

@@ -24,9 +24,10 @@ import { Burial, forgetLetters } from './burial.ts'
 import { Conversation, type ConversationEnd } from './conversation.ts'
 import { LokiEntryEncoder } from './encode.ts'
 import { EventsAtOnce } from './events.ts'
+import { LokiLane } from './lane.ts'
 import { type Answer, LokiRequests } from './requests.ts'
 import type { RowsAtOnce } from './rows.ts'
-import { LokiLane, SPAN_SECONDS_MAX } from './stream.ts'
+import { SPAN_SECONDS_MAX } from './stream.ts'
 import { entriesWithin, Stretch } from './stretch.ts'
 import { closeStream, labelSet } from './wire.ts'
 
@@ -114,7 +115,7 @@ export class LokiSink implements Sink {
   /** Made when there is an audit log. */
   #eventsAtOnce(): EventsAtOnce | null {
     const { rowsAtOnce } = this.#deps
-    if (this.#events === null && rowsAtOnce !== null) this.#events = new EventsAtOnce(rowsAtOnce, VERBS)
+    if (this.#events === null && rowsAtOnce !== null) this.#events = new EventsAtOnce(rowsAtOnce.shared, VERBS)
     return this.#events
   }
 

@@ -8,7 +8,7 @@ import type { Part } from '../../batch/part.ts'
 import type { Room } from '../../batch/target.ts'
 import { parseTimestamp, timestamp } from '../../parse/timestamp.ts'
 import type { CriRows } from '../../tail/writer.ts'
-import { EVENTS_BYTES } from './events.ts'
+import { EVENTS_BYTES, type SharedMemory } from './events.ts'
 import { ROWS_WASM } from './rows-wasm.ts'
 import type { Metadata } from './wire.ts'
 
@@ -64,13 +64,8 @@ export interface Span {
   newest: number
 }
 
-interface Memory {
-  readonly buffer: ArrayBuffer
-  grow(pages: number): number
-}
-
 interface Exports {
-  memory: Memory
+  memory: SharedMemory['memory'] & { grow(pages: number): number }
   rows(from: number, end: number): number
 }
 
@@ -83,8 +78,8 @@ declare const WebAssembly: {
 export class RowsAtOnce {
   /** Blocks are read into it: rows are taken from here alone. */
   readonly block: Buffer
-  /** For those that take turns with it: the memory, where they may have their own, and where entries and notes are made. */
-  readonly shared: { memory: Memory; base: number; stage: number; stageBytes: number; notes: number; notesMax: number }
+  /** For those that take turns with it. */
+  readonly shared: SharedMemory
   readonly #memory: Buffer
   readonly #view: DataView
   readonly #run: (from: number, end: number) => number

@@ -1,8 +1,7 @@
-// What the sink remembers of a lane and its two Loki streams: their headers, and whether a stream is calm. Loki's answer
+// What the sink remembers of one Loki stream: its header, and whether it is calm. Loki's answer
 // to a push of several streams tells the last one's result only, so a stream shares a push only while no refusal is to
 // be expected: after its first 2xx, not after a silence, not far behind its newest entry, not fast.
 import type { Labels } from '../../core/labels.ts'
-import type { AuditStreams } from './audit-streams.ts'
 import { streamHeader } from './wire.ts'
 
 const SILENCE_MS_MAX = 15 * 60_000
@@ -12,10 +11,6 @@ const BEHIND_SECONDS_MAX = 30 * 60
  * answer was lost, its first entries are not behind its last ones.
  */
 export const SPAN_SECONDS_MAX = 30 * 60
-/** So many server errors in a row make a lane's batch suspect. */
-const SERVER_ERRORS_MAX = 3
-/** It is looked through again after twice as many, but at the latest after so many more. */
-const SERVER_ERRORS_MORE_MAX = 32
 /**
  * A bucket that every push fills with its bytes and that leaks so many a second. With more than one second's worth in it the
  * stream is fast: so a limit of 1 MB/s or more, with a burst of 1 MB and a push, never meets what shares one.
@@ -135,56 +130,5 @@ export class LokiStream {
     this.#wasRefused = false
     if (newestSeconds > this.newestSeconds) this.newestSeconds = newestSeconds
     if (this.pendingOldest < this.#unsavedOldest) this.#unsavedOldest = this.pendingOldest
-  }
-}
-
-export class LokiLane {
-  readonly key: string
-  /** To whom it goes, where that is not the sink's own tenant; null: it is. No push holds lanes of several. */
-  readonly tenant: string | null
-  /** By source stream. */
-  readonly streams: readonly [LokiStream, LokiStream]
-  /** Refused in company: it goes alone until it is answered 2xx. */
-  solo = false
-  /** Failures since the last success. */
-  attempts = 0
-  /** Attempts that ended with a server error (500) to this lane alone, since its last success. */
-  serverErrors = 0
-  /** A record is suspect that has no neighbours in its half hour: what is far from it may go with it. */
-  needsNeighbours = false
-  /** Of a lane of audit events: its streams, which are pushed one by one. */
-  audit: AuditStreams | null = null
-  #suspectAt = SERVER_ERRORS_MAX
-
-  constructor(key: string, labels: Labels, hasSourceStreams: boolean, tenant: string | null = null) {
-    this.key = key
-    this.tenant = tenant
-    const stream = (name: string) => new LokiStream(hasSourceStreams ? { ...labels, stream: name } : labels)
-    this.streams = [stream('stdout'), stream('stderr')]
-  }
-
-  /** Whether the server errors may be the fault of a record. */
-  get isSuspect(): boolean {
-    return this.serverErrors >= this.#suspectAt
-  }
-
-  /** No record could be told from the others: it is the server, for the time being. */
-  acquit(): void {
-    this.needsNeighbours = true
-    this.#suspectAt = this.serverErrors + Math.min(this.serverErrors, SERVER_ERRORS_MORE_MAX)
-  }
-
-  /** Something of the lane was settled. */
-  clearServerErrors(): void {
-    this.serverErrors = 0
-    this.needsNeighbours = false
-    this.#suspectAt = SERVER_ERRORS_MAX
-  }
-
-  /** Judged before a shipment is filled; whether what it got is calm too is judged after. */
-  mayShare(now: number): boolean {
-    const [out, err] = this.streams
-    if (this.audit !== null || this.solo || (out.okAt === null && err.okAt === null)) return false
-    return out.isSlow(now) && err.isSlow(now)
   }
 }

@@ -14,8 +14,8 @@ import { Ledger } from '../../../src/core/ledger.ts'
 import { LokiAuditEncoder } from '../../../src/sinks/loki/audit.ts'
 import { AuditStreams, VERBS } from '../../../src/sinks/loki/audit-streams.ts'
 import { EventsAtOnce } from '../../../src/sinks/loki/events.ts'
+import { LokiLane } from '../../../src/sinks/loki/lane.ts'
 import { RowsAtOnce } from '../../../src/sinks/loki/rows.ts'
-import { LokiLane } from '../../../src/sinks/loki/stream.ts'
 import { closeStream } from '../../../src/sinks/loki/wire.ts'
 import type { Sink } from '../../../src/sinks/sink.ts'
 import { Account } from '../../../src/tail/account.ts'
@@ -38,7 +38,7 @@ class Counting extends EventsAtOnce {
 }
 
 const rowsAtOnce = new RowsAtOnce(BLOCK_BYTES)
-const atOnce = new Counting(rowsAtOnce, VERBS)
+const atOnce = new Counting(rowsAtOnce.shared, VERBS)
 
 interface Limits {
   bytesMax: number

@@ -1,6 +1,7 @@
 // When a stream is calm, and when a lane's batch is suspect: the borders of the rules in stream.ts.
 import t from 'tap'
-import { LokiLane, LokiStream } from '../../../src/sinks/loki/stream.ts'
+import { LokiLane } from '../../../src/sinks/loki/lane.ts'
+import { LokiStream } from '../../../src/sinks/loki/stream.ts'
 import { Draw } from '../../sim/draw.ts'
 
 const MINUTE_MS = 60_000
