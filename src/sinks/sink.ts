@@ -1,5 +1,5 @@
 // The contract of a sink: how lineages map to lanes, and what became of what was sent. How entries become bytes is in
-// batch/target.ts. Of batch, only consumer.ts knows a sink.
+// batch/target.ts. Invariant: what a sink is made of (parts, segments, shipments, targets) knows no sink.
 
 import type { Segment, SegmentFrame, Shipment } from '../batch/shipment.ts'
 import type { Target } from '../batch/target.ts'

@@ -24,7 +24,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     'the checkpoint is where the reader is, not where the sink is',
     'batch/consumer.ts',
     '      await this.#makeDurable(sendable)\n',
-    '      for (const { shares } of sendable) for (const { reader } of shares) { reader.commit(); this.#savePosition(reader) }\n      await this.#makeDurable(sendable)\n',
+    '      for (const { shares } of sendable) for (const { reader } of shares) { reader.commit(); this.#settlement.savePosition(reader) }\n      await this.#makeDurable(sendable)\n',
   ),
   noSync: one(
     'the checkpoint log is appended to and never synced',
@@ -42,9 +42,9 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   ),
   watermarkSkipsHole: one(
     'what one source stream has acknowledged is taken for the whole',
-    'batch/consumer.ts',
+    'batch/settlement.ts',
     '        for (const stream of acked) reader.ackStream(stream)\n        reader.rewind()',
-    '        for (const stream of acked) reader.ackStream(stream)\n        if (acked.length > 0) { reader.commit(); this.#savePosition(reader) } else reader.rewind()',
+    '        for (const stream of acked) reader.ackStream(stream)\n        if (acked.length > 0) { reader.commit(); this.savePosition(reader) } else reader.rewind()',
     7,
   ),
   openLinesForgotten: one(
@@ -122,7 +122,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   },
   noRewind: one(
     'what was refused for the moment is not read again',
-    'batch/consumer.ts',
+    'batch/settlement.ts',
     '        reader.rewind()\n        this.#held.forget(reader)',
     '        this.#held.forget(reader)',
   ),

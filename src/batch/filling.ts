@@ -1,0 +1,99 @@
+// What a shipment is filled with: the lane that is due, and calm ones beside it as far as there is room. Each reader fills its
+// share in one go, within one turn of the event loop, into the one block that all of them use. Bound: the sink's batch, and
+// two batches of a file that are read and passed over.
+import { MARK_NAMES } from '../core/entry.ts'
+import type { Events } from '../core/events.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Selection } from '../select/selection.ts'
+import type { Sink } from '../sinks/sink.ts'
+import type { Reader } from '../tail/reader.ts'
+import type { Lane } from './lane.ts'
+import { SelectingWriter } from './selecting.ts'
+import type { Settlement } from './settlement.ts'
+import type { Shipment } from './shipment.ts'
+
+/** One turn of the event loop fills for at most so long. */
+const TURN_MS_MAX = 8
+
+export interface FillingDeps {
+  clock: Clock
+  events: Events
+  /** Used only within one synchronous fill; shared by all consumers. */
+  block: Buffer
+}
+
+export class Filling {
+  readonly #sink: Sink
+  readonly #lanes: ReadonlyMap<string, Lane>
+  readonly #settlement: Settlement
+  readonly #deps: FillingDeps
+
+  constructor(sink: Sink, lanes: ReadonlyMap<string, Lane>, settlement: Settlement, deps: FillingDeps) {
+    this.#sink = sink
+    this.#lanes = lanes
+    this.#settlement = settlement
+    this.#deps = deps
+  }
+
+  /**
+   * Fills a shipment from the lane that is due, which is busy already, and as far as there is room from others that may go
+   * with it; they are made busy.
+   */
+  async fill(shipment: Shipment, first: Lane): Promise<void> {
+    const { clock } = this.#deps
+    const bytesMax = Math.min(this.#sink.batchBytesMax, first.bytesMax)
+    let turnStartedAt = clock.monotonic()
+    const together = this.#sink.mayShare(first.key)
+    this.#fillLane(shipment, first, bytesMax, together)
+    if (!together) return
+    const now = turnStartedAt
+    for (const lane of this.#lanes.values()) {
+      if (shipment.roomBytes < 4096) return
+      if (lane.dueAt === Number.POSITIVE_INFINITY && !lane.isStirred) continue
+      if (lane.busy || lane.retryAt > now || !lane.hasWork || lane.isParked(now)) continue
+      if (!this.#sink.mayShare(lane.key, first.key)) continue
+      if (lane.unreadBytes > shipment.roomBytes) continue
+      lane.busy = true
+      if (clock.monotonic() - turnStartedAt > TURN_MS_MAX) {
+        await clock.yield()
+        turnStartedAt = clock.monotonic()
+      }
+      this.#fillLane(shipment, lane, bytesMax, true)
+    }
+  }
+
+  #fillLane(shipment: Shipment, lane: Lane, bytesMax: number, together: boolean): void {
+    shipment.begin(lane, bytesMax, shipment.records + lane.recordsMax, together)
+    lane.backlog = false
+    lane.waitingSince = null
+    lane.fill(({ reader, target, selection }) => {
+      shipment.from(reader, target.encoder)
+      const begun = reader.current !== null
+      const out = selection === null ? shipment : new SelectingWriter(shipment, selection)
+      const end = reader.fill(out, this.#deps.block, 2 * this.#sink.batchBytesMax)
+      if (!begun) this.#settlement.savePosition(reader)
+      this.#tellMarks(reader)
+      if (selection !== null) this.#tellRedacted(reader, selection)
+      if (end === 'full') lane.backlog = true
+      return end
+    })
+    shipment.end()
+  }
+
+  #tellRedacted(reader: Reader, { redacted }: Selection): void {
+    const { source } = reader.lineage.info
+    for (const [rule, lines] of redacted) this.#deps.events.emit('lines.redacted', { source, rule, lines })
+    redacted.clear()
+  }
+
+  #tellMarks(reader: Reader): void {
+    if (reader.marks.size === 0) return
+    const { source } = reader.lineage.info
+    const path = reader.current?.path ?? reader.lineage.info.path
+    for (const [bit, lines] of reader.marks) {
+      const mark = MARK_NAMES.find(([each]) => each === bit)?.[1] ?? String(bit)
+      this.#deps.events.emit('lines.marked', { source, path, mark, lines })
+    }
+    reader.marks.clear()
+  }
+}
