@@ -3,6 +3,7 @@
 // shown by mistake is out.
 
 import { holdsAssignment } from './assignments.ts'
+import { decoded } from './mask.ts'
 
 /** Forms that issuers give to what they issue, and that nothing else has. */
 const FORMS = new RegExp(
@@ -157,4 +158,25 @@ export function mayBeCredential(kinds: number, bytes: number): boolean {
   if (bytes < RANDOM_BYTES_MIN) return false
   if ((kinds & HAS_UPPER) !== 0 && (kinds & HAS_LOWER) !== 0 && ((kinds & HAS_DIGIT) !== 0 || bytes >= 20)) return true
   return bytes >= 20 && (kinds & HAS_DIGIT) !== 0
+}
+
+/** Whether a text looks like a credential. `isValue`: randomness counts; `isBinary`: what it may be in base64 does too. */
+export function looksSecret(text: string, isValue: boolean, isBinary: boolean): boolean {
+  if (holdsCredential(text, !isValue) || (isValue && looksRandom(text))) return true
+  if (isBinary) {
+    const bytes = decoded(text)
+    if (typeof bytes !== 'string' && holdsCredential(bytes.toString('latin1'))) return true
+  }
+  return (
+    isValue &&
+    text.includes('\n') &&
+    !text.startsWith('-----BEGIN CERTIFICATE') &&
+    text.split(/[\s"'=:,;]+/).some(looksRandom)
+  )
+}
+
+/** true or false as a text: what turns something on is no credential. */
+export function isSwitch(b: Buffer, start: number, end: number): boolean {
+  const text = end - start > 5 ? '' : b.toString('latin1', start, end)
+  return text === 'true' || text === 'false'
 }
