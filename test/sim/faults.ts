@@ -121,6 +121,8 @@ export function drawFaults(draw: Draw, limits: WorldLimits = {}): Faults {
   for (const kind of always) on.add(kind as FaultKind)
   // Files that begin alike are told apart by the bytes before a place, which is not looked at in compressed ones.
   if (on.has('compression') || on.has('copytruncate')) on.delete('equalHeads')
+  // A poisonous record must not stand alone in every bulk: beside a large one it does where little is taken at once.
+  if (on.has('poison') && sinks.includes('elasticsearch')) on.delete('tooLarge')
   const outageMs = draw.scale(20_000, draw.chance(0.1) ? 3_600_000 : 180_000)
   const durationMs = draw.scale(8000, 60_000) + (on.has('outage') ? outageMs : 0)
   const containers = draw.int(1, draw.chance(0.1) ? 6 : 3)
