@@ -104,22 +104,13 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     ],
     seed: 6,
   },
-  believes204: {
-    what: 'an answer to a push of several streams is believed, whichever they are',
-    changes: [
-      {
-        file: 'sinks/loki/stream.ts',
-        from: 'this.solo || (out.okAt === null && err.okAt === null)) return false\n    return out.isSlow(now) && err.isSlow(now)',
-        to: 'this.solo) return false\n    return now >= 0',
-      },
-      {
-        file: 'sinks/loki/stream.ts',
-        from: '      this.okAt !== null &&\n      !this.#wasRefused &&\n      now - this.okAt < SILENCE_MS_MAX &&\n      this.pendingOldest',
-        to: '      now > 0 || this.pendingOldest',
-      },
-    ],
-    seed: 139,
-  },
+  believes204: one(
+    'an answer to a push of several streams is believed, whichever they are',
+    'sinks/loki/stream.ts',
+    '      this.okAt !== null &&\n      !this.#wasRefused &&\n      now - this.okAt < SILENCE_MS_MAX &&\n      this.pendingOldest',
+    '      now > 0 || this.pendingOldest',
+    139,
+  ),
   noRewind: one(
     'what was refused for the moment is not read again',
     'batch/settlement.ts',
