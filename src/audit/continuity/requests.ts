@@ -2,8 +2,8 @@
 // has no end an hour later, where others of its kind have theirs in this log, is told, once. Hours go by `Beat.active`.
 //
 // Memory is bounded: OPEN_MAX requests that are open (the next ones are not watched over, and counted), KINDS_MAX kinds,
-// ENDED_MAX ids of requests that ended (a webhook may bring the start behind the end, or twice) and as many that are late. For most events, which
-// begin and end in one, a bit that is not set in a table says that it is none of them.
+// ENDED_MAX ids of requests that ended (a webhook may bring the start behind the end, or twice; the older half goes at once)
+// and as many that are late. For most events, which begin and end in one, a bit that is not set in a table says that it is none of them.
 import { AUDIT_ID, type EventFacts, REQUEST_URI, RESOURCE, STAGE, SUBRESOURCE, USERNAME, VERB } from '../event.ts'
 import { CODE, PLACES } from '../found.ts'
 import type { Unended } from './finding.ts'
@@ -57,7 +57,9 @@ export class OpenRequests {
   /** In the order in which they began. */
   readonly #open = new Map<string, Open>()
   readonly #slots = new Uint8Array(SLOTS)
-  readonly #ended = new Set<string>()
+  /** Ids of requests that ended: the last ones, up to half of ENDED_MAX, and as many before them. */
+  #ended = new Set<string>()
+  #endedBefore = new Set<string>()
   readonly #kinds = new Map<string, Kind>()
   /** Requests that are over their time: their end may yet come. */
   readonly #late = new Map<string, Open>()
@@ -147,7 +149,7 @@ export class OpenRequests {
 
   #start(facts: EventFacts, active: number): void {
     const id = idOf(facts)
-    if (id === null || this.#open.has(id) || this.#ended.has(id)) return
+    if (id === null || this.#open.has(id) || this.#ended.has(id) || this.#endedBefore.has(id)) return
     if (this.#open.size >= OPEN_MAX) {
       this.untracked++
       return
@@ -164,8 +166,12 @@ export class OpenRequests {
     if (id === null) return
     const request = this.#open.get(id) ?? this.#late.get(id)
     if (request === undefined && !isLong(facts)) return
+    if (this.#ended.size === ENDED_MAX / 2) {
+      // Not one by one: the first of a set is dear to find behind thousands that were deleted.
+      this.#endedBefore = this.#ended
+      this.#ended = new Set()
+    }
     this.#ended.add(id)
-    if (this.#ended.size > ENDED_MAX) this.#ended.delete(first(this.#ended))
     // What was open when the log was begun to be read has its end alone.
     if (request === undefined && active - this.#began <= END_SECONDS) return
     const kind = this.#kindOf(facts)
@@ -260,6 +266,6 @@ function slotAt(b: Buffer, end: number): number {
   return (Math.imul(word ^ (b[end - 5]! << 11), 0x9e3779b1 | 0) >>> 16) & (SLOTS - 1)
 }
 
-function first<Key>(keys: ReadonlyMap<Key, unknown> | ReadonlySet<Key>): Key {
+function first<Key>(keys: ReadonlyMap<Key, unknown>): Key {
   return keys.keys().next().value as Key
 }

@@ -97,6 +97,16 @@ t.test('the end comes before the start, or the start twice, as over a webhook', 
   t.strictSame(log.told, [])
 })
 
+t.test('the start comes long after the end: known for two thousand ends more', async (t) => {
+  const log = pairs(new Log(), WATCH)
+  const id = newId()
+  log.note({ ...WATCH, id })
+  for (let i = 0; i < 2048; i++) log.note({ ...WATCH, id: newId() })
+  log.note({ ...WATCH, id, stage: STARTED })
+  log.beat(2 * HOUR)
+  t.strictSame(log.told, [])
+})
+
 t.test('a log that holds only a part of the requests says nothing', async (t) => {
   const log = pairs(new Log().beat(2 * HOUR), WATCH)
   for (let i = 0; i < 3; i++) log.note({ ...WATCH, id: newId() })
