@@ -11,14 +11,16 @@ if (name !== undefined && name !== '') plant(name)
 function plant(name: string): void {
   const bug = PLANTED_BUGS[name]
   if (bug === undefined) throw new Error(`no such bug: ${name}`)
-  const texts = new Map(
-    bug.changes.map(({ file, from, to }) => {
-      const url = new URL(`../../src/${file}`, import.meta.url)
-      const text = readFileSync(url, 'utf8')
-      if (text.split(from).length !== 2) throw new Error(`${name}: ${file} does not have exactly once: ${from}`)
-      return [url.href, text.replace(from, () => to)]
-    }),
-  )
+  const texts = new Map<string, string>()
+  for (const { file, from, to } of bug.changes) {
+    const url = new URL(`../../src/${file}`, import.meta.url)
+    const text = texts.get(url.href) ?? readFileSync(url, 'utf8')
+    if (text.split(from).length !== 2) throw new Error(`${name}: ${file} does not have exactly once: ${from}`)
+    texts.set(
+      url.href,
+      text.replace(from, () => to),
+    )
+  }
   registerHooks({
     load(url, context, next) {
       const loaded = next(url, context)
