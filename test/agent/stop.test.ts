@@ -2,9 +2,22 @@
 import { statSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
+import type { AuditWebhookSourceConfig } from '../../src/config/config.ts'
+import { realFileSystem } from '../../src/ports/real-fs.ts'
 import { criTime, lokiConfig, stdoutConfig, texts, World } from './world.ts'
 
 const MINUTE_MS = 60_000
+const WEBHOOK: AuditWebhookSourceConfig = {
+  type: 'auditWebhook',
+  name: 'hook',
+  listen: '127.0.0.1:0',
+  tls: null,
+  tokenFile: null,
+  bodyBytesMax: 1024 * 1024,
+  spoolBytesMax: 16 * 1024 * 1024,
+  policyFile: null,
+  redaction: null,
+}
 
 t.test('stop waits for what is under way, and starts nothing new', async (t) => {
   const world = new World(t)
@@ -93,6 +106,31 @@ t.test('stop in the middle of a refusal that is being dealt with', async (t) => 
     world.exact(['old', 'long'.repeat(100)])
     t.strictSame([...new Set(world.letters.letters.map(({ line }) => line))].sort(), ['long'.repeat(100), 'old'])
   }
+})
+
+t.test('stop while the disk of a webhook does not answer: given up by its signal', async (t) => {
+  const { promise: asked, resolve: ask } = Promise.withResolvers<void>()
+  const mkdir = () => {
+    ask()
+    return new Promise<never>(() => {})
+  }
+  const world = new World(t, {
+    sources: [WEBHOOK],
+    fs: { reads: realFileSystem.reads, writes: { ...realFileSystem.writes, mkdir } },
+    webhooks: {
+      listen: async () => ({ address: 'here', close: async () => {} }),
+      readTls: () => () => ({}),
+    },
+  })
+  world.start()
+  await asked
+  const giveUp = new AbortController()
+  const stopped = world.agent.stop(giveUp.signal)
+  await world.clock.advance(1000)
+  t.not(world.agent.status().phase, 'stopped')
+  giveUp.abort()
+  await world.clock.until(stopped, 1000)
+  t.equal(world.agent.status().phase, 'stopped')
 })
 
 t.test('drain with a dead sink ends by its signal', async (t) => {

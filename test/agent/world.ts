@@ -225,6 +225,8 @@ export interface WorldOptions {
   clock?: FakeClock
   once?: boolean
   fs?: FileSystem
+  /** What audit webhooks listen with. */
+  webhooks?: AgentPorts['webhooks']
   /** Files that the process may still open, those that are kept for other things included. */
   descriptors?: number
   /** The API server to ask; none: `metadata: off`. */
@@ -389,6 +391,7 @@ export class World {
         close: () => this.letters.close(),
       },
       ...(options.descriptors !== undefined && { descriptors: options.descriptors }),
+      ...(options.webhooks && { webhooks: options.webhooks }),
       ...(options.cpu && { cpuTime: options.cpu.usedMs }),
       apiAccess: () => ({ origin: API_ORIGIN, prefix: '', tls: {}, authorization: () => 'Bearer t', from: 'the test' }),
     }
