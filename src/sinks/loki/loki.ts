@@ -2,10 +2,9 @@
 // a lane that may be refused goes alone, each of its two streams in a push of its own.
 import { Lane } from '../../batch/lane.ts'
 import { Part } from '../../batch/part.ts'
-import type { Segment, Shipment } from '../../batch/shipment.ts'
+import type { Segment } from '../../batch/shipment.ts'
 import type { Target } from '../../batch/target.ts'
 import type { LokiSinkConfig } from '../../config/config.ts'
-import { backoffDelayMs } from '../../core/backoff.ts'
 import type { Events } from '../../core/events.ts'
 import { fieldName, fieldText } from '../../core/fields.ts'
 import { type LabelContext, type Labels, labelsOf } from '../../core/labels.ts'
@@ -19,25 +18,25 @@ import type { Random } from '../../ports/random.ts'
 import { authorization } from '../authorization.ts'
 import type { Refused, SegmentResult, Sink, SinkState } from '../sink.ts'
 import { LokiAuditEncoder } from './audit.ts'
-import { type AuditGroup, AuditStreams, VERBS } from './audit-streams.ts'
+import { AuditShipping } from './audit-shipping.ts'
+import { AuditStreams, VERBS } from './audit-streams.ts'
 import { Burial, forgetLetters } from './burial.ts'
-import { Conversation, type ConversationEnd } from './conversation.ts'
+import { Conversation } from './conversation.ts'
 import { LokiEntryEncoder } from './encode.ts'
 import { EventsAtOnce } from './events.ts'
+import { LokiFailures } from './failures.ts'
 import { LokiLane } from './lane.ts'
 import { type Answer, LokiRequests } from './requests.ts'
 import type { RowsAtOnce } from './rows.ts'
+import { bodyOf, type Load, recordsIn, segmentOf, streamsOf, stretchOf } from './segments.ts'
 import { SPAN_SECONDS_MAX } from './stream.ts'
-import { entriesWithin, Stretch } from './stretch.ts'
+import { entriesWithin } from './stretch.ts'
 import { closeStream, labelSet } from './wire.ts'
 
 /** Open lines may come to their end with a record and be written with it. */
 const FORCED_RECORDS_MAX = 3
 /** After so many failures in company a lane goes alone, so that a poisonous record elsewhere cannot hold it. */
 const SHARED_ATTEMPTS_MAX = 3
-
-/** What of a shipment is sent. */
-type Load = Pick<Shipment, 'parts' | 'segments'>
 
 export interface LokiSinkDeps {
   clock: Clock
@@ -63,11 +62,9 @@ export class LokiSink implements Sink {
   readonly #http: HttpClient
   readonly #requests: LokiRequests
   readonly #lanes = new Map<string, LokiLane>()
-  readonly #backoff: { delayMsMin: number; delayMsMax: number }
-  #retrying = new Set<string>()
+  readonly #failures: LokiFailures
+  readonly #auditShipping: AuditShipping
   #events: EventsAtOnce | null = null
-  /** Lanes whose last answer was one that no repeat mends: a tenant may be refused while the others are served. */
-  readonly #halted = new Set<string>()
   /** While letters are sent again: those that were refused, their index as the offset. */
   #refusedLetters: DeadLetter[] | null = null
 
@@ -91,7 +88,10 @@ export class LokiSink implements Sink {
       authorization: authorization(config.auth),
       timeoutMs: config.requestTimeout,
     })
-    this.#backoff = { delayMsMin: config.retryDelayMin, delayMsMax: config.retryDelayMax }
+    const { name } = this
+    const backoff = { delayMsMin: config.retryDelayMin, delayMsMax: config.retryDelayMax }
+    this.#failures = new LokiFailures({ sink: name, backoff, retries: this.#requests.retries, ...deps })
+    this.#auditShipping = new AuditShipping({ sink: name, requests: this.#requests, failures: this.#failures, ...deps })
   }
 
   target(info: LineageInfo, metadata: Metadata): Target {
@@ -160,7 +160,7 @@ export class LokiSink implements Sink {
       segments.map((segment) =>
         this.#lane(segment.lane.key).audit === null
           ? this.#shipAlone(shipment, segment)
-          : this.#shipAudit(shipment, segment),
+          : this.#auditShipping.ship(shipment, segment, this.#lane(segment.lane.key)),
       ),
     )
   }
@@ -179,14 +179,12 @@ export class LokiSink implements Sink {
 
   forget(laneKey: string): void {
     this.#lanes.delete(laneKey)
-    this.#retrying.delete(laneKey)
-    this.#halted.delete(laneKey)
+    this.#failures.forget(laneKey)
   }
 
   status(): SinkState {
     const { lastError, inFlight, requests, retries, requestSeconds } = this.#requests
-    const state = this.#halted.size > 0 ? 'halted' : this.#retrying.size > 0 ? 'retrying' : 'ok'
-    return { state, lastError, requestsInFlight: inFlight, requests, retries, requestSeconds }
+    return { state: this.#failures.state, lastError, requestsInFlight: inFlight, requests, retries, requestSeconds }
   }
 
   /** Each letter is the entry that it was, in the stream of its labels. */
@@ -210,7 +208,12 @@ export class LokiSink implements Sink {
     this.#refusedLetters = null
     if (result === undefined || result.kind === 'acked') return { kind: 'done', refused }
     const { delayMs, recordsMax } = result
-    return { kind: 'again', delayMs, halted: this.#halted.has(key), ...(recordsMax !== undefined && { recordsMax }) }
+    return {
+      kind: 'again',
+      delayMs,
+      halted: this.#failures.isHalted(key),
+      ...(recordsMax !== undefined && { recordsMax }),
+    }
   }
 
   /** Ends the connections; what is under way ends as a failure. */
@@ -235,7 +238,7 @@ export class LokiSink implements Sink {
         const conversation = this.#conversation(lane, segment, stream, part)
         const end = await conversation.run(answer)
         if (end.kind === 'again') {
-          const delayMs = this.#failed(lane, end.answer)
+          const delayMs = this.#failures.failed(lane, end.answer)
           const limit = end.recordsMax === undefined ? {} : { recordsMax: end.recordsMax }
           return { kind: 'again', delayMs, ackedStreams, refused, ...limit }
         }
@@ -244,105 +247,11 @@ export class LokiSink implements Sink {
         refused.push(...end.refused)
       }
       forgetLetters(segment, stream, target, part)
-      this.#settled(lane)
+      this.#failures.settled(lane)
       ackedStreams.push(stream)
     }
     lane.solo = false
     return { kind: 'acked', refused }
-  }
-
-  /**
-   * Audit events: a stream for each stage and verb. Calm ones share a push, with one other at its end; the rest have one of
-   * their own; all that are not done with by this are sent again.
-   */
-  async #shipAudit(shipment: Load, segment: Segment): Promise<SegmentResult> {
-    const lane = this.#lane(segment.lane.key)
-    const audit = lane.audit as AuditStreams
-    const refused: Refused[] = []
-    let failure: { answer: Answer; recordsMax?: number } | null = null
-    for (const index of streamsOf(segment)) {
-      const part = shipment.parts[index]
-      const groups = audit.groups(index)
-      const messagesOf = (some: readonly AuditGroup[]) => audit.body(index, part, segment.ends[index], some)
-      const now = this.#now
-      const together = sharing(groups, now)
-      const rest = groups.filter((group) => !together.includes(group))
-      if (together.length > 0) {
-        const answer = await this.#requests.push(messagesOf(together), lane.tenant)
-        for (const { stream, bytes } of together) stream.pushed(this.#now, bytes)
-        if (answer.outcome.kind !== 'delivered') rest.push(...together)
-        else for (const group of together) this.#storedAudit(group)
-      }
-      // A push has compressed its body when it returns: the next may be put together in the same memory.
-      const ends = await Promise.all(
-        rest.map((group) => {
-          const answer = this.#requests.push(messagesOf([group]), lane.tenant)
-          return this.#answeredAudit(lane, audit, segment, index, part, group, answer)
-        }),
-      )
-      for (const end of ends) {
-        if (end.kind === 'again') failure ??= end
-        else refused.push(...end.refused)
-      }
-    }
-    if (failure !== null) {
-      const limit = failure.recordsMax === undefined ? {} : { recordsMax: failure.recordsMax }
-      return { kind: 'again', delayMs: this.#failed(lane, failure.answer), ackedStreams: [], refused: [], ...limit }
-    }
-    for (const index of streamsOf(segment)) {
-      for (const stream of audit.streams) forgetLetters(segment, index, stream, shipment.parts[index])
-    }
-    audit.settled()
-    this.#settled(lane)
-    return { kind: 'acked', refused }
-  }
-
-  /** What becomes of one stream's records of a segment that were in a push of their own. */
-  async #answeredAudit(
-    lane: LokiLane,
-    audit: AuditStreams,
-    segment: Segment,
-    index: 0 | 1,
-    part: Part,
-    group: AuditGroup,
-    push: Promise<Answer>,
-  ): Promise<ConversationEnd> {
-    const { stream, bytes } = group
-    const answer = await push
-    stream.pushed(this.#now, bytes)
-    if (answer.outcome.kind === 'delivered') {
-      this.#storedAudit(group)
-      return { kind: 'settled', refused: [] }
-    }
-    stream.refused()
-    if (answer.status === 500) lane.serverErrors++
-    const own = this.#stretch(lane, segment, index, part)
-    const first = segment.firstRecords[index]
-    const records = audit.recordsOf(index, group, segment.endRecords[index])
-    own.restrict(
-      records.map((record) => record - first),
-      stream.header,
-    )
-    const { clock, events, deadLetters } = this.#deps
-    const { name: sink } = this
-    const burial = new Burial(segment, index, stream, own, { sink, tenant: lane.tenant, deadLetters, events, clock })
-    const conversation = new Conversation(own, stream, lane, burial, { sink, requests: this.#requests, events })
-    const end = await conversation.run(answer)
-    if (conversation.hasStored) stream.delivered(this.#now, conversation.newestSeconds)
-    return end
-  }
-
-  /** All of a stream's records in the shipment were delivered. */
-  #storedAudit({ stream }: AuditGroup): void {
-    stream.delivered(this.#now, stream.pendingNewest)
-    if (stream.pendingFile !== null) stream.stored(stream.pendingFile, stream.pendingOffset)
-  }
-
-  #stretch(lane: LokiLane, segment: Segment, index: 0 | 1, part: Part): Stretch {
-    const first = segment.firstRecords[index]
-    const { header } = lane.streams[index]
-    const { starts, ends, endRecords } = segment
-    return new Stretch(part, header, starts[index], ends[index], first, endRecords[index] - first)
   }
 
   #conversation(lane: LokiLane, segment: Segment, stream: 0 | 1, part: Part): Conversation {
@@ -353,7 +262,7 @@ export class LokiSink implements Sink {
         ? this.#deps.deadLetters
         : { write: async (letters: readonly DeadLetter[]) => void collected.push(...letters) }
     const target = lane.streams[stream]
-    const stretch = this.#stretch(lane, segment, stream, part)
+    const stretch = stretchOf(lane, segment, stream, part)
     const { name: sink } = this
     const { tenant } = lane
     const burial = new Burial(segment, stream, target, stretch, { sink, tenant, deadLetters, events, clock })
@@ -392,14 +301,14 @@ export class LokiSink implements Sink {
         const target = lane.streams[stream]
         target.delivered(this.#now, target.pendingNewest)
       }
-      this.#settled(lane)
+      this.#failures.settled(lane)
       return { kind: 'acked', refused: [] }
     }
     // Somebody's own limit: the others need not wait for it.
     const isOnes =
       outcome.kind === 'retry' && (outcome.reason === 'per_stream_rate_limited' || outcome.reason === 'stream_limit')
     if (isOnes || outcome.kind === 'refused' || outcome.kind === 'split') return this.#alone(segment)
-    const delayMs = this.#failed(lane, answer)
+    const delayMs = this.#failures.failed(lane, answer)
     const isEverybodys = outcome.kind === 'halt' || answer.status === 429
     if (!isEverybodys && lane.attempts >= SHARED_ATTEMPTS_MAX) lane.solo = true
     return { kind: 'again', delayMs, ackedStreams: [], refused: [] }
@@ -434,39 +343,6 @@ export class LokiSink implements Sink {
     return this.#deps.clock.monotonic()
   }
 
-  /** Everything of a stream, or of the lane, has come to its end. */
-  #settled(lane: LokiLane): void {
-    this.#halted.delete(lane.key)
-    lane.clearServerErrors()
-    if (lane.attempts === 0) return
-    const { attempts } = lane
-    lane.attempts = 0
-    this.#retrying.delete(lane.key)
-    this.#deps.events.emit('sink.recovered', { sink: this.name, lane: lane.key, attempts })
-  }
-
-  /** Notes a failure that is to be repeated and returns the delay. */
-  #failed(lane: LokiLane, answer: Answer): number {
-    const { outcome, status } = answer
-    const { events, random } = this.#deps
-    lane.attempts++
-    this.#retrying.add(lane.key)
-    const attempt = lane.attempts
-    const message = outcome.kind === 'delivered' ? '' : outcome.message
-    if (outcome.kind === 'halt') {
-      this.#halted.add(lane.key)
-      const delayMs = backoffDelayMs(attempt + 4, this.#backoff, random)
-      events.emit('sink.halted', { sink: this.name, status, message, delayMs })
-      return delayMs
-    }
-    const afterMs = outcome.kind === 'retry' ? outcome.afterMs : undefined
-    const delayMs = backoffDelayMs(attempt, this.#backoff, random, afterMs)
-    const code = String(status || 'error')
-    this.#requests.retries[code] = (this.#requests.retries[code] ?? 0) + 1
-    events.emit('sink.retry', { sink: this.name, lane: lane.key, status, code, message, attempt, delayMs })
-    return delayMs
-  }
-
   #structured(metadata: Metadata): Labels {
     const { structuredMetadata, profile } = this.#config
     // What no label says any more must be said elsewhere.
@@ -487,55 +363,7 @@ export class LokiSink implements Sink {
   }
 }
 
-/**
- * What of a lane's audit streams shares a push: the calm ones, and as the last one, of which the answer tells, one that is
- * only fast. (Loki divides a push among its ingesters in the order of its streams, so it is the last one of each that gets
- * it.) None where it would be alone.
- */
-function sharing(groups: readonly AuditGroup[], now: number): AuditGroup[] {
-  const calm = groups.filter(({ stream }) => stream.isCalm(now))
-  const last = groups.find((group) => !calm.includes(group) && group.stream.isWelcome(now))
-  const together = last === undefined ? calm : [...calm, last]
-  return together.length > 1 ? together : []
-}
-
 /** The lane of a label set; another one for each tenant that is not the sink's own (null). */
 function laneKey(tenant: string | null, labels: Labels): string {
   return tenant === null ? labelSet(labels) : `${tenant} ${labelSet(labels)}`
-}
-
-/** A segment of so many records in the first part, which nobody has read from a file. */
-function segmentOf(lane: Lane, records: number): Segment {
-  return { lane, starts: [0, 0], ends: [0, 0], firstRecords: [0, 0], endRecords: [records, 0], shares: [] }
-}
-
-/** The source streams of which a segment holds records. */
-function streamsOf(segment: Segment): (0 | 1)[] {
-  const streams: (0 | 1)[] = []
-  if (segment.endRecords[0] > segment.firstRecords[0]) streams.push(0)
-  if (segment.endRecords[1] > segment.firstRecords[1]) streams.push(1)
-  return streams
-}
-
-function recordsIn(segment: Segment): number {
-  const { firstRecords, endRecords } = segment
-  return endRecords[0] - firstRecords[0] + endRecords[1] - firstRecords[1]
-}
-
-/** The push of several segments. A PushRequest is its streams one after the other, so the parts are joined as they are. */
-function bodyOf(shipment: Load, segments: readonly Segment[], all: boolean): Buffer {
-  const [out, err] = shipment.parts
-  if (all) {
-    // Behind the first part's end, in its own buffer: a new one for every push would wait for a collection.
-    out.reserve(err.end)
-    err.buffer.copy(out.buffer, out.end, 0, err.end)
-    return out.buffer.subarray(0, out.end + err.end)
-  }
-  const pieces: Buffer[] = []
-  for (const segment of segments) {
-    for (const stream of streamsOf(segment)) {
-      pieces.push(shipment.parts[stream].buffer.subarray(segment.starts[stream], segment.ends[stream]))
-    }
-  }
-  return Buffer.concat(pieces)
 }
