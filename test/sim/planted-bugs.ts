@@ -104,13 +104,17 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     ],
     seed: 6,
   },
-  believes204: one(
-    'an answer to a push of several streams is believed, whichever they are',
-    'sinks/loki/stream.ts',
-    '      this.okAt !== null &&\n      !this.#wasRefused &&\n      now - this.okAt < SILENCE_MS_MAX &&\n      this.pendingOldest',
-    '      now > 0 || this.pendingOldest',
-    139,
-  ),
+  believes204: {
+    ...one(
+      'an answer to a push of several streams is believed, whichever they are',
+      'sinks/loki/stream.ts',
+      '      this.okAt !== null &&\n      !this.#wasRefused &&\n      now - this.okAt < SILENCE_MS_MAX &&\n      this.pendingOldest',
+      '      now > 0 || this.pendingOldest',
+      21,
+    ),
+    // What the answer hides here is that a stream is one too many.
+    world: { always: ['streamLimits', 'behind', 'outage'], sinks: ['loki'] },
+  },
   noRewind: one(
     'what was refused for the moment is not read again',
     'batch/settlement.ts',

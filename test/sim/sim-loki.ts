@@ -90,7 +90,7 @@ export class SimLoki implements SimSink, Store {
       streamsMax: isLimited && draw.chance(0.5) ? draw.int(1, 6) : Number.POSITIVE_INFINITY,
       // Not less than docs/guarantees.md asks for: below that a push of several streams may hide a refusal.
       streamBytesPerSecond: isLimited ? draw.scale(1_100_000, 3_000_000) : Number.POSITIVE_INFINITY,
-      streamBurstBytes: isLimited ? draw.scale(1.5 * most, 4 * most) : Number.POSITIVE_INFINITY,
+      streamBurstBytes: isLimited ? draw.scale(1_000_000 + most, 3_000_000) : Number.POSITIVE_INFINITY,
       behindMsMax: on.has('behind') ? draw.scale(60_000, 3_600_000) : 3_600_000,
       lineBytesMax: on.has('refusals') ? Math.round(lineBytesMax / 2) : 256 * 1024,
       checksTold: draw.pick(['one', 'all']),
