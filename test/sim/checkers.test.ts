@@ -20,7 +20,12 @@ import { type End, Truth, type TruthLine } from './truth.ts'
 
 const KEY = 'pods:sim/pod/app/uid'
 const PATH = '/logs/0.log'
-const LIFE = { number: 1, files: { errorCount: 0 }, stalledUntil: Number.NEGATIVE_INFINITY } as unknown as Life
+const LIFE = {
+  number: 1,
+  bornAt: 0,
+  files: { errorCount: 0 },
+  stalledUntil: Number.NEGATIVE_INFINITY,
+} as unknown as Life
 
 /** A log of one file, and what a checker gets to see of it. */
 class History {

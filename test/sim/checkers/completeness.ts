@@ -9,6 +9,9 @@ import { type Accepted, type End, mayBeJoined, nameOf, type TruthLine } from '..
 /** What stands for bytes that are no character. */
 const REPLACEMENT = Buffer.from('\ufffd')
 
+/** How long a file that cannot be read holds up the search for a place. */
+const SEARCH_MS_MAX = 10_000
+
 type Loss = AgentEvents['bytes.lost'] & { life: number }
 
 export class Completeness implements Checker {
@@ -56,10 +59,17 @@ export class Completeness implements Checker {
     if (name === 'records.dropped') this.#noteDropped((detail as AgentEvents['records.dropped']).reason)
     if (name !== 'bytes.lost') return
     const loss = detail as AgentEvents['bytes.lost']
-    this.#losses.push({ ...loss, life: life.number })
     const { truth, fail } = this.#deps
     const log = truth.logs.find(({ key }) => key === loss.lineage)
-    if (log?.damaged === false) fail(`the loss of a part of ${loss.path} was told, and nothing was lost`)
+    // What cannot be read for so long while a place is searched for counts as gone, and is read when it can be. Until its
+    // record is stored the next process tells it, too.
+    const isLate = life.files.errorCount > 0 && this.#deps.clock.monotonic() - life.bornAt > SEARCH_MS_MAX
+    const isToldBefore = this.#losses.some(
+      ({ path, fromOffset }) => path === loss.path && fromOffset === loss.fromOffset,
+    )
+    this.#losses.push({ ...loss, life: life.number })
+    if (log?.damaged === false && !isLate && !isToldBefore)
+      fail(`the loss of a part of ${loss.path} was told, and nothing was lost`)
   }
 
   /** A record was given up: only where the disk takes no dead letters, and only one that the sink refuses for its own sake. */
