@@ -3,36 +3,33 @@
 import { readFileSync } from 'node:fs'
 import { Decisions } from './agent/decisions.ts'
 import { Departures } from './agent/departures.ts'
+import { isSpool, Lineages } from './agent/lineages.ts'
 import { LOOK_MS_MIN, Looks } from './agent/looks.ts'
 import type { AgentOptions, AgentPorts } from './agent/ports.ts'
 import { Ration } from './agent/ration.ts'
 import { Rules } from './agent/rules.ts'
 import { createSink } from './agent/sinks.ts'
-import { Tailed } from './agent/tailed.ts'
+import type { Tailed } from './agent/tailed.ts'
+import { openWebhooks, stopWebhooks } from './agent/webhooks.ts'
 import { type AuditSource, openAudits } from './audit/open.ts'
 import { DurableReads } from './audit/webhook/durable-reads.ts'
 import { spoolSource } from './audit/webhook/spool.ts'
-import { Webhook } from './audit/webhook/webhook.ts'
+import type { Webhook } from './audit/webhook/webhook.ts'
 import { Consumer, reservationBytes } from './batch/consumer.ts'
-import type { Config, FileSourceConfig, SinkConfig } from './config/config.ts'
+import type { Config, FileSourceConfig } from './config/config.ts'
 import { ByteBudget } from './core/budget.ts'
 import { CpuAllowance } from './core/cpu-allowance.ts'
-import type { LineageInfo } from './core/lineage-info.ts'
 import type { Metadata } from './core/metadata.ts'
 import type { AgentStatus } from './core/status.ts'
 import { Directories } from './discover/directory.ts'
 import { type Discovered, Discovery, readsContainers } from './discover/discover.ts'
-import { infoFromKey } from './discover/lineage-key.ts'
 import { Enrichment } from './enrich/enrichment.ts'
 import { agentStatus } from './observe/snapshot.ts'
-import type { ReadFileSystem } from './ports/fs.ts'
 import type { Hints } from './ports/hints.ts'
 import { createRowsAtOnce } from './sinks/loki/rows.ts'
 import { DESCRIPTORS_MIN, Descriptors, RESERVED_DESCRIPTORS } from './tail/descriptors.ts'
 import { HoldLimits } from './tail/hold.ts'
-import { Lineage, type Listing } from './tail/lineage.ts'
-import { Reader } from './tail/reader.ts'
-import { KUBELET_HABIT, type RotationHabit } from './tail/rotation.ts'
+import type { Reader } from './tail/reader.ts'
 
 const DIRECTORIES_MS = 1000
 const SWEEP_MS = 5000
@@ -42,7 +39,6 @@ const BREATH_MS_MAX = 50
 const BLOCK_BYTES = 512 * 1024
 const HINT_MS = 50
 const FINISH_LOOK_MS = 20
-const WEBHOOK_STOP_MS_MAX = 2000
 /** How often the sizes of what lies unread are saved. */
 const UNREAD_MS = 30_000
 
@@ -71,12 +67,11 @@ export class Agent {
   readonly #holdLimits: HoldLimits
   readonly descriptors: Descriptors
   readonly #allowance: CpuAllowance | null
-  /** By source. */
-  readonly #habits = new Map<string, RotationHabit>()
   readonly #looks: Looks
   readonly #ration: Ration
   readonly #decisions: Decisions
   readonly #departures: Departures
+  readonly #lineages: Lineages
   #hints: Hints | null = null
   #scanAt = Number.NEGATIVE_INFINITY
   #directoriesAt = Number.NEGATIVE_INFINITY
@@ -132,6 +127,12 @@ export class Agent {
       const selectionFor = (reader: Reader, metadata: Metadata) => rules.selectionFor(sink.name, reader, metadata)
       consumers.push(new Consumer(sink, { ...shared, multilineFor, selectionFor }))
     }
+    this.#durable = new DurableReads(fs.reads)
+    const audits = { audits: this.#audits, durable: this.#durable }
+    const { counters } = this
+    const isScanned = () => this.scanned
+    const parts = { ports, consumers, tailed, decisions: this.#decisions, descriptors: this.descriptors, counters }
+    this.#lineages = new Lineages(config, { ...audits, ...parts, once: options.once, isScanned })
     this.#ration = new Ration(tailed, consumers, this.descriptors, clock)
     const onChange = () => this.#schedule(LOOK_MS_MIN)
     this.#looks = new Looks(tailed, { clock, events, watchFile, ration: this.#ration, once: options.once, onChange })
@@ -144,14 +145,9 @@ export class Agent {
         for (const reader of gone.readers.values()) this.#decisions.forget(reader)
         this.#looks.unwatch(gone)
       },
-      mourn: (source, key, path) => {
-        const lineage = this.#lineage(infoFromKey(key, source), NO_LISTING, [])
-        lineage.standIn(path)
-        this.#read(source, lineage)
-      },
+      mourn: (source, key, path) => this.#lineages.standIn(source, key, path),
     })
-    this.#durable = new DurableReads(fs.reads)
-    this.webhooks = this.#openWebhooks()
+    this.webhooks = openWebhooks(config, ports, { ...audits, onJournal: () => this.wake() })
     for (const consumer of this.consumers) consumer.hurry = options.once
     ports.deadLetters.onEvicted = ({ sink, reason, bytes, rows }) => {
       this.consumers.find((each) => each.sink.name === sink)?.ledger.evict(reason, bytes, rows)
@@ -212,7 +208,7 @@ export class Agent {
     this.#finishing = true
     this.#cancelTick?.()
     // First of all nothing more is taken.
-    await this.#stopWebhooks(signal)
+    await stopWebhooks(this.webhooks, signal)
     this.#lookAtAll(isLast)
     for (const consumer of this.consumers) consumer.hurry = true
     let isAtEnd = !isLast
@@ -233,30 +229,6 @@ export class Agent {
       if (signal.aborted || (isHopeless && isAlone)) return false
       await this.#ports.clock.sleep(FINISH_LOOK_MS, signal)
     }
-  }
-
-  async #stopWebhooks(signal: AbortSignal = AbortSignal.timeout(WEBHOOK_STOP_MS_MAX)): Promise<void> {
-    if (this.webhooks.length === 0) return
-    const stopped = Promise.all(this.webhooks.map((webhook) => webhook.stop(signal)))
-    // A disk that does not answer holds nobody up; what was not answered is sent again.
-    const { promise: gaveUp, resolve } = Promise.withResolvers<void>()
-    if (signal.aborted) resolve()
-    signal.addEventListener('abort', () => resolve(), { once: true })
-    await Promise.race([stopped, gaveUp])
-  }
-
-  #openWebhooks(): Webhook[] {
-    const { fs, clock, events, checkpoints, webhooks: ports, readFile = readFileSync } = this.#ports
-    const { sources, sinks, stateDir, limits } = this.config
-    return sources.flatMap((source) => {
-      const audit = this.#audits.get(source.name)
-      if (source.type !== 'auditWebhook' || audit === undefined) return []
-      if (ports === undefined) throw new Error('an audit webhook, and nothing to listen with')
-      const takers = sinks.filter((sink) => sink.sources === null || sink.sources.includes(source.name))
-      const own = { stateDir, memoryBytes: limits.memory, sinks: takers.map(({ name }) => name), audit }
-      const shared = { fs, clock, events, checkpoints, readFile, durable: this.#durable, onJournal: () => this.wake() }
-      return [new Webhook(source, { ...own, ...shared, ...ports })]
-    })
   }
 
   /** Looks at the files, and with `scan` for others. */
@@ -295,7 +267,7 @@ export class Agent {
     await this.#hints?.close()
     await this.#decisions.stop()
     // Last, unless it was done before: for a changed configuration, the next agent listens at once.
-    await this.#stopWebhooks(signal)
+    await stopWebhooks(this.webhooks, signal)
     for (const { lineage } of this.tailed.values()) if (!lineage.asleep) lineage.look()
     for (const consumer of this.consumers) consumer.noteUnread(true)
     this.left = this.consumers.flatMap(({ sink, lagBytes: bytes, laggingFiles: files }) =>
@@ -402,61 +374,7 @@ export class Agent {
 
   #add(source: FileSourceConfig, key: string, found: Discovered, listing: ReturnType<Discovered['listing']>): void {
     this.#departures.returns(key)
-    this.#read(source, this.#lineage(found.info, listing, found.roots))
-  }
-
-  #lineage(info: LineageInfo, listing: Listing, roots: readonly string[]): Lineage {
-    const { clock, gunzip, events } = this.#ports
-    let habit = this.#habits.get(info.source)
-    if (habit === undefined) {
-      habit = info.sourceType === 'containers' ? { ...KUBELET_HABIT } : { sizeBytes: null, filesMax: null }
-      if (info.apiServer !== undefined) habit.sparesUnread = true
-      this.#habits.set(info.source, habit)
-    }
-    const { counters, descriptors } = this
-    const deps = { fs: this.#readsOf(info), clock, gunzip, events, habit, counters, descriptors }
-    return new Lineage(info, listing, roots, deps)
-  }
-
-  /** Of a spool, what is durable. */
-  #readsOf({ apiServer }: LineageInfo): ReadFileSystem {
-    return apiServer === undefined ? this.#ports.fs.reads : this.#durable
-  }
-
-  /** Lets every sink that takes the source read the lineage. */
-  #read(source: FileSourceConfig, lineage: Lineage): void {
-    const { clock, gunzip, events, checkpoints } = this.#ports
-    const { key } = lineage.info
-    const tailed = new Tailed(source, lineage, clock.monotonic())
-    const opened = this.#audits.get(source.name)
-    // What is in a spool went through both when it came in.
-    const audit = opened !== undefined && isSpool(source) ? SPOOLED : opened
-    for (const consumer of this.consumers) {
-      const config = this.config.sinks.find((sink) => sink.name === consumer.sink.name) as SinkConfig
-      if (config.sources !== null && !config.sources.includes(source.name)) continue
-      const options = {
-        sink: config.name,
-        format: readsContainers(source) ? ('container' as const) : ('plain' as const),
-        ...(audit !== undefined && { audit }),
-        // What comes later is new from its first line on.
-        startAt: this.scanned ? ('beginning' as const) : source.startAt,
-        startAgeMax: source.startAgeMax,
-        lineBytesMax: config.lineBytesMax,
-        ledger: consumer.ledger,
-        once: this.options.once,
-        ...this.#decisions.readerOptions(config.name, key),
-        wake: () => consumer.pump(),
-      }
-      const reader = new Reader(lineage, checkpoints.get(config.name, key), options, {
-        fs: this.#readsOf(lineage.info),
-        clock,
-        gunzip,
-        events,
-      })
-      tailed.readers.set(config.name, reader)
-      this.#decisions.introduce(tailed, consumer, reader)
-    }
-    this.tailed.set(key, tailed)
+    this.#lineages.takeUp(source, found, listing)
   }
 
   /** What is known from the API server; null when it is not asked. */
@@ -475,13 +393,3 @@ export class Agent {
     this.#departures.forget(now)
   }
 }
-
-/** What is in a spool went through policy and redaction when it came in. */
-const SPOOLED = { policy: null, mask: null, isSpool: true }
-
-function isSpool(source: FileSourceConfig): boolean {
-  return source.type === 'audit' && source.isSpool === true
-}
-
-/** For a lineage of which nothing is left. */
-const NO_LISTING: Listing = { version: () => 0, candidates: () => [] }
