@@ -467,8 +467,10 @@ export class Reader implements FileUser {
     if (found && Array.isArray(saved.cuts)) this.#lines.cuts.load(files.slice(files.indexOf(file)), saved.cuts)
     if (found && saved.ended) this.#ended = file
     // What was cut off is told with the place, if that was in it; what was written and cut since then is a loss of its own.
-    const isOwn = file.head.bytes === saved.headBytes && file.head.hash === saved.head
-    if (this.#ended === file || (file.gone !== null && !found && isOwn)) this.#noteHoled(file)
+    // One without a byte stands for a lineage that has no files any more.
+    const { head } = file
+    const isOther = head.bytes > 0 && (head.bytes !== saved.headBytes || head.hash !== saved.head)
+    if (this.#ended === file || (file.gone !== null && !found && !isOther)) this.#noteHoled(file)
     this.#gaps = Array.isArray(saved.gaps) ? [...saved.gaps] : []
     for (const gap of this.#gaps) if (gap.records === undefined) this.#tellLoss(gap)
     this.#missing = missing
