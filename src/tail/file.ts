@@ -42,6 +42,8 @@ export interface TailedFile {
   rankBefore?: string
   /** Whether a name still leads to it. */
   linked: boolean
+  /** Whether all files that come before it are known. */
+  placed: boolean
   /** Bytes as stored, when last seen. */
   sizeSeen: number
   /** Where reading begins: 0, or where an earlier reading of the same file ended. */

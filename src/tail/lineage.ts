@@ -58,6 +58,13 @@ const SETTLE_MS_MAX = 10_000
 const RETRY_MS_MAX = 1000
 /** A file with a successor that holds something is not written any more when it has not been for so long. */
 const MOVED_ON_MS = 1000
+
+/** A name of which it is not known what it leads to; monotonic ms, and where that would come; null: anywhere. */
+interface Unknown {
+  since: number
+  order: FileOrder | null
+}
+
 /** What a reader tells its lineage, so that files are kept as long as they are needed. */
 export interface FileUser {
   /** The earliest file that the reader may still have to read; null before it has begun. */
@@ -122,8 +129,8 @@ export class Lineage {
   #reported: Map<string, string> | null = null
   /** Monotonic ms since which some part of the listing has failed; null when the last one was complete. */
   #incompleteSince: number | null = null
-  /** By name, monotonic ms since which it is not known what it leads to; '' for all names. */
-  #unknown = new Map<string, number>()
+  /** By name, what it is not known to lead to; '' for all names. */
+  #unknown = new Map<string, Unknown>()
   /** Monotonic ms since which names and files do not go together; null: they do. */
   #blindSince: number | null = null
   #retryAt = Number.NEGATIVE_INFINITY
@@ -146,15 +153,19 @@ export class Lineage {
       try {
         const version = this.#listing.version()
         if (version !== this.#version || this.#knownChanged(now)) {
+          const { counters } = this.#deps
+          const errors = counters.fileErrors
           const complete = this.#reconcile()
+          // A directory that moves is listed again soon, however long it has been moving.
+          if (counters.fileErrors === errors && !this.starved) this.#incompleteSince = null
           if (complete) this.#version = version
           this.#noteComplete(complete, now)
-        }
+        } else this.#allPlaced() // nothing has moved since all of it was met
         if (!this.looked) this.rotation.guess(this.files)
         this.looked = true
       } catch (error) {
         this.#failed(this.info.path, 'readdir', error)
-        if (!this.#unknown.has('')) this.#unknown.set('', now)
+        if (!this.#unknown.has('')) this.#unknown.set('', { since: now, order: null })
         this.#noteComplete(false, now)
       }
     }
@@ -259,7 +270,16 @@ export class Lineage {
     if (this.starved && this.users.some((user) => user.isSearching)) return false
     if (!this.looked) return false
     const now = this.#deps.clock.monotonic()
-    return [...this.#unknown.values()].every((since) => now - since > SETTLE_MS_MAX)
+    return [...this.#unknown.values()].every(({ since }) => now - since > SETTLE_MS_MAX)
+  }
+
+  /** Whether what `next` says is so: no file that is not known yet can come between. */
+  isNextCertain(file: TailedFile): boolean {
+    const { files } = this
+    const index = files.indexOf(file) + 1
+    if (index === files.length) return this.settled
+    for (let i = index; i < files.length; i++) if (files[i]?.placed) return true
+    return false
   }
 
   /** The file after `file` in reading order, or null. */
@@ -334,7 +354,7 @@ export class Lineage {
     const nothing = { fd: -1, dev: 0, ino: 0, sizeSeen: 0, begin: 0, mtimeMs: 0, head: NO_HEAD }
     const seen = { linked: false, grewAt: now, supersededAt: now, unlinkedAt: now, gone: 'deleted' }
     const order = { restart: 0, rank: LIVE }
-    this.files.push({ ...nothing, ...seen, sequence: ++this.#sequence, path, compressed: false, order })
+    this.files.push({ ...nothing, ...seen, sequence: ++this.#sequence, path, compressed: false, order, placed: true })
     this.looked = true
   }
 
@@ -366,8 +386,10 @@ export class Lineage {
     const listed = new Set<string>()
     const present = new Set<TailedFile>()
     const fresh: TailedFile[] = []
-    const unknown = new Map<string, number>()
-    const noteUnknown = (path: string) => unknown.set(path, this.#unknown.get(path) ?? now)
+    const unknown = new Map<string, Unknown>()
+    const noteUnknown = (path: string, order: FileOrder | null) =>
+      unknown.set(path, { since: this.#unknown.get(path)?.since ?? now, order })
+    const pathsBefore = new Map(this.files.filter(({ placed }) => !placed).map((file) => [file, file.path]))
     let complete = true
     let failed = false
     this.starved = false
@@ -381,7 +403,7 @@ export class Lineage {
       if (stat === 'later') {
         complete = false
         failed = true
-        if (!this.#hadName(candidate)) noteUnknown(candidate.path)
+        if (!this.#hadName(candidate)) noteUnknown(candidate.path, candidate.order)
       }
       if (stat === null || stat === 'later') continue
       const id = identity(stat.dev, stat.ino)
@@ -394,10 +416,14 @@ export class Lineage {
         present.add(open)
       } else if (!this.#known.has(id, candidate, stat)) unopened.push({ candidate, stat, id })
     }
-    const isBlind = failed && this.#isBlind(present, now)
+    const isBlind = this.#isBlind(present, now, () => failed || !this.#leads(led))
+    if (isBlind) {
+      complete = false
+      failed = true
+    }
     for (const { candidate, stat, id } of unopened) {
       if (isBlind) {
-        noteUnknown(candidate.path)
+        noteUnknown(candidate.path, candidate.order)
         continue
       }
       if (this.#isTwin(candidate, present, fresh)) {
@@ -407,7 +433,7 @@ export class Lineage {
       const file = this.#open(candidate)
       if (file === 'later') {
         complete = false
-        noteUnknown(candidate.path)
+        noteUnknown(candidate.path, candidate.order)
       } else if (file !== null) {
         listed.add(identity(file.dev, file.ino))
         this.#noteRankBefore(file, candidates)
@@ -439,10 +465,36 @@ export class Lineage {
       if (!file.compressed) this.rotation.superseded(file.sizeSeen)
     }
     if (complete) this.rotation.listed(candidates)
-    const stillLeads = complete && this.#stillLeads(led)
-    if (complete && !stillLeads) noteUnknown('')
+    this.#place(pathsBefore, present, [...unknown.values()])
+    // Between a listing and a look at each of its names files are renamed and compressed, and one of them may be met under
+    // no name; a reader that has a place to find must not miss it.
+    const isSearched = this.users.some((user) => user.current === null)
+    const stillLeads = complete && (!isSearched || this.#leads(led))
+    if (isSearched && stillLeads) this.#allPlaced()
+    if (complete && !stillLeads) noteUnknown('', null)
     this.#unknown = unknown
     return stillLeads
+  }
+
+  /**
+   * Of which files it is certain that all that come before them are known: those that were met under the same name twice
+   * in succession, or have no name any more, with no name among those before them that leads nobody knows where. What was
+   * listed between two looks at a file is what there was while it had that name.
+   */
+  #place(pathsBefore: ReadonlyMap<TailedFile, string>, present: ReadonlySet<TailedFile>, unknown: Unknown[]): void {
+    const now = this.#deps.clock.monotonic()
+    const waited = unknown.filter(({ since }) => now - since <= SETTLE_MS_MAX)
+    for (const [file, path] of pathsBefore) {
+      const isMet = present.has(file)
+      const isNamed = file.fd >= 0 && file.linked && file.unlinkedAt === null
+      if (isMet ? file.path !== path : isNamed) continue
+      const order = isMet || hasPlaceForEver(file.order) ? file.order : null
+      file.placed = waited.every((each) => order !== null && each.order !== null && compareOrder(each.order, order) > 0)
+    }
+  }
+
+  #allPlaced(): void {
+    for (const file of this.files) file.placed = true
   }
 
   #noteRankBefore(file: TailedFile, candidates: readonly Candidate[]): void {
@@ -453,13 +505,19 @@ export class Lineage {
   }
 
   /**
-   * Whether a name failed and some file was not met whose place among the others changes with its name: then nobody knows
-   * where others belong. Not for ever: it may have gone elsewhere.
+   * Whether names and files do not go together (`isMoving`) and some file was not met whose place among the others changes
+   * with its name: then nobody knows where others belong. Not for ever: it may have gone elsewhere.
    */
-  #isBlind(present: ReadonlySet<TailedFile>, now: number): boolean {
+  #isBlind(present: ReadonlySet<TailedFile>, now: number, isMoving: () => boolean): boolean {
+    // What comes after a live file is known when all that comes before it is, and what has no name left is not missed.
     const isMissed = (file: TailedFile) =>
-      file.fd >= 0 && file.linked && !present.has(file) && !hasPlaceForEver(file.order)
-    if (!this.files.some(isMissed)) {
+      file.fd >= 0 &&
+      file.linked &&
+      file.unlinkedAt === null &&
+      !present.has(file) &&
+      !hasPlaceForEver(file.order) &&
+      !(file.placed && file.order.rank === LIVE)
+    if (!this.files.some(isMissed) || !isMoving()) {
       this.#blindSince = null
       return false
     }
@@ -509,12 +567,8 @@ export class Lineage {
     file.grewAt = Number.NEGATIVE_INFINITY
   }
 
-  /**
-   * Whether the names are still the same and lead where they led. Between a listing and a look at each of its names files
-   * are renamed and compressed, and one of them may be met under no name; a reader that has a place to find must not miss it.
-   */
-  #stillLeads(led: ReadonlyMap<string, string>): boolean {
-    if (this.users.every((user) => user.current !== null)) return true
+  /** Whether the names are still the same and lead where they led. */
+  #leads(led: ReadonlyMap<string, string>): boolean {
     this.#listing.version()
     const candidates = this.#listing.candidates()
     if (candidates.length !== led.size) return false
@@ -601,6 +655,7 @@ export class Lineage {
       compressed: candidate.compressed,
       order: candidate.order,
       linked: true,
+      placed: false,
       sizeSeen: stat.size,
       begin,
       mtimeMs: stat.mtimeMs,
@@ -657,6 +712,9 @@ export class Lineage {
       const { size } = fs.fstat(file.fd)
       if (compressed ? isCompressionOf(fs, fd, gunzip, file.fd) : isCopyOf(fs, fd, file.fd, size)) {
         this.sawBytes(file, size)
+        // Its compressed form has the name that it had itself in the end.
+        const isNamed = compressed && !hasPlaceForEver(file.order) && hasPlaceForEver(candidate.order)
+        if (isNamed && fs.fstat(file.fd).nlink === 0) file.order = candidate.order
         return file
       }
       // Cut since it was looked at: this is its copy, and takes its place then.
@@ -819,7 +877,7 @@ export class Lineage {
     else this.#known.move(id)
     const now = clock.monotonic()
     const file = { path, compressed, order, dev, ino, mtimeMs, head, fd, sizeSeen: size, sequence: 0, begin: 0 }
-    return { ...file, linked: true, grewAt: now, supersededAt: now, unlinkedAt: null, gone: null }
+    return { ...file, linked: true, placed: true, grewAt: now, supersededAt: now, unlinkedAt: null, gone: null }
   }
 
   #finish(file: TailedFile): void {

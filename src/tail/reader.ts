@@ -317,7 +317,8 @@ export class Reader implements FileUser {
     }
     if (this.#isRecordOver || (this.#wantsFreshLine && this.#lines.hasOpenRecord)) return true
     if (this.#missing.length > 0 && this.lineage.next(file) === null) return true
-    if (this.#ended === file && (file.gone !== null || file.compressed)) return this.lineage.next(file) !== null
+    if (this.#ended === file && (file.gone !== null || file.compressed)) return this.#mayGoOn(file)
+    if (file.compressed && this.#gzip?.ended && file.gone === null) return this.#isFinished(file)
     if (file.gone !== null || file.compressed) return true
     return (this.#ended !== file || this.lineage.next(file) !== null) && this.#isFinished(file)
   }
@@ -655,7 +656,7 @@ export class Reader implements FileUser {
       }
       if (this.#isRecordOver && !this.#lines.cut(out)) return 'full'
       if (!this.#isFinished(file)) {
-        if (file.compressed) return this.#wait()
+        if (file.compressed) return this.#gzip?.ended ? 'dry' : this.#wait()
         const end = this.lineage.next(file) === null ? this.#goOn(file, out) : 'dry'
         if (end !== null) return end
         continue
@@ -999,11 +1000,10 @@ export class Reader implements FileUser {
 
   #isFinished(file: TailedFile): boolean {
     if (this.options.once) return file.compressed ? this.#gzip?.ended === true : true
+    if (!this.lineage.isNextCertain(file)) return false
     if (file.compressed) return this.#gzip?.ended === true
     const now = this.#deps.clock.monotonic()
     if (this.lineage.next(file) !== null) {
-      // While a sibling cannot be opened it is not known what comes next.
-      if (!this.lineage.settled) return false
       return file.supersededAt !== null && now - Math.max(file.supersededAt, file.grewAt) >= SUPERSEDED_GRACE_MS
     }
     return file.unlinkedAt !== null && now - Math.max(file.unlinkedAt, file.grewAt) >= UNLINKED_GRACE_MS
@@ -1043,9 +1043,14 @@ export class Reader implements FileUser {
       this.#noteMissing(due, next)
       return null
     }
-    if (next === null) return 'dry'
+    if (next === null || !this.#mayGoOn(file)) return 'dry'
     this.#goTo(next, next.begin)
     return this.options.endsAtRestart && next.order.restart !== file.order.restart ? 'full' : null
+  }
+
+  /** Whether there is a next file, and nothing that is not known yet can come before it. */
+  #mayGoOn(file: TailedFile): boolean {
+    return this.lineage.next(file) !== null && (this.options.once || this.lineage.isNextCertain(file))
   }
 
   /** The file after this one, without those that came to their end empty. */
