@@ -224,6 +224,8 @@ export class Agent {
         for (const { readers } of this.tailed.values()) for (const reader of readers.values()) reader.finish()
         continue
       }
+      // Which file is the next one may be certain only at another look.
+      if (isIdle && !this.#inLastFiles()) this.#lookAtAll(false)
       const isHopeless = this.consumers.some((consumer) => consumer.isFailing)
       const isAlone = this.consumers.every((consumer) => consumer.isFailing || consumer.idle)
       if (signal.aborted || (isHopeless && isAlone)) return false

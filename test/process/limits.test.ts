@@ -96,7 +96,7 @@ function cpuMs({ pid }: TaffrailProcess): number {
 t.test('200m of CPU: kept to by itself, hardly ever throttled', { buffered: true }, async (t) => {
   const windows = IS_LONG ? 12 : 3
   const directory = t.testdir()
-  const source = containers(directory, IS_LONG ? 500 : 160, 16 * MEBIBYTE)
+  const source = containers(directory, IS_LONG ? 500 : 160, 64 * MEBIBYTE)
   const receiver = await startReceiver({ mode: 'null', limits: UNLIMITED_RATES })
   t.teardown(() => receiver.close())
   const cgroup = group(t, { millicores: MILLICORES })
