@@ -242,8 +242,11 @@ export class Agent {
     for (const { lineage, readers } of this.tailed.values()) {
       // Of one that sleeps, a line without an end may be left.
       const isLeft = () => scan && [...readers.values()].some((reader) => reader.lagBytes > 0)
-      if (!lineage.asleep) lineage.look()
-      else if (lineage.stirs() || isLeft()) lineage.waitingSince ??= this.#ports.clock.monotonic()
+      if (!lineage.asleep) {
+        // Where a file belongs is certain once it was met twice; the next look is not to find another one instead.
+        lineage.look()
+        lineage.look()
+      } else if (lineage.stirs() || isLeft()) lineage.waitingSince ??= this.#ports.clock.monotonic()
     }
   }
 

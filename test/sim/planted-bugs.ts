@@ -139,7 +139,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     'sinks/elasticsearch/classify.ts',
     'status === 201 || status === 200 || status === 409',
     'status === 201 || status === 200 || status === 409 || status === 429',
-    65,
+    37,
   ),
   bulkAsUnit: one(
     'a bulk is delivered when its answer is a 200, whatever that says of single records',
