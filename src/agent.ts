@@ -20,6 +20,7 @@ import type { Config, FileSourceConfig } from './config/config.ts'
 import { ByteBudget } from './core/budget.ts'
 import { CpuAllowance } from './core/cpu-allowance.ts'
 import type { Metadata } from './core/metadata.ts'
+import { patiently } from './core/patience.ts'
 import type { AgentStatus } from './core/status.ts'
 import { Directories } from './discover/directory.ts'
 import { type Discovered, Discovery, readsContainers } from './discover/discover.ts'
@@ -217,7 +218,8 @@ export class Agent {
       this.#decisions.decide(this.#ports.clock.monotonic())
       for (const consumer of this.consumers) consumer.pump()
       const isIdle = this.consumers.every((consumer) => consumer.idle) && !this.#ration.hasWaiting
-      if (isIdle && this.#inLastFiles() && !this.#decisions.hasUndecidedLines) {
+      const isInLastFiles = isIdle && this.#inLastFiles()
+      if (isInLastFiles && !this.#decisions.hasUndecidedLines) {
         if (isAtEnd) return this.scanned
         isAtEnd = true
         this.#lookAtAll(true)
@@ -225,7 +227,7 @@ export class Agent {
         continue
       }
       // Which file is the next one may be certain only at another look.
-      if (isIdle && !this.#inLastFiles()) this.#lookAtAll(false)
+      if (isIdle && !isInLastFiles) this.#lookAtAll(false)
       const isHopeless = this.consumers.some((consumer) => consumer.isFailing)
       const isAlone = this.consumers.every((consumer) => consumer.isFailing || consumer.idle)
       if (signal.aborted || (isHopeless && isAlone)) return false
@@ -263,11 +265,7 @@ export class Agent {
     this.#stopped = true
     this.phase = 'draining'
     this.#cancelTick?.()
-    const settled = Promise.all(this.consumers.map((consumer) => consumer.stop()))
-    const { promise: gaveUp, resolve } = Promise.withResolvers<void>()
-    if (signal?.aborted) resolve()
-    signal?.addEventListener('abort', () => resolve(), { once: true })
-    await Promise.race([settled, gaveUp])
+    await patiently(Promise.all(this.consumers.map((consumer) => consumer.stop())), signal)
     await Promise.all(this.consumers.map((consumer) => consumer.sink.close()))
     await this.#hints?.close()
     await this.#decisions.stop()

@@ -5,6 +5,7 @@ import type { AuditSource } from '../audit/open.ts'
 import type { DurableReads } from '../audit/webhook/durable-reads.ts'
 import { Webhook } from '../audit/webhook/webhook.ts'
 import type { Config } from '../config/config.ts'
+import { patiently } from '../core/patience.ts'
 import type { AgentPorts } from './ports.ts'
 
 const STOP_MS_MAX = 2000
@@ -37,10 +38,6 @@ export async function stopWebhooks(
   signal: AbortSignal = AbortSignal.timeout(STOP_MS_MAX),
 ): Promise<void> {
   if (webhooks.length === 0) return
-  const stopped = Promise.all(webhooks.map((webhook) => webhook.stop(signal)))
   // A disk that does not answer holds nobody up; what was not answered is sent again.
-  const { promise: gaveUp, resolve } = Promise.withResolvers<void>()
-  if (signal.aborted) resolve()
-  signal.addEventListener('abort', () => resolve(), { once: true })
-  await Promise.race([stopped, gaveUp])
+  await patiently(Promise.all(webhooks.map((webhook) => webhook.stop(signal))), signal)
 }
