@@ -22,6 +22,7 @@ import type { EventRows } from '../../tail/writer.ts'
 import type { AuditStreams } from './audit-streams.ts'
 import { EVENTS_WASM } from './events-wasm.ts'
 import type { LokiStream } from './stream.ts'
+import { instantiate } from './wasm.ts'
 
 /** Rows of facts of one call. */
 const ROWS_MAX = 1024
@@ -102,12 +103,6 @@ interface Exports {
   write(order: number, orderEnd: number, to: number): number
 }
 
-/** Node has it; its types come with the browser's library only. */
-declare const WebAssembly: {
-  Module: new (bytes: Uint8Array) => object
-  Instance: new (module: object, imports: object) => { exports: unknown }
-}
-
 export class EventsAtOnce {
   readonly #memory: Buffer
   readonly #view: DataView
@@ -131,9 +126,7 @@ export class EventsAtOnce {
 
   /** In the memory of the rows, which it takes turns with. */
   constructor({ memory, base, stage, stageBytes, notes, notesMax }: SharedMemory, verbs: readonly string[]) {
-    const module = new WebAssembly.Module(Buffer.from(EVENTS_WASM, 'base64'))
-    const { exports } = new WebAssembly.Instance(module, { rows: { memory }, place: { base } })
-    this.#functions = exports as Exports
+    this.#functions = instantiate(EVENTS_WASM, { rows: { memory }, place: { base } }) as Exports
     this.#memory = Buffer.from(memory.buffer)
     this.#view = new DataView(memory.buffer)
     const { copy } = this.#functions

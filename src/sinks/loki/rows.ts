@@ -10,6 +10,7 @@ import { parseTimestamp, timestamp } from '../../parse/timestamp.ts'
 import type { CriRows } from '../../tail/writer.ts'
 import { EVENTS_BYTES, type SharedMemory } from './events.ts'
 import { ROWS_WASM } from './rows-wasm.ts'
+import { instantiate } from './wasm.ts'
 import type { Metadata } from './wire.ts'
 
 /** Longer messages, and metadata beyond this, are left to the others. */
@@ -69,12 +70,6 @@ interface Exports {
   rows(from: number, end: number): number
 }
 
-/** Node has it; its types come with the browser's library only. */
-declare const WebAssembly: {
-  Module: new (bytes: Uint8Array) => object
-  Instance: new (module: object) => { exports: unknown }
-}
-
 export class RowsAtOnce {
   /** Blocks are read into it: rows are taken from here alone. */
   readonly block: Buffer
@@ -87,8 +82,7 @@ export class RowsAtOnce {
   readonly #notes: readonly [number, number]
 
   constructor(blockBytes: number) {
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(Buffer.from(ROWS_WASM, 'base64')))
-    const { memory, rows } = instance.exports as Exports
+    const { memory, rows } = instantiate(ROWS_WASM) as Exports
     const stage = Math.ceil((BLOCK + blockBytes + BLOCK_SLACK) / 8) * 8
     const notes = stage + 2 * STAGE_BYTES
     const base = notes + 2 * NOTES_MAX * 16
