@@ -4,9 +4,10 @@ import type { AuditSource } from '../audit/open.ts'
 import type { DurableReads } from '../audit/webhook/durable-reads.ts'
 import type { Consumer } from '../batch/consumer.ts'
 import type { Config, FileSourceConfig, SinkConfig } from '../config/config.ts'
+import { takes } from '../config/sources.ts'
 import type { LineageInfo } from '../core/lineage-info.ts'
 import { type Discovered, readsContainers } from '../discover/discover.ts'
-import { infoFromKey } from '../discover/lineage-key.ts'
+import { infoFromKey, isSpool } from '../discover/lineage-key.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Descriptors } from '../tail/descriptors.ts'
 import { Lineage, type LineageDeps, type Listing } from '../tail/lineage.ts'
@@ -18,11 +19,6 @@ import { Tailed } from './tailed.ts'
 
 /** What is in a spool went through policy and redaction when it came in. */
 const SPOOLED = { policy: null, mask: null, isSpool: true }
-
-/** Whether a source is what a webhook writes. */
-export function isSpool(source: FileSourceConfig): boolean {
-  return source.type === 'audit' && source.isSpool === true
-}
 
 /** For a lineage of which nothing is left. */
 const NO_LISTING: Listing = { version: () => 0, candidates: () => [] }
@@ -90,11 +86,10 @@ export class Lineages {
     const { key } = lineage.info
     const tailed = new Tailed(source, lineage, clock.monotonic())
     const opened = this.#deps.audits.get(source.name)
-    // What is in a spool went through both when it came in.
     const audit = opened !== undefined && isSpool(source) ? SPOOLED : opened
     for (const consumer of consumers) {
       const config = this.#config.sinks.find((sink) => sink.name === consumer.sink.name) as SinkConfig
-      if (config.sources !== null && !config.sources.includes(source.name)) continue
+      if (!takes(config, source.name)) continue
       const options = {
         sink: config.name,
         format: readsContainers(source) ? ('container' as const) : ('plain' as const),

@@ -5,6 +5,7 @@ import type { AuditSource } from '../audit/open.ts'
 import type { DurableReads } from '../audit/webhook/durable-reads.ts'
 import { Webhook } from '../audit/webhook/webhook.ts'
 import type { Config } from '../config/config.ts'
+import { takes } from '../config/sources.ts'
 import { patiently } from '../core/patience.ts'
 import type { AgentPorts } from './ports.ts'
 
@@ -25,7 +26,7 @@ export function openWebhooks(config: Config, ports: AgentPorts, given: WebhooksD
     const audit = given.audits.get(source.name)
     if (source.type !== 'auditWebhook' || audit === undefined) return []
     if (webhooks === undefined) throw new Error('an audit webhook, and nothing to listen with')
-    const takers = sinks.filter((sink) => sink.sources === null || sink.sources.includes(source.name))
+    const takers = sinks.filter((sink) => takes(sink, source.name))
     const own = { stateDir, memoryBytes: limits.memory, sinks: takers.map(({ name }) => name), audit }
     const shared = { fs, clock, events, checkpoints, readFile, durable: given.durable, onJournal: given.onJournal }
     return [new Webhook(source, { ...own, ...shared, ...webhooks })]

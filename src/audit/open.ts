@@ -2,6 +2,7 @@
 // every way that its events may go. A source of which that fails is not read at all; all others are.
 import type { AuditSourceConfig, AuditWebhookSourceConfig, Config } from '../config/config.ts'
 import { formatConfigError } from '../config/config-error.ts'
+import { isAuditSource, takes } from '../config/sources.ts'
 import { errorMessage } from '../core/errors.ts'
 import type { Events } from '../core/events.ts'
 import type { Sink } from '../sinks/sink.ts'
@@ -21,13 +22,13 @@ export interface OpenDeps {
 export function openAudits(config: Config, sinks: readonly Sink[], deps: OpenDeps): Map<string, AuditSource> {
   const audits = new Map<string, AuditSource>()
   for (const source of config.sources) {
-    if (source.type !== 'audit' && source.type !== 'auditWebhook') continue
+    if (!isAuditSource(source)) continue
     const stopped = (reason: string) => deps.events.emit('audit.stopped', { source: source.name, reason })
     try {
       const audit = open(source, deps.readFile)
       const takers = sinks.filter(({ name }) => {
-        const taken = config.sinks.find((sink) => sink.name === name)?.sources ?? null
-        return taken === null || taken.includes(source.name)
+        const sources = config.sinks.find((sink) => sink.name === name)?.sources ?? null
+        return takes({ sources }, source.name)
       })
       const failure = audit.mask === null ? null : failingRule(source, audit, takers)
       if (failure === null) audits.set(source.name, audit)

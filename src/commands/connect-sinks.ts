@@ -2,6 +2,7 @@
 // write, and whether it is set up. Nothing is stored: Loki gets a push of nothing, Elasticsearch questions alone.
 import { compressSync } from 'snappy'
 import type { Config, ElasticsearchSinkConfig, LokiSinkConfig, SinkConfig } from '../config/config.ts'
+import { isAuditSource, takes } from '../config/sources.ts'
 import { errorMessage } from '../core/errors.ts'
 import type { HttpClient, HttpClientFactory, HttpResponse } from '../ports/http.ts'
 import { authorization } from '../sinks/authorization.ts'
@@ -118,13 +119,13 @@ async function* tryElasticsearch(config: Config, sink: ElasticsearchSinkConfig, 
   const namespace = sink.namespace ?? namespaceOf(config.clusterName)
   const written = indicesOf(config, sink, namespace)
   yield await tryPrivileges(store, what, written)
-  yield* tryTemplates(config, sink, store, product, namespace)
+  if (!sink.setupAtStart) yield* tryTemplates(config.clusterName, sink, store, product, namespace, written)
 }
 
 /** Where the sink will write: application logs, audit events, or both. */
 function indicesOf({ sources }: Config, sink: ElasticsearchSinkConfig, namespace: string): string[] {
-  const taken = sources.filter(({ name }) => sink.sources === null || sink.sources.includes(name))
-  const audits = taken.filter(({ type }) => type !== 'containers' && type !== 'files')
+  const taken = sources.filter(({ name }) => takes(sink, name))
+  const audits = taken.filter(isAuditSource)
   return [
     ...(audits.length < taken.length ? [logsDataStream(namespace)] : []),
     ...(audits.length > 0 ? [`${auditIndexPrefix(namespace)}-*`] : []),
@@ -151,15 +152,13 @@ async function tryPrivileges(store: Store, what: string, names: string[]): Promi
 
 /** Without its template an index has guessed fields; the agent writes all the same. */
 async function* tryTemplates(
-  config: Config,
+  clusterName: string,
   sink: ElasticsearchSinkConfig,
   store: Store,
   product: 'elasticsearch' | 'opensearch',
   namespace: string,
+  written: readonly string[],
 ): AsyncGenerator<Finding> {
-  if (sink.setupAtStart) return
-  const { clusterName } = config
-  const written = indicesOf(config, sink, namespace)
   for (const { name, path, body } of setupObjects({ product, clusterName, namespace, retention: sink.retention })) {
     const { index_patterns: patterns = [] } = body as { index_patterns?: string[] }
     if (!patterns.some((pattern) => written.includes(pattern))) continue

@@ -5,6 +5,7 @@ import { formatDuration } from './duration.ts'
 import { nearest } from './nearest.ts'
 import { formatQuantity } from './quantity.ts'
 import type { Report } from './shapes.ts'
+import { isAudited } from './sources.ts'
 
 /** Loki takes 15 labels; nine of them can be ours. */
 const LABELS_MAX = 6
@@ -53,10 +54,6 @@ function checkDelays(draft: { retryDelayMin?: number; retryDelayMax?: number }, 
       `${formatDuration(retryDelayMax)} is less than retryDelayMin, ${formatDuration(retryDelayMin)}`,
     )
   }
-}
-
-function isAudited(type: string | undefined): boolean {
-  return type === 'audit' || type === 'auditWebhook'
 }
 
 /** Any item of a list may be wrong, and so be missing; so may any of its keys. */

@@ -43,7 +43,12 @@ export function infoFromKey(key: string, source: FileSourceConfig): LineageInfo 
   }
 }
 
+/** Whether a source is what a webhook writes. */
+export function isSpool(source: FileSourceConfig): boolean {
+  return source.type === 'audit' && source.isSpool === true
+}
+
 /** Which API server's spool the file at `path` is; nothing for other files. */
 export function apiServerOf(source: FileSourceConfig, path: string): Pick<LineageInfo, 'apiServer'> {
-  return source.type === 'audit' && source.isSpool ? { apiServer: basename(dirname(path)) } : {}
+  return isSpool(source) ? { apiServer: basename(dirname(path)) } : {}
 }

@@ -199,14 +199,14 @@ export const definitions: Definition[] = [
     [{}, hook.batches.accepted],
   ]),
   webhookTotal('batches_shed', 'Batches that were put off or were too large.', ['reason'], (hook) =>
-    labelled(hook.batches.shed, 'reason'),
+    totals(Object.entries(hook.batches.shed), 'reason'),
   ),
   webhookTotal('batches_invalid', 'Batches that are none, answered 400.', [], (hook) => [[{}, hook.batches.invalid]]),
   webhookTotal('batches_missing', 'Refused batches that did not come back.', [], (hook) => [[{}, hook.missing]]),
   webhookTotal('events_accepted', 'Events of the accepted batches.', [], (hook) => [[{}, hook.events.accepted]]),
   webhookTotal('events_dropped', 'Of these, what the policy left out.', [], (hook) => [[{}, hook.events.dropped]]),
   webhookTotal('turned_away', 'Requests that were refused before their body was read.', ['status'], (hook) =>
-    labelled(hook.turnedAway, 'status'),
+    totals(Object.entries(hook.turnedAway), 'status'),
   ),
   webhookTotal('syncs', 'Times that the spool was made durable.', [], (hook) => [
     [{}, hook.apiServers.reduce((sum, { syncs }) => sum + syncs.count, 0)],
@@ -337,10 +337,6 @@ function webhookGauge(name: string, help: string, value: (webhook: WebhookStatus
   return gauge(`webhook_${name}`, help, ['source'], ({ status }) =>
     status.webhooks.map((webhook): Sample => [{ source: webhook.source }, value(webhook)]),
   )
-}
-
-function labelled(values: Record<string, number>, label: string): Sample[] {
-  return Object.entries(values).map(([key, value]): Sample => [{ [label]: key }, value])
 }
 
 /** Present while the API server is asked. */

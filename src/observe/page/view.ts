@@ -179,7 +179,6 @@ export function webhookNotes(status: AgentStatus): string[] {
   )
 }
 
-/** Everything above, in the order in which the page needs it. */
 /**
  * What a lineage is called in a table that has a column for its source, and what tells it from another of that name: the pod's
  * UID, '' for others.
@@ -193,6 +192,7 @@ export function lineageName({
   return pod === null ? [key, ''] : [pod[1] as string, pod[2] as string]
 }
 
+/** Everything above, in the order in which the page needs it. */
 export const viewFunctions = [
   formatBytes,
   formatCount,
