@@ -104,8 +104,8 @@ export class Journal {
   }
 
   /** Deletes the segments that `isPast` says nobody needs, the oldest first. */
-  async prune(isPast: (segment: Segment, index: number) => boolean): Promise<void> {
-    while (this.segments.length > 0 && isPast(this.segments[0]!, 0)) {
+  async prune(isPast: (segment: Segment) => boolean): Promise<void> {
+    while (this.segments.length > 0 && isPast(this.segments[0]!)) {
       await this.#deps.writes.unlink(this.segments[0]!.path)
       this.segments.shift()
     }

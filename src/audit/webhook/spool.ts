@@ -53,6 +53,7 @@ export class Spool {
   readonly #segmentBytesMax: number
   readonly #opening = new Map<string, Promise<Journal>>()
   #bytesMax: number
+  #pruning: Promise<void> | null = null
 
   constructor(options: SpoolOptions, deps: JournalDeps & { checkpoints: CheckpointStore }) {
     this.#options = options
@@ -112,8 +113,15 @@ export class Spool {
     return this.bytes + bytes > this.#bytesMax
   }
 
-  /** Deletes what every sink is past. Rejects with the system's error. */
-  async prune(): Promise<void> {
+  /** Deletes what every sink is past. Whoever asks meanwhile waits for the same end. Rejects with the system's error. */
+  prune(): Promise<void> {
+    this.#pruning ??= this.#prune().finally(() => {
+      this.#pruning = null
+    })
+    return this.#pruning
+  }
+
+  async #prune(): Promise<void> {
     const found: { journal: Journal; paths: Set<string> }[] = []
     for (const journal of this.journals.values()) {
       const paths = new Set(this.#past(journal).map(({ path }) => path))
@@ -130,14 +138,14 @@ export class Spool {
     const key = fileKey(source, journal.livePath)
     const { segments } = journal
     let count = segments.length
+    if (count === 0) return []
     for (const sink of sinks) {
       const position = this.#deps.checkpoints.get(sink, key)
       if (position === undefined) return []
-      const live = this.#deps.reads.lstat(journal.livePath)
       // Its file is there as long as a position names it, so no other one has its inode.
       const at = segments.findIndex(({ ino }) => ino === position.ino)
       if (at >= 0) count = Math.min(count, at)
-      else if (live?.ino !== position.ino) return []
+      else if (this.#deps.reads.lstat(journal.livePath)?.ino !== position.ino) return []
     }
     return segments.slice(0, count)
   }
