@@ -70,7 +70,7 @@ export class ElasticsearchSink implements Sink {
       sink: config.name,
       events: deps.events,
       random: deps.random,
-      delays: { delayMsMin, delayMsMax },
+      backoff: { delayMsMin, delayMsMax },
       retried: (status) => this.#cluster.requests.counts.retried(status),
     })
   }

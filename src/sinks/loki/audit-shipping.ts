@@ -99,7 +99,7 @@ export class AuditShipping {
       return { kind: 'settled', refused: [] }
     }
     stream.refused()
-    if (answer.status === 500) lane.serverErrors++
+    if (answer.status === 500) lane.suspicion.note()
     const own = stretchOf(lane, segment, index, part)
     const first = segment.firstRecords[index]
     const records = audit.recordsOf(index, group, segment.endRecords[index])

@@ -77,7 +77,7 @@ export class Conversation {
     const failure = (await this.#settle(whole, first)) ?? (await this.#judge(whole))
     if (failure === null) return { kind: 'settled', refused: this.#burial.refused }
     const { outcome, status } = failure
-    if (status === 500 && first.status !== 500) this.#lane.serverErrors++
+    if (status === 500 && first.status !== 500) this.#lane.suspicion.note()
     if (status === 500 && this.#isDividing) {
       // All in it failed, which says nothing of a single one: with more neighbours it may.
       this.#lane.acquit()
@@ -125,7 +125,7 @@ export class Conversation {
   }
 
   get #mayDivide(): boolean {
-    return this.#isDividing || this.#lane.isSuspect
+    return this.#isDividing || this.#lane.suspicion.isSuspect
   }
 
   #alive(group: Group): Group {

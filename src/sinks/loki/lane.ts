@@ -1,13 +1,9 @@
 // What the sink remembers of a lane: its two Loki streams, whether it goes alone, and whether a record of it is suspect
 // because the server fails again and again for this lane alone. Bound: two streams, and of audit events one for each stage and verb.
 import type { Labels } from '../../core/labels.ts'
+import { Suspicion } from '../suspicion.ts'
 import type { AuditStreams } from './audit-streams.ts'
 import { LokiStream } from './stream.ts'
-
-/** So many server errors in a row make a lane's batch suspect. */
-const SERVER_ERRORS_MAX = 3
-/** It is looked through again after twice as many, but at the latest after so many more. */
-const SERVER_ERRORS_MORE_MAX = 32
 
 export class LokiLane {
   readonly key: string
@@ -19,13 +15,12 @@ export class LokiLane {
   solo = false
   /** Failures since the last success. */
   attempts = 0
-  /** Attempts that ended with a server error (500) to this lane alone, since its last success. */
-  serverErrors = 0
+  /** Of a record, by the server errors (500) to this lane alone. */
+  readonly suspicion = new Suspicion()
   /** A record is suspect that has no neighbours in its half hour: what is far from it may go with it. */
   needsNeighbours = false
   /** Of a lane of audit events: its streams, which are pushed one by one. */
   audit: AuditStreams | null = null
-  #suspectAt = SERVER_ERRORS_MAX
 
   constructor(key: string, labels: Labels, hasSourceStreams: boolean, tenant: string | null = null) {
     this.key = key
@@ -34,22 +29,16 @@ export class LokiLane {
     this.streams = [stream('stdout'), stream('stderr')]
   }
 
-  /** Whether the server errors may be the fault of a record. */
-  get isSuspect(): boolean {
-    return this.serverErrors >= this.#suspectAt
-  }
-
   /** No record could be told from the others: it is the server, for the time being. */
   acquit(): void {
     this.needsNeighbours = true
-    this.#suspectAt = this.serverErrors + Math.min(this.serverErrors, SERVER_ERRORS_MORE_MAX)
+    this.suspicion.acquit()
   }
 
   /** Something of the lane was settled. */
   clearServerErrors(): void {
-    this.serverErrors = 0
+    this.suspicion.clear()
     this.needsNeighbours = false
-    this.#suspectAt = SERVER_ERRORS_MAX
   }
 
   /** Judged before a shipment is filled; whether what it got is calm too is judged after. */

@@ -90,7 +90,12 @@ export class LokiSink implements Sink {
     })
     const { name } = this
     const backoff = { delayMsMin: config.retryDelayMin, delayMsMax: config.retryDelayMax }
-    this.#failures = new LokiFailures({ sink: name, backoff, retries: this.#requests.retries, ...deps })
+    this.#failures = new LokiFailures({
+      sink: name,
+      backoff,
+      retried: (status) => this.#requests.counts.retried(status),
+      ...deps,
+    })
     this.#auditShipping = new AuditShipping({ sink: name, requests: this.#requests, failures: this.#failures, ...deps })
   }
 
@@ -183,7 +188,7 @@ export class LokiSink implements Sink {
   }
 
   status(): SinkState {
-    const { lastError, inFlight, requests, retries, requestSeconds } = this.#requests
+    const { lastError, inFlight, requests, retries, requestSeconds } = this.#requests.counts
     return { state: this.#failures.state, lastError, requestsInFlight: inFlight, requests, retries, requestSeconds }
   }
 
@@ -234,7 +239,7 @@ export class LokiSink implements Sink {
       target.pushed(this.#now, body.length)
       if (answer.outcome.kind === 'delivered') target.delivered(this.#now, target.pendingNewest)
       else {
-        if (answer.status === 500) lane.serverErrors++
+        if (answer.status === 500) lane.suspicion.note()
         const conversation = this.#conversation(lane, segment, stream, part)
         const end = await conversation.run(answer)
         if (end.kind === 'again') {

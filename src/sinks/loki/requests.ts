@@ -3,11 +3,8 @@ import { compressSync } from 'snappy'
 import { errorCode, errorMessage } from '../../core/errors.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { HttpClient } from '../../ports/http.ts'
-import type { SinkState } from '../sink.ts'
+import { RequestCounts } from '../request-counts.ts'
 import { classify, type LokiOutcome } from './classify.ts'
-
-/** Upper bounds of the request duration histogram, in seconds. */
-const BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, Number.POSITIVE_INFINITY]
 
 /** What came of one request; `status` 0 when there was no answer. `same` is equal for equal answers. */
 export interface Answer {
@@ -26,18 +23,13 @@ export interface RequestOptions {
 }
 
 export class LokiRequests {
-  readonly requests: Record<string, number> = {}
-  readonly retries: Record<string, number> = {}
-  readonly requestSeconds: SinkState['requestSeconds'] = { bounds: BOUNDS, counts: BOUNDS.map(() => 0), sum: 0 }
-  inFlight = 0
-  lastError: string | null = null
-  /** Monotonic ms of the last 2xx. */
-  okAt = Number.NEGATIVE_INFINITY
+  readonly counts: RequestCounts
   readonly #http: HttpClient
   readonly #clock: Clock
   readonly #options: RequestOptions
 
   constructor(http: HttpClient, clock: Clock, options: RequestOptions) {
+    this.counts = new RequestCounts(clock)
     this.#http = http
     this.#clock = clock
     this.#options = options
@@ -48,19 +40,11 @@ export class LokiRequests {
    * outcome.
    */
   async push(body: Buffer, tenant: string | null): Promise<Answer> {
-    const started = this.#clock.monotonic()
-    this.inFlight++
-    try {
-      const answer = await this.#send(body, tenant ?? this.#options.tenant)
-      this.#count(String(answer.status || 'error'), started)
-      if (answer.outcome.kind === 'delivered') {
-        this.okAt = this.#clock.monotonic()
-        this.lastError = null
-      } else this.lastError = answer.outcome.kind === 'refused' ? answer.same : answer.outcome.message
-      return answer
-    } finally {
-      this.inFlight--
-    }
+    const answer = await this.counts.count(() => this.#send(body, tenant ?? this.#options.tenant))
+    const { outcome } = answer
+    if (outcome.kind === 'delivered') this.counts.lastError = null
+    else this.counts.lastError = outcome.kind === 'refused' ? answer.same : outcome.message
+    return answer
   }
 
   async #send(body: Buffer, tenant: string | null): Promise<Answer> {
@@ -81,14 +65,6 @@ export class LokiRequests {
       const message = errorMessage(error)
       return { outcome: { kind: 'retry', reason: errorCode(error), message }, status: 0, same: errorCode(error) }
     }
-  }
-
-  #count(code: string, started: number): void {
-    this.requests[code] = (this.requests[code] ?? 0) + 1
-    const seconds = (this.#clock.monotonic() - started) / 1000
-    const bucket = BOUNDS.findIndex((bound) => seconds <= bound)
-    this.requestSeconds.counts[bucket] = (this.requestSeconds.counts[bucket] as number) + 1
-    this.requestSeconds.sum += seconds
   }
 }
 

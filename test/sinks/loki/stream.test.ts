@@ -139,16 +139,16 @@ t.test('suspect after 3 server errors, then 6, 12, 24, 48, and every 32', async 
   const lane = new LokiLane('k', { app: 'a' }, true)
   const suspectAt: number[] = []
   for (let errors = 1; errors <= 150; errors++) {
-    lane.serverErrors = errors
-    if (!lane.isSuspect) continue
+    lane.suspicion.note()
+    if (!lane.suspicion.isSuspect) continue
     suspectAt.push(errors)
     lane.acquit()
     t.ok(lane.needsNeighbours)
   }
   t.strictSame(suspectAt, [3, 6, 12, 24, 48, 80, 112, 144])
   lane.clearServerErrors()
-  t.notOk(lane.isSuspect)
+  t.notOk(lane.suspicion.isSuspect)
   t.notOk(lane.needsNeighbours)
-  lane.serverErrors = 3
-  t.ok(lane.isSuspect)
+  for (let errors = 0; errors < 3; errors++) lane.suspicion.note()
+  t.ok(lane.suspicion.isSuspect)
 })
