@@ -4,7 +4,9 @@
 //
 // Everything but large lines is done at once; a large line is done in slices (`step`), so that the event loop goes on.
 // The bytes of the result are valid until the next line.
+
 import { createHash } from 'node:crypto'
+import { release } from '../core/memory.ts'
 import { cutToMetadata } from './cut.ts'
 import { Edits, type Replacement } from './edits.ts'
 import {
@@ -211,7 +213,7 @@ export class AuditFilter {
   /** Gives back what a large line needed. */
   release(): void {
     if (this.#output.length > OUTPUT_KEPT_BYTES_MAX) {
-      ;(this.#output.buffer as ArrayBuffer).transfer(0)
+      release(this.#output)
       this.#output = Buffer.alloc(8192)
     }
     this.buffer = this.#output

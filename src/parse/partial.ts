@@ -1,6 +1,8 @@
 // A line that comes in pieces (P rows of one source stream, or a raw line longer than a block), put together without
 // separators. Keeps at most `keepBytesMax` of it; of a longer one the length and the SHA-256 of the whole are kept too.
+
 import { createHash, type Hash } from 'node:crypto'
+import { release } from '../core/memory.ts'
 
 const EMPTY = Buffer.alloc(0)
 
@@ -78,7 +80,7 @@ export class Partial<Start> {
     const grown = Buffer.allocUnsafeSlow(length)
     this.#buffer.copy(grown, 0, 0, this.keptBytes)
     // The shorter memory of a long line goes back at once, not at some later collection.
-    if (this.#buffer !== EMPTY) (this.#buffer.buffer as ArrayBuffer).transfer(0)
+    if (this.#buffer !== EMPTY) release(this.#buffer)
     this.#buffer = grown
   }
 }

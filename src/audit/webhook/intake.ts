@@ -2,6 +2,7 @@
 // are worked on one after the other, in slices, so that neither memory nor the event loop is held by several at once; they
 // are waited for together by the journals. Invariant: a batch is in the spool whole or not at all.
 
+import { release } from '../../core/memory.ts'
 import type { Clock } from '../../ports/clock.ts'
 import { AUDIT_ID, STAGE } from '../event.ts'
 import { AuditFilter, type FilterOptions, LARGE_LINE_BYTES } from '../filter.ts'
@@ -112,15 +113,10 @@ function flaw({ isEvent, facts }: AuditFilter): string | null {
   return facts.hasTime ? null : 'it has no stageTimestamp'
 }
 
-/** Memory of another length; the old one is given back at once, since the collector does not see how much it is. */
+/** Memory of another length; the old one is given back at once. */
 function given(old: Buffer, bytes: number): Buffer {
-  ;(old.buffer as ArrayBuffer).transfer(0)
+  release(old)
   return Buffer.allocUnsafeSlow(bytes)
-}
-
-/** Gives the memory of a body, or of lines, back. */
-export function release(bytes: Buffer): void {
-  if (bytes.buffer.byteLength > 0) (bytes.buffer as ArrayBuffer).transfer(0)
 }
 
 class Lines {

@@ -1,12 +1,14 @@
 // A source of type auditWebhook: takes batches of events from API servers and answers them once they are on disk. From there
 // they are tailed like any audit log, so a sink that is slow or down is nothing that an API server feels. It owns the
 // listener, the intake and the spool, and the account of what was refused. Bound: the spool, the memory of bodies (Load).
+
 import type { IncomingMessage } from 'node:http'
 import type { SecureContextOptions } from 'node:tls'
 import type { CheckpointStore } from '../../checkpoint/checkpoints.ts'
 import type { AuditWebhookSourceConfig } from '../../config/config.ts'
 import { errorMessage } from '../../core/errors.ts'
 import type { Events } from '../../core/events.ts'
+import { release, releaseIfAlone } from '../../core/memory.ts'
 import type { WebhookStatus } from '../../core/status.ts'
 import type { Cancel, Clock } from '../../ports/clock.ts'
 import type { FileSystem } from '../../ports/fs.ts'
@@ -14,7 +16,7 @@ import type { AuditSource } from '../open.ts'
 import { BearerToken } from './bearer.ts'
 import type { DurableReads } from './durable-reads.ts'
 import { PADDING_BYTES } from './event-list.ts'
-import { Intake, release } from './intake.ts'
+import { Intake } from './intake.ts'
 import type { Answer, ListenerOptions, Listening, Receiver } from './listener.ts'
 import { Load } from './load.ts'
 import { batchHash, missingLine, RefusedBatches } from './shed.ts'
@@ -340,7 +342,7 @@ function isWhole(request: IncomingMessage, body: Buffer, bodyBytes: number): Pro
   return new Promise((resolve) => {
     request.on('data', (chunk: Buffer) => {
       bytes += chunk.copy(body, bytes, 0, Math.min(chunk.length, bodyBytes - bytes))
-      if (chunk.length === chunk.buffer.byteLength) release(chunk) // nobody else has it
+      releaseIfAlone(chunk) // nobody else has it
     })
     request.once('end', () => resolve(bytes === bodyBytes))
     request.once('close', () => resolve(false))

@@ -1,9 +1,11 @@
 // One bulk after another to one cluster: headers, compression, the answer's meaning, and the counts of it all.
+
 import { errorCode, errorMessage } from '../../core/errors.ts'
+import { release, releaseIfAlone } from '../../core/memory.ts'
 import type { Clock } from '../../ports/clock.ts'
 import { RequestCounts } from '../request-counts.ts'
 import { type BulkOutcome, classify, type Sent } from './classify.ts'
-import { gzip, release } from './gzip.ts'
+import { gzip } from './gzip.ts'
 import type { Hosts } from './hosts.ts'
 
 /** What of the answer is asked for: enough to know each record's fate, and whose it is. */
@@ -89,7 +91,7 @@ export class BulkRequests {
         return { outcome: { kind: 'split', reason: 'answer_too_long', message }, status }
       }
       // 80 bytes a record, of which nothing is needed any more. What shares its memory with others is left alone.
-      if (said.buffer.byteLength === said.length) release(said)
+      releaseIfAlone(said)
       return { outcome, status }
     } catch (error) {
       return { outcome: { kind: 'retry', reason: errorCode(error), message: errorMessage(error) }, status: 0 }

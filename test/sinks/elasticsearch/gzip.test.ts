@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import { gunzipSync } from 'node:zlib'
 import t from 'tap'
-import { gzip, release } from '../../../src/sinks/elasticsearch/gzip.ts'
+import { release } from '../../../src/core/memory.ts'
+import { gzip } from '../../../src/sinks/elasticsearch/gzip.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
 const MIB = 1024 * 1024
