@@ -5,10 +5,10 @@ import { textOf } from '../../audit/json/strings.ts'
 import type { Part } from '../../batch/part.ts'
 import type { EntryEncoder } from '../../batch/target.ts'
 import { type Entry, MARK_INVALID_UTF8 } from '../../core/entry.ts'
-import { withMarks } from '../../core/marks.ts'
 import { secondsText } from '../time-text.ts'
-import { fieldsOf, rawOf, type Taken, taken } from './audit-members.ts'
+import { fieldsOf, letGo, rawOf, type Taken, taken } from './audit-members.ts'
 import { AUDIT_DATASET, auditIndex } from './index-names.ts'
+import { marksOf } from './marks.ts'
 import { auditId } from './record-id.ts'
 
 const OVERHEAD_BYTES = 4096
@@ -47,22 +47,18 @@ export class AuditDocumentEncoder implements EntryEncoder {
     const _index = auditIndex(namespace, entry.seconds)
     const action = { create: { _index, ...(hasIds && { _id: auditId(key, entry.seconds) }) } }
     const marks = entry.marks & ~MARK_INVALID_UTF8
-    const { taffrail_mark: mark, ...others } =
-      marks === 0 ? ({} as Record<string, string>) : withMarks({}, entry, marks)
-    const about = Object.fromEntries(
-      Object.entries(others).map(([name, value]) => [name.replace('taffrail_', ''), value]),
-    )
     // What only looks like an event, with brackets that close and no more, is told as a text.
     const parts = entry.audit === null ? null : taken(event)
     const fields = {
       ...ecsOf(parts, entry, this.#options),
-      ...(mark !== undefined && { taffrail: { mark: mark.split(','), ...about } }),
+      ...(marks !== 0 && { taffrail: marksOf(entry, marks) }),
     }
     const kubernetes = parts === null ? null : fieldsOf(parts, event.length)
     const document =
       kubernetes === null
         ? JSON.stringify({ ...fields, message: event.toString() })
         : `${JSON.stringify(fields).slice(0, -1)},"kubernetes":{${this.#node}"audit":${kubernetes}}}`
+    letGo()
     const text = `${JSON.stringify(action)}\n${document}\n`
     part.reserve(Buffer.byteLength(text))
     part.end += part.buffer.write(text, part.end)

@@ -4,10 +4,10 @@
 import type { Part } from '../../batch/part.ts'
 import type { EntryEncoder } from '../../batch/target.ts'
 import { type Entry, type EntryFile, MARK_GAP, MARK_INVALID_UTF8, STDERR } from '../../core/entry.ts'
-import { withMarks } from '../../core/marks.ts'
 import { jsonTextBytesMax, writeJsonText } from '../json-text.ts'
 import { SECONDS_LETTERS, secondsText, writeDecimal, writeNanos } from '../time-text.ts'
 import { isPlainJsonObject } from './json-object.ts'
+import { marksOf } from './marks.ts'
 import {
   fileLetters,
   ID_BYTES_AT,
@@ -142,9 +142,7 @@ export class DocumentEncoder implements EntryEncoder {
 
   /** Few records have them. `idAt` in the part. */
   #writeMarks(part: Part, entry: Entry, marks: number, idAt: number, roomBytes: number): void {
-    const { taffrail_mark: mark, ...others } = withMarks({}, entry, marks)
-    const pairs = Object.entries(others).map(([name, value]) => [name.replace('taffrail_', ''), value])
-    const text = Buffer.from(JSON.stringify({ mark: mark?.split(','), ...Object.fromEntries(pairs) }))
+    const text = Buffer.from(JSON.stringify(marksOf(entry, marks)))
     writeMember(part, BEFORE_MARKS, text, 0, text.length, roomBytes)
     // A hole has no bytes; what it says is all that tells it from another one at the same place.
     if ((marks & MARK_GAP) === 0 || !this.#options.hasIds) return
