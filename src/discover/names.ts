@@ -27,6 +27,11 @@ export function isUnique(rank: string): boolean {
   return rank !== '' && !rank.startsWith('n')
 }
 
+/** Whether a file of this order keeps it, whatever becomes of its name: that of the time of its rotation. */
+export function hasPlaceForEver({ rank }: FileOrder): boolean {
+  return isUnique(rank) && rank !== LIVE
+}
+
 /** In reading order; a file comes before its own compressed form. */
 export function compareSiblings(a: Omit<SiblingName, 'base'>, b: Omit<SiblingName, 'base'>): number {
   return compareOrder(a.order, b.order) || Number(a.compressed) - Number(b.compressed)

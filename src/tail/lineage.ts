@@ -6,7 +6,7 @@
 import { errorCode } from '../core/errors.ts'
 import type { Events } from '../core/events.ts'
 import type { LineageInfo } from '../core/lineage-info.ts'
-import { compareOrder, type FileOrder, isUnique, LIVE } from '../discover/names.ts'
+import { compareOrder, type FileOrder, hasPlaceForEver, isUnique, LIVE } from '../discover/names.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { FileStat, ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
@@ -952,11 +952,6 @@ export class Lineage {
 }
 
 const NO_HEAD: Head = { hash: '', bytes: 0 }
-
-/** Whether a file of this order keeps it, whatever becomes of its name: that of the time of its rotation. */
-function hasPlaceForEver({ rank }: FileOrder): boolean {
-  return isUnique(rank) && rank !== LIVE
-}
 
 /** Whether `file`, as its name tells, was rotated already when `other` was live. */
 function wasThereBefore({ order }: TailedFile, other: TailedFile): boolean {

@@ -11,7 +11,7 @@ import { MARK_PARTIAL_OPEN, STDOUT } from '../core/entry.ts'
 import type { Events } from '../core/events.ts'
 import type { Amount, Ledger } from '../core/ledger.ts'
 import type { ContinuityStatus } from '../core/status.ts'
-import { compareOrder, isUnique, kubeletSibling, LIVE } from '../discover/names.ts'
+import { compareOrder, hasPlaceForEver, kubeletSibling } from '../discover/names.ts'
 import type { MultilineConfig } from '../parse/multiline.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
@@ -25,7 +25,7 @@ import { GzipReader, WAIT } from './gzip.ts'
 import type { FileUser, Lineage } from './lineage.ts'
 import { Lines } from './lines.ts'
 import { type Acked, AT_CUT, AT_END, OVERLAP_BYTES, type Place, type Snapshot } from './place.ts'
-import { findResumption, holeOf, type Missing, type Resumption } from './resume.ts'
+import { comesBefore, findResumption, holeOf, type Missing, type Resumption } from './resume.ts'
 import { SeenFiles } from './seen-files.ts'
 import type { EntryWriter } from './writer.ts'
 
@@ -407,12 +407,11 @@ export class Reader implements FileUser {
       this.#goTo(first, first.begin)
     }
     this.#commitHere()
-    const begin = this.#place.file as TailedFile
-    this.#noteMissing(
-      this.#missing.filter((each) => each.before !== null && isDue(each, begin)),
-      begin,
-    )
     const file = this.#place.file as TailedFile
+    this.#noteMissing(
+      this.#missing.filter((each) => comesBefore(each, file)),
+      file,
+    )
     if (slept === null ? options.decidedBefore : this.#handedOutBefore !== null)
       this.#handedOutBefore = this.#reach(file)
     this.#slept = null
@@ -825,8 +824,7 @@ export class Reader implements FileUser {
   }
 
   close(): void {
-    this.#gzip?.close()
-    this.#gzip = null
+    this.#closeGzip()
     const index = this.lineage.users.indexOf(this)
     if (index >= 0) this.lineage.users.splice(index, 1)
   }
@@ -1030,7 +1028,7 @@ export class Reader implements FileUser {
       if (this.#gaps.length > 0) return null
     }
     // A checkpoint cannot name an empty file: the end of this one must be acknowledged, and saved, before it is left.
-    if (next !== null && next.head.bytes === 0 && this.#account.unsettled.lines > 0) return 'dry'
+    if (next !== null && next.head.bytes === 0 && this.#isUnsettled) return 'dry'
     return this.#goOn(file, out)
   }
 
@@ -1193,14 +1191,14 @@ export class Reader implements FileUser {
 }
 
 /** Whether a missing file comes before `next`. */
-function isDue({ before }: Missing, next: TailedFile | null): boolean {
-  return before === null || (next !== null && before.sequence <= next.sequence)
+function isDue(missing: Missing, next: TailedFile | null): boolean {
+  return missing.before === null || (next !== null && comesBefore(missing, next))
 }
 
 /** Whether a line that is open at the end of `file` may go on in `next`: of the same life, and not an older file met late. */
 function isContinuedBy(file: TailedFile, next: TailedFile): boolean {
   if (file.order.restart !== next.order.restart) return false
-  // A name of the time of rotation holds for ever; others only while they are there.
-  const isOrderKnown = ({ linked, order: { rank } }: TailedFile) => linked || (isUnique(rank) && rank !== LIVE)
+  // Other names hold only while they are there.
+  const isOrderKnown = ({ linked, order }: TailedFile) => linked || hasPlaceForEver(order)
   return !isOrderKnown(file) || !isOrderKnown(next) || compareOrder(file.order, next.order) < 0
 }

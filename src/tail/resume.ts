@@ -19,6 +19,11 @@ export interface Missing {
   seen: SeenFile
 }
 
+/** Whether it is known to come before `file`, which is there. */
+export function comesBefore({ before }: Missing, file: TailedFile): boolean {
+  return before !== null && before.sequence <= file.sequence
+}
+
 export interface Resumption {
   file: TailedFile
   offset: number

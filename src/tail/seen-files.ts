@@ -4,7 +4,7 @@
 import type { SeenFile } from '../checkpoint/position.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
 import { readWitness, type TailedFile } from './file.ts'
-import type { Missing } from './resume.ts'
+import { comesBefore, type Missing } from './resume.ts'
 
 /** Files after the committed one that a checkpoint names. */
 const LATER_FILES_MAX = 256
@@ -32,7 +32,7 @@ export class SeenFiles {
     let missing = allMissing
     for (let i = files.indexOf(file) + 1; i < files.length && later.length < LATER_FILES_MAX; i++) {
       const each = files[i] as TailedFile
-      const due = missing.filter(({ before }) => before !== null && before.sequence <= each.sequence)
+      const due = missing.filter((one) => comesBefore(one, each))
       missing = missing.filter((one) => !due.includes(one))
       const seen = isHole(each) ? null : this.#seen(each)
       later.push(...due.map((one) => one.seen), ...(seen === null ? [] : [seen]))

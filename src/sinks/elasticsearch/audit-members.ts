@@ -129,11 +129,11 @@ function nested(tape: Tape, edits: Edits, value: number, depth: number, body: st
   }
 }
 
-/** A patch is a list, a body may be a text: an object field takes neither. What was null is left so. */
 function isNull(tape: Tape, value: number): boolean {
   return tape.kindOf(value) === OTHER && tape.buffer[tape.startOf(value)] === LETTER_N
 }
 
+/** A patch is a list, a body may be a text: an object field takes neither. What was null is left so. */
 function objectOf(tape: Tape, edits: Edits, value: number): void {
   if (isNull(tape, value)) return
   const quotes = tape.kindOf(value) === STRING ? 1 : 0
