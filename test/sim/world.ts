@@ -61,6 +61,8 @@ export class World {
   readonly #config: Config
   /** By sink. */
   readonly #checkers: readonly (readonly Checker[])[]
+  /** Those of every sink, and that of the accounts, which sees all sinks. */
+  readonly #allCheckers: readonly Checker[]
   readonly #observers: Observers
   readonly #containers: Container[] = []
   readonly #programs: Program[] = []
@@ -107,9 +109,10 @@ export class World {
     this.#checkers = this.#sinks.map((sink, index) => [
       new Completeness(this.#depsOf('completeness', sink, index)),
       new Order(this.#depsOf('order', sink, index)),
-      new Accounts(this.#depsOf('accounts', sink, index)),
       new Checkpoints(this.#depsOf('checkpoints', sink, index), this.#disk),
     ])
+    const accounts = new Accounts({ fail: (message) => this.#fail('accounts', message) })
+    this.#allCheckers = [...this.#checkers.flat(), accounts]
   }
 
   async run(): Promise<Outcome> {
@@ -143,8 +146,7 @@ export class World {
     while (this.#failure === null) {
       if (!(await this.#clock.next())) return this.#fail('liveness', 'nothing will ever happen any more')
       const life = this.#life
-      if (life?.agent != null && !life.isDead)
-        for (const checker of this.#checkers.flat()) checker.tick?.(life, life.agent)
+      if (life?.agent != null && !life.isDead) for (const checker of this.#allCheckers) checker.tick?.(life, life.agent)
       const now = this.#clock.monotonic()
       if (this.#healedAt === null || now < lookAt) continue
       lookAt = now + 500
@@ -166,7 +168,7 @@ export class World {
     while (drained === null && this.#clock.monotonic() < until && (await this.#clock.next())) {}
     if (drained === null) this.#fail('liveness', 'the agent does not stop')
     else if (!drained) this.#fail('liveness', 'the agent stopped with something left, though all was delivered')
-    for (const checker of this.#checkers.flat()) checker.ended?.(life)
+    for (const checker of this.#allCheckers) checker.ended?.(life)
   }
 
   #isDelivered(): boolean {
@@ -354,7 +356,7 @@ export class World {
     this.#trace.note('death', `${life.number}${isPowerCut ? ', a power cut' : ''}`)
     this.#state = isPowerCut ? this.#state.powerCut() : this.#state.kill()
     for (const { lines } of this.#truth.logs) for (const { ends } of lines) for (const end of ends) end.buried = false
-    for (const checker of this.#checkers.flat()) checker.killed?.(life, isPowerCut)
+    for (const checker of this.#allCheckers) checker.killed?.(life, isPowerCut)
     this.#clock.after(draw.scale(10, 20_000), () => this.#begin())
   }
 
@@ -445,10 +447,10 @@ export class World {
 
   #makeObservers(): Observers {
     /** Those of one sink, or all. */
-    const of = (sink: string | undefined) =>
-      this.#sinks.flatMap(({ name }, index) =>
-        sink === undefined || sink === name ? this.#checkers[index] : [],
-      ) as Checker[]
+    const of = (sink: string | undefined): readonly Checker[] =>
+      sink === undefined
+        ? this.#allCheckers
+        : (this.#checkers[this.#sinks.findIndex(({ name }) => name === sink)] ?? [])
     return {
       opened: (life, positions) => {
         for (const { name } of this.#sinks) {

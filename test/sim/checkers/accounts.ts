@@ -7,11 +7,11 @@ import type { Life } from '../life.ts'
 
 export class Accounts implements Checker {
   readonly name = 'accounts'
-  readonly #deps: CheckerDeps
+  readonly #deps: Pick<CheckerDeps, 'fail'>
   /** What a shipment takes, by sink, from before the sink learned to make smaller ones. */
   readonly #needs = new Map<string, number>()
 
-  constructor(deps: CheckerDeps) {
+  constructor(deps: Pick<CheckerDeps, 'fail'>) {
     this.#deps = deps
   }
 
