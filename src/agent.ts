@@ -11,7 +11,7 @@ import { Rules } from './agent/rules.ts'
 import { createSink } from './agent/sinks.ts'
 import type { Tailed } from './agent/tailed.ts'
 import { openWebhooks, stopWebhooks } from './agent/webhooks.ts'
-import { type AuditSource, openAudits } from './audit/open.ts'
+import { openAudits } from './audit/open.ts'
 import { DurableReads } from './audit/webhook/durable-reads.ts'
 import { spoolSource } from './audit/webhook/spool.ts'
 import type { Webhook } from './audit/webhook/webhook.ts'
@@ -57,15 +57,11 @@ export class Agent {
   readonly broken: Promise<never>
   readonly #ports: AgentPorts
   readonly options: AgentOptions
-  readonly #directories: Directories
   readonly #discoveries: readonly Discovery[]
   /** What there is to tail, in the order of the configuration: of a webhook its spool. */
   readonly #sources: readonly FileSourceConfig[]
   /** Of those that were not stopped. */
   readonly webhooks: readonly Webhook[]
-  readonly #durable: DurableReads
-  /** What is kept of each audit source, by its name; not there: it was stopped. */
-  readonly #audits: ReadonlyMap<string, AuditSource>
   readonly #holdLimits: HoldLimits
   readonly descriptors: Descriptors
   readonly #allowance: CpuAllowance | null
@@ -98,16 +94,17 @@ export class Agent {
     // Bytes between read and ack: a quarter of the memory limit, the rest is the runtime's; enough for each sink to go on.
     const budgetBytesMin = sinks.reduce((sum, sink) => sum + reservationBytes(sink), 0)
     this.budget = new ByteBudget(Math.max(config.limits.memory / 4, budgetBytesMin))
-    this.#directories = new Directories(fs.reads, clock)
-    this.#audits = openAudits(config, sinks, { readFile: ports.readFile ?? readFileSync, events })
+    const directories = new Directories(fs.reads, clock)
+    // What is kept of each audit source, by its name; not there: it was stopped.
+    const audits = openAudits(config, sinks, { readFile: ports.readFile ?? readFileSync, events })
     this.#sources = config.sources.map((source) =>
       source.type === 'auditWebhook' ? spoolSource(source, config.stateDir) : source,
     )
-    const discoveries = this.#sources.map((source) => new Discovery(source, fs.reads, this.#directories, events))
+    const discoveries = this.#sources.map((source) => new Discovery(source, fs.reads, directories, events))
     const auditing = discoveries.filter(({ source }) => source.type === 'audit')
     for (const each of discoveries) if (!auditing.includes(each)) each.leavesTo = auditing
     // An audit source that was stopped keeps its files to itself all the same.
-    this.#discoveries = discoveries.filter(({ source }) => source.type !== 'audit' || this.#audits.has(source.name))
+    this.#discoveries = discoveries.filter(({ source }) => source.type !== 'audit' || audits.has(source.name))
     this.#holdLimits = new HoldLimits(clock, fs.reads)
     const reserved = sinks.reduce((sum, sink) => sum + sink.concurrency, RESERVED_DESCRIPTORS)
     const { descriptors = Number.POSITIVE_INFINITY } = ports
@@ -129,12 +126,11 @@ export class Agent {
       const selectionFor = (reader: Reader, metadata: Metadata) => rules.selectionFor(sink.name, reader, metadata)
       consumers.push(new Consumer(sink, { ...shared, multilineFor, selectionFor }))
     }
-    this.#durable = new DurableReads(fs.reads)
-    const audits = { audits: this.#audits, durable: this.#durable }
+    const readAudits = { audits, durable: new DurableReads(fs.reads) }
     const { counters } = this
     const isScanned = () => this.scanned
     const parts = { ports, consumers, tailed, decisions: this.#decisions, descriptors: this.descriptors, counters }
-    this.#lineages = new Lineages(config, { ...audits, ...parts, once: options.once, isScanned })
+    this.#lineages = new Lineages(config, { ...readAudits, ...parts, once: options.once, isScanned })
     this.#ration = new Ration(tailed, consumers, this.descriptors, clock)
     const onChange = () => this.#schedule(LOOK_MS_MIN)
     this.#looks = new Looks(tailed, { clock, events, watchFile, ration: this.#ration, once: options.once, onChange })
@@ -149,7 +145,7 @@ export class Agent {
       },
       mourn: (source, key, path) => this.#lineages.standIn(source, key, path),
     })
-    this.webhooks = openWebhooks(config, ports, { ...audits, onJournal: () => this.wake() })
+    this.webhooks = openWebhooks(config, ports, { ...readAudits, onJournal: () => this.wake() })
     for (const consumer of this.consumers) consumer.hurry = options.once
     ports.deadLetters.onEvicted = ({ sink, reason, bytes, rows }) => {
       this.consumers.find((each) => each.sink.name === sink)?.ledger.evict(reason, bytes, rows)

@@ -88,8 +88,9 @@ export class Decisions {
 
   /** Forgets pods that were deleted and of which no files are left. */
   sweep(): void {
+    if (this.#enrichment === null) return
     const used = new Set([...this.#deps.tailed.values()].map(({ lineage }) => lineage.info.podUid))
-    this.#enrichment?.sweep((podUid) => used.has(podUid))
+    this.#enrichment.sweep((podUid) => used.has(podUid))
   }
 
   /**

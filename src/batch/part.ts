@@ -81,12 +81,6 @@ export class Part {
     return Math.floor((this.#records[2 * record + 1] as number) / LINES_UNIT)
   }
 
-  /** Moves the note of record `from` to `to` (a record before it was taken out). */
-  moveNote(from: number, to: number): void {
-    this.#records[2 * to] = this.#records[2 * from] as number
-    this.#records[2 * to + 1] = this.#records[2 * from + 1] as number
-  }
-
   clear(): void {
     this.end = 0
     this.count = 0

@@ -65,6 +65,8 @@ export interface DeadLetters {
 
 /** The code of a rejection that lets the records be dropped: their letters could not be written for a long time. */
 export const UNWRITABLE = 'DEAD_LETTERS_UNWRITABLE'
+/** Why a record was dropped whose dead letter could not be written. */
+export const UNWRITABLE_REASON = 'deadLetterUnwritable'
 
 /**
  * Writes letters of one quota. `buried`: they are durable. `held`: the disk does not take them now, so the lane waits and

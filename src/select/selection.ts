@@ -29,11 +29,6 @@ interface Choice {
   exclude: LineRule[]
 }
 
-export interface Redacted {
-  /** The name of a rule and how many lines it has changed. */
-  lines: ReadonlyMap<string, number>
-}
-
 export class Selection {
   readonly #choices: readonly Choice[]
   readonly #redact: readonly { name: string; pattern: RegExp; replacement: string }[]

@@ -1,6 +1,6 @@
 // The counts of a sink's requests, for metrics and the status page.
+import { Durations } from '../core/durations.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { SinkState } from './sink.ts'
 
 /** Upper bounds of the request duration histogram, in seconds. */
 const BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, Number.POSITIVE_INFINITY]
@@ -9,7 +9,7 @@ export class RequestCounts {
   /** By status, `error` where there was no answer. */
   readonly requests: Record<string, number> = {}
   readonly retries: Record<string, number> = {}
-  readonly requestSeconds: SinkState['requestSeconds'] = { bounds: BOUNDS, counts: BOUNDS.map(() => 0), sum: 0 }
+  readonly requestSeconds = new Durations(BOUNDS)
   inFlight = 0
   lastError: string | null = null
   readonly #clock: Clock
@@ -25,10 +25,7 @@ export class RequestCounts {
     try {
       const answer = await send()
       increment(this.requests, answer.status)
-      const seconds = (this.#clock.monotonic() - started) / 1000
-      const bucket = BOUNDS.findIndex((bound) => seconds <= bound)
-      this.requestSeconds.counts[bucket] = (this.requestSeconds.counts[bucket] as number) + 1
-      this.requestSeconds.sum += seconds
+      this.requestSeconds.note((this.#clock.monotonic() - started) / 1000)
       return answer
     } finally {
       this.inFlight--

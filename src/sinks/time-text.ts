@@ -2,7 +2,6 @@
 // nanoseconds are written in three words.
 
 export const SECONDS_LETTERS = 19
-export const TIME_LETTERS = 30
 
 /** Three digits and a zero byte, as a little-endian word, by value. */
 const THREE_DIGITS = Int32Array.from({ length: 1000 }, (_, value) => {

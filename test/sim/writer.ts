@@ -33,7 +33,7 @@ const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789 ABCDEFGHIJKLMNOPQRSTUVWXY
 export const POISON = 'POISON'
 const POISON_SHARE = 0.01
 /** The same at the head of every file: more than the head that a file is known by. */
-export const EQUAL_HEAD_BYTES = 1100
+const EQUAL_HEAD_BYTES = 1100
 
 export class Writer {
   readonly log: TruthLog

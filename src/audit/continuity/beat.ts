@@ -4,7 +4,7 @@
 // STEP_SECONDS_MAX in `active`, so a clock that is set forward by a year is five minutes here. Pure. Bound: HOURS numbers.
 
 /** No silence is shorter. */
-export const STILL_SECONDS_MIN = 300
+const STILL_SECONDS_MIN = 300
 /** A silence is so many times longer than what is usual. */
 const STILL_FACTOR = 10
 const STEP_SECONDS_MAX = 300

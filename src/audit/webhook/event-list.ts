@@ -8,7 +8,7 @@ import { scalarEnd } from '../json/tape.ts'
 export { PADDING_BYTES }
 
 const DEPTH_MAX = 512
-export const ITEMS_MAX = 100_000
+const ITEMS_MAX = 100_000
 /** The object itself, its `items`, one of them. */
 const IN_LIST = 1
 const IN_ITEMS = 2

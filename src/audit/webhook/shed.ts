@@ -4,7 +4,7 @@
 import { createHash, type Hash } from 'node:crypto'
 
 /** Five attempts with the waits that API servers make take about a minute and a half. */
-export const RETURN_MS_MAX = 300_000
+const RETURN_MS_MAX = 300_000
 const BATCHES_MAX = 4096
 
 interface Refused {

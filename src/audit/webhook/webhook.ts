@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http'
 import type { SecureContextOptions } from 'node:tls'
 import type { CheckpointStore } from '../../checkpoint/checkpoints.ts'
 import type { AuditWebhookSourceConfig } from '../../config/config.ts'
+import { Durations } from '../../core/durations.ts'
 import { errorMessage } from '../../core/errors.ts'
 import type { Events } from '../../core/events.ts'
 import { release, releaseIfAlone } from '../../core/memory.ts'
@@ -70,7 +71,7 @@ export class Webhook implements Receiver {
   readonly #batches: WebhookStatus['batches'] = { accepted: 0, shed: {}, invalid: 0 }
   readonly #eventCounts = { accepted: 0, dropped: 0 }
   readonly #turnedAway: Record<string, number> = {}
-  readonly #answerSeconds = { bounds: ANSWER_BOUNDS, counts: ANSWER_BOUNDS.map(() => 0), sum: 0 }
+  readonly #answerSeconds = new Durations(ANSWER_BOUNDS)
   #missing = 0
   #listening: Listening | null = null
   #lastError: string | null = null
@@ -178,7 +179,7 @@ export class Webhook implements Receiver {
     try {
       if (!(await isWhole(request, body, bodyBytes))) return null
       const answer = await this.#accept(apiServer, body, bodyBytes)
-      this.#noteAnswer((this.#deps.clock.monotonic() - begunAt) / 1000)
+      this.#answerSeconds.note((this.#deps.clock.monotonic() - begunAt) / 1000)
       return answer
     } finally {
       release(body)
@@ -263,12 +264,6 @@ export class Webhook implements Receiver {
     if (refused === undefined) this.#refused.set(apiServer, (refused = new RefusedBatches()))
     const { clock } = this.#deps
     refused.refused(hash, bytes, reason, clock.now(), clock.monotonic())
-  }
-
-  #noteAnswer(seconds: number): void {
-    const { bounds, counts } = this.#answerSeconds
-    counts[bounds.findIndex((bound) => seconds <= bound)]!++
-    this.#answerSeconds.sum += seconds
   }
 
   #sweepLater(): void {

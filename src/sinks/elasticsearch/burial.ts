@@ -2,13 +2,18 @@
 // their segments are settled, so that a segment that has to be sent again does not bury its records twice.
 import { pathOf, type Segment } from '../../batch/shipment.ts'
 import type { Events } from '../../core/events.ts'
-import { bury, type DeadLetter, type DeadLetters, letterKey, quotaOf } from '../../deliver/dead-letter.ts'
+import {
+  bury,
+  type DeadLetter,
+  type DeadLetters,
+  letterKey,
+  quotaOf,
+  UNWRITABLE_REASON,
+} from '../../deliver/dead-letter.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Refused } from '../sink.ts'
 import type { Refusal } from './conversation.ts'
 import type { BulkRecords } from './records.ts'
-
-const UNWRITABLE_REASON = 'deadLetterUnwritable'
 
 export interface BurialDeps {
   sink: string

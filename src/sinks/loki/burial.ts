@@ -3,7 +3,15 @@
 import type { Part } from '../../batch/part.ts'
 import { pathOf, type Segment } from '../../batch/shipment.ts'
 import type { Events } from '../../core/events.ts'
-import { bury, type DeadLetter, type DeadLetters, letterKey, letterLine, quotaOf } from '../../deliver/dead-letter.ts'
+import {
+  bury,
+  type DeadLetter,
+  type DeadLetters,
+  letterKey,
+  letterLine,
+  quotaOf,
+  UNWRITABLE_REASON,
+} from '../../deliver/dead-letter.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { DroppedRange } from '../../tail/gap.ts'
 import type { Refused } from '../sink.ts'
@@ -12,7 +20,6 @@ import type { Stretch } from './stretch.ts'
 import { readMetadata } from './wire.ts'
 
 const MESSAGE_CHARS_MAX = 1024
-const UNWRITABLE_REASON = 'deadLetterUnwritable'
 
 export interface BurialDeps {
   sink: string
