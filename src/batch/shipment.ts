@@ -188,7 +188,8 @@ export class Shipment implements EntryWriter {
   }
 
   release(): void {
-    for (const part of this.parts) this.#pool.give(part)
+    // The last one given is the first one taken: so each comes back in its place, and what hardly holds anything stays small.
+    for (const part of this.parts.toReversed()) this.#pool.give(part)
   }
 
   #noteFile(): void {
