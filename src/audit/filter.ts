@@ -363,7 +363,7 @@ export class AuditFilter {
     const start = facts.startOf(USER)
     this.#verdicts.notesOf(facts.sender!).replacements = edits.within(start, start + facts.sender!.bytes.length)
     this.#rememberValue(RESPONSE_STATUS, this.#statuses(this.#walkOptions!))
-    this.#rememberValue(ANNOTATIONS, this.#annotations)
+    if (!this.#walk.sawWebhookPatch) this.#rememberValue(ANNOTATIONS, this.#annotations)
   }
 
   #rememberValue(fact: number, known: KnownBytes<readonly Replacement[]>): void {

@@ -26,6 +26,10 @@ const CARRIERS: Record<string, Carrier> = {
     const annotations = { 'kubectl.kubernetes.io/last-applied-configuration': applied }
     return write('secrets', { kind: 'Secret', metadata: { annotations } })
   },
+  "a mutating webhook's patch": (secret) => {
+    const patch = JSON.stringify({ patch: [{ op: 'add', path: '/data/x', value: base64(secret) }] })
+    return { ...write('secrets', {}), annotations: { 'patch.webhook.admission.k8s.io/round_0_index_0': patch } }
+  },
   'a Secret in another object': (secret) =>
     write('bundles', { kind: 'Bundle', spec: { data: { x: secret }, kind: 'Secret' } }),
   'a value of a ConfigMap': (secret) => write('configmaps', { kind: 'ConfigMap', data: { x: `password=${secret}` } }),

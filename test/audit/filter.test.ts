@@ -116,6 +116,32 @@ test('members are left out wherever they stand, also twice', (t) => {
   t.end()
 })
 
+test("a mutating webhook's patch is told only where the request's body is", (t) => {
+  const patched = 'patch.webhook.admission.k8s.io/round_0_index_0'
+  const others = { 'authorization.k8s.io/decision': 'allow', 'mutation.webhook.admission.k8s.io/round_0_index_0': '{}' }
+  for (const annotations of [
+    { [patched]: '{"patch":[]}', ...others },
+    { ...others, [patched]: 'x' },
+    { [patched]: '' },
+  ]) {
+    const { [patched]: patch, ...rest } = annotations
+    for (const [level, mask] of [
+      ['Metadata', null],
+      ['Request', null],
+      ['Metadata', maskWith(null)],
+    ] as const) {
+      const policy = policyOf(`{"apiVersion":"audit.k8s.io/v1","rules":[{"level":"${level}"}]}`)
+      const filter = new AuditFilter({ policy, mask, lineBytesMax: LIMIT })
+      // Twice: the second time what stood there is known.
+      for (let i = 0; i < 2; i++) {
+        const out = JSON.parse(run(filter, JSON.stringify({ ...EVENT, annotations })) ?? '')
+        t.same(out.annotations, level === 'Metadata' ? rest : annotations, `${level}: ${patch}`)
+      }
+    }
+  }
+  t.end()
+})
+
 test('an event over the limit loses the response, then the request, says so, and stays JSON', (t) => {
   const bodies = { requestObject: { a: 'x'.repeat(600) }, responseObject: { b: 'y'.repeat(3000) } }
   const text = JSON.stringify({ ...EVENT, ...bodies })

@@ -84,6 +84,12 @@ const statuses = one<unknown>(
 const annotations = one<unknown>(
   { 'authorization.k8s.io/decision': 'allow', 'authorization.k8s.io/reason': '' },
   { 'example.com/header': `Bearer ${TOKEN}` },
+  {
+    'authorization.k8s.io/decision': 'allow',
+    'patch.webhook.admission.k8s.io/round_0_index_0':
+      '{"configuration":"c","webhook":"w","patch":[{"op":"add","path":"/data/a","value":"x y"}],"patchType":"JSONPatch"}',
+  },
+  { 'patch.webhook.admission.k8s.io/round_0_index_0': '{"patch":[{"op":"add","path":"/spec/a","value":"aGVsbG8="}]}' },
   {},
 )
 

@@ -7,6 +7,7 @@ import { classOfName } from './names.ts'
 import {
   HAS_SECRET_DATA,
   INHERITED,
+  IS_ANNOTATIONS,
   IS_ANY_BODY,
   IS_BASE64,
   IS_BINARY,
@@ -18,12 +19,15 @@ import {
   IS_SECRET_OBJECT,
   IS_SIGNING,
   IS_TEXT,
+  IS_WEBHOOK_PATCH,
   LISTS_THAT_LOSE,
   LOSES_MANAGED_FIELDS,
   ofSecret,
 } from './roles.ts'
 
 export const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
+/** Annotations of events, from level Request on, with the JSON patch that a mutating webhook answered (patch.webhook.admission.k8s.io/round_0_index_2). */
+export const WEBHOOK_PATCH = 'patch.webhook.admission.k8s.io/'
 
 /** Members that hold the value of what their object is called, or what `name` or `key` beside them says. */
 const VALUE_NAMES = new Set([
@@ -62,7 +66,7 @@ const MEANING_NAMES = new Set([
   'command',
 ])
 /** In these any name may be one. */
-export const WHERE_NAMES_COUNT = IS_EVENT | IS_EXTRA | IS_BINARY | IS_SECRET_OBJECT
+export const WHERE_NAMES_COUNT = IS_EVENT | IS_EXTRA | IS_BINARY | IS_SECRET_OBJECT | IS_ANNOTATIONS | IS_WEBHOOK_PATCH
 
 /** A member's name, or a kind. */
 export interface Name {

@@ -31,6 +31,10 @@ export const IS_ABOUT_SECRETS = 8192
 export const IS_SECRET_OBJECT = 16384
 /** It is in base64 where it is well made: the same secret as text has the same token. */
 export const IS_BASE64 = 32768
+/** The event's own annotations. */
+export const IS_ANNOTATIONS = 65536
+/** What a mutating webhook did to the request's body, as the API server tells it in an annotation. */
+export const IS_WEBHOOK_PATCH = 131072
 export const INHERITED = IS_SECRET | HAS_SECRET_DATA | IS_SIGNING | IS_TEXT | IS_STATUS | IS_ABOUT_SECRETS | IS_BASE64
 /** Of a body whose type is not known, for what it is in is no event. */
 export const IS_ANY_BODY = HAS_SECRET_DATA | IS_SIGNING | IS_ABOUT_SECRETS | IS_PATCH

@@ -11,11 +11,12 @@ import { argumentHidden } from './arguments.ts'
 import { Changes } from './changes.ts'
 import { Leaves } from './leaves.ts'
 import type { Mask } from './mask.ts'
-import { EVENT_MEMBERS, LAST_APPLIED, nameAt, roleOfMember, WHERE_NAMES_COUNT } from './members.ts'
+import { EVENT_MEMBERS, LAST_APPLIED, nameAt, roleOfMember, WEBHOOK_PATCH, WHERE_NAMES_COUNT } from './members.ts'
 import { classOfName, NAME_CREDENTIAL, NAME_PLAIN } from './names.ts'
 import {
   INHERITED,
   IS_ABOUT_SECRETS,
+  IS_ANNOTATIONS,
   IS_BINARY,
   IS_EVENT,
   IS_EXTRA,
@@ -24,6 +25,7 @@ import {
   IS_SECRET,
   IS_STATUS,
   IS_TEXT,
+  IS_WEBHOOK_PATCH,
 } from './roles.ts'
 import { classOfPair, patched, roleOfItsKind } from './siblings.ts'
 
@@ -85,6 +87,8 @@ export class Walk {
   readonly #nesting: number
   /** Those that are open; deeper ones are left for the next to be used again. */
   readonly #open: Open[] = []
+  /** An annotation of the event is about the request's body: what becomes of it depends on more than its bytes. */
+  sawWebhookPatch = false
   #depth = -1
   #at = 0
   #first = 0
@@ -106,6 +110,7 @@ export class Walk {
     this.#changes.begin(tape, edits, options.mask)
     this.#leaves.begin(tape, options.mask)
     this.#first = role
+    this.sawWebhookPatch = false
     this.#depth = -1
     this.#at = 0
   }
@@ -143,7 +148,10 @@ export class Walk {
     const value = key + 1
     const named = nameAt(tape, key)
     const name = named.text
-    if (!named.isPlain && this.#isDropped(name, role)) {
+    const isWebhookPatch = (role & IS_ANNOTATIONS) !== 0 && name.startsWith(WEBHOOK_PATCH)
+    if (isWebhookPatch) this.sawWebhookPatch = true
+    // The API server writes it only where it writes the request's body.
+    if (isWebhookPatch ? this.#options.dropsRequest : !named.isPlain && this.#isDropped(name, role)) {
       this.#changes.leaveOut(key, value, top.kept)
       return tape.next(value)
     }
@@ -165,7 +173,9 @@ export class Walk {
       below |= said.role
       if (said.nameClass !== NAME_PLAIN) nameClass = said.nameClass
     }
-    if (name === LAST_APPLIED) return this.#lastApplied(value, below)
+    if (name === LAST_APPLIED) return this.#wholeText(value, below)
+    if (isWebhookPatch) return this.#wholeText(value, IS_WEBHOOK_PATCH)
+    if ((role & IS_WEBHOOK_PATCH) !== 0 && name === 'patch') below = this.#options.requestRole
     if (name === 'message' && (role & IS_STATUS) !== 0) return this.#message(value, role)
     if (name === 'args' || name === 'command') below &= ~IS_BINARY
     return this.#value(value, key, below, nameClass)
@@ -183,6 +193,9 @@ export class Walk {
       case 'level':
         if (level !== null && tape.kindOf(value) === STRING) this.#changes.replace(value, level)
         return tape.next(value)
+      case 'annotations':
+        // Without redaction, too: what may be remembered of them shows there.
+        return this.#value(value, key, IS_TEXT | IS_ANNOTATIONS, NAME_PLAIN)
     }
     if (!redacts) return tape.next(value)
     switch (name) {
@@ -193,7 +206,6 @@ export class Walk {
       case 'user':
       case 'impersonatedUser':
         return this.#sender(value, key)
-      case 'annotations':
       case 'userAgent':
       case 'authenticationMetadata':
         return this.#value(value, key, IS_TEXT, NAME_PLAIN)
@@ -263,11 +275,12 @@ export class Walk {
     return value + 1
   }
 
-  /** The annotation in which kubectl keeps a whole object. What is in it and cannot be read is hidden. */
-  #lastApplied(value: number, role: number): number {
+  /** An annotation that holds a whole object as JSON, kubectl's or a webhook's patch. What is in it and cannot be read is hidden. */
+  #wholeText(value: number, role: number): number {
     const tape = this.#tape
     if (tape.kindOf(value) !== STRING || !this.#options.redacts) return this.#value(value, -1, role, NAME_PLAIN)
-    if ((role & IS_SECRET) !== 0 || !this.#redactText(value, role & INHERITED)) this.#changes.hide(value, role)
+    if ((role & IS_SECRET) !== 0 || !this.#redactText(value, role & (INHERITED | IS_WEBHOOK_PATCH)))
+      this.#changes.hide(value, role)
     return tape.next(value)
   }
 
@@ -293,7 +306,8 @@ export class Walk {
     tape.begin(bytes, 0, length)
     if (tape.run() !== 'done') return false
     edits.clear()
-    walk.begin(tape, edits, role, { ...NESTED, mask: this.#options.mask, redacts: true })
+    const { mask, requestRole } = this.#options
+    walk.begin(tape, edits, role, { ...NESTED, requestRole, mask, redacts: true })
     walk.run()
     if (edits.count > 0) {
       const out = Buffer.allocUnsafe(edits.bytesMax(length))

@@ -84,6 +84,11 @@ const BODIES: Record<string, object> = {
     involvedObject: { kind: 'Pod', name: 'web-7d4b9c6f5d-x2x4z' },
     message: `MountVolume.SetUp failed for volume "certs" : secret "shop-tls" not found; container ${SHA256}`,
   },
+  'certificates of authorities': {
+    webhooks: [{ name: 'w.example.com', clientConfig: { service: { name: 'w' }, caBundle: SHA256 + SHA256 } }],
+    spec: { caBundle: `${SHA256}==`, conversion: { webhook: { clientConfig: { caBundle: SHA256 } } } },
+    data: { 'ca.crt': `-----BEGIN CERTIFICATE-----\n${SHA256}\n-----END CERTIFICATE-----\n` },
+  },
   'pages of lists, public keys and files with references': {
     metadata: {
       continue: 'eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MTI2OCwic3RhcnQiOiJiYXRjaC1hIn0',
@@ -101,6 +106,22 @@ for (const [what, body] of Object.entries(BODIES)) {
     t.end()
   })
 }
+
+test('stays as it is: what patches and mutating webhooks do to authorities and images', (t) => {
+  const patch = [
+    { op: 'replace', path: '/webhooks/0/clientConfig/caBundle', value: SHA256 },
+    {
+      op: 'add',
+      path: '/spec/containers/-',
+      value: { name: 'istio-proxy', image: `proxy@sha256:${SHA256}`, args: ['proxy'] },
+    },
+  ]
+  const value = JSON.stringify({ configuration: 'c', webhook: 'vault.example.com', patch, patchType: 'JSONPatch' })
+  const annotations = { 'patch.webhook.admission.k8s.io/round_1_index_2': value }
+  const event = { ...EVENT, verb: 'patch', requestObject: patch, annotations }
+  t.same(JSON.parse(redacted(JSON.stringify(event))), event)
+  t.end()
+})
 
 test('messages say why, also of requests for secrets', (t) => {
   for (const message of [

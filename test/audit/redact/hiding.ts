@@ -17,6 +17,7 @@ interface Request {
   extra?: Record<string, string[]>
   reference?: Record<string, string>
   status?: Record<string, unknown>
+  annotations?: Record<string, string>
 }
 
 /** Places that are secret by their type: whatever stands there. */
@@ -85,6 +86,39 @@ const BY_TYPE: Record<string, (secret: string, draw: Draw) => Request> = {
     ...configMap('log', 'x'),
     request: { kind: 'Archive', spec: { events: [{ requestURI: SECRETS, requestObject: secretData(s, draw) }] } },
   }),
+  "a mutating webhook's patch of a secret": (s, draw) => ({
+    ...secretRequest('create', {}),
+    annotations: webhookPatch(
+      draw([
+        { op: 'add', path: '/data', value: { x: base64(s) } },
+        { op: 'replace', path: draw(['/data/x', '/stringData/x']), value: draw([s, base64(s)]) },
+        { op: 'add', path: '', value: secretOf(s, draw) },
+      ]),
+      draw,
+    ),
+  }),
+  "a mutating webhook's patch of a pod": (s, draw) => {
+    const variable = { name: draw(TELLING), value: s }
+    return {
+      ...podWith({}, draw),
+      annotations: webhookPatch(
+        draw([
+          { op: 'add', path: '/spec/containers/0/env/-', value: variable },
+          { op: 'add', path: '/spec/containers/0/env', value: [variable] },
+          { op: 'replace', path: '/spec/containers/0/env/0/value', value: s },
+          { op: 'add', path: '/spec/initContainers', value: [{ name: 'init', env: [variable] }] },
+          { op: 'add', path: '/metadata/annotations/x.io~1password', value: s },
+          { op: 'add', path: '/spec/containers/0/args', value: ['--password', s] },
+        ]),
+        draw,
+      ),
+    }
+  },
+  "a mutating webhook's patch that is torn": (s, draw) => {
+    const annotations = webhookPatch({ op: 'add', path: '/data/x', value: s }, draw)
+    const torn = Object.entries(annotations).map(([name, value]) => [name, value.slice(0, -draw([1, 2, 30]))])
+    return { ...secretRequest('create', {}), annotations: Object.fromEntries(torn) }
+  },
   'last-applied-configuration of a secret': (s, draw) => {
     const inner = JSON.stringify(withKind(secretOf(s, draw)))
     const object = { metadata: { name: 'db', annotations: { [LAST_APPLIED]: inner } } }
@@ -289,9 +323,24 @@ const BY_TYPE: Record<string, (secret: string, draw: Draw) => Request> = {
   },
 }
 
+/** As the API server tells of it (k8s.io/apiserver, pkg/admission/plugin/webhook/mutating/dispatcher.go). */
+function webhookPatch(operation: object, draw: Draw): Record<string, string> {
+  const patch = draw([[operation], [{ op: 'add', path: '/metadata/labels', value: { a: 'b' } }, operation]])
+  const value = JSON.stringify({ configuration: 'c', webhook: 'w.example.com', patch, patchType: 'JSONPatch' })
+  return {
+    'mutation.webhook.admission.k8s.io/round_0_index_0':
+      '{"configuration":"c","webhook":"w.example.com","mutated":true}',
+    'patch.webhook.admission.k8s.io/round_0_index_0': value,
+  }
+}
+
 /** Places where anything may stand: only what looks like a credential is one. */
 const BY_LOOK: Record<string, (secret: string, draw: Draw) => Request> = {
   'value of a config map': (s) => configMap('setting', s),
+  "value in a mutating webhook's patch": (s, draw) => ({
+    ...configMap('x', 'y'),
+    annotations: webhookPatch({ op: 'add', path: '/data/setting', value: draw([s, { a: s }]) }, draw),
+  }),
   'binary data of a config map': (s) => ({
     uri: CONFIG_MAPS,
     verb: 'create',
@@ -392,7 +441,10 @@ export const PLACES = [...Object.keys(BY_TYPE), ...Object.keys(BY_LOOK)]
 
 /** An event with a secret in the place. `drawText` gives any text, `drawCredential` one that looks like a credential. */
 export function hide(where: string, secret: string, draw: Draw): Hidden {
-  const { uri, verb, request, response, extra, status, reference } = (BY_TYPE[where] ?? BY_LOOK[where])!(secret, draw)
+  const { uri, verb, request, response, extra, status, reference, annotations } = (BY_TYPE[where] ?? BY_LOOK[where])!(
+    secret,
+    draw,
+  )
   const event = {
     kind: 'Event',
     apiVersion: 'audit.k8s.io/v1',
@@ -407,7 +459,7 @@ export function hide(where: string, secret: string, draw: Draw): Hidden {
     ...(request && { requestObject: request }),
     ...(response && { responseObject: response }),
     stageTimestamp: '2026-11-21T07:51:17.474222Z',
-    annotations: { 'authorization.k8s.io/decision': 'allow' },
+    annotations: { 'authorization.k8s.io/decision': 'allow', ...annotations },
   }
   return { event, where }
 }
