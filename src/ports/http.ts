@@ -33,7 +33,8 @@ export interface HttpResponse {
 }
 
 /**
- * One client per sink, keep-alive. `send` throws a TaffrailError with `code`
+ * One client per sink, keep-alive. A request that meets a kept connection which ends without a byte of an answer is sent
+ * once more, over a new one. `send` throws a TaffrailError with `code`
  * HTTP_REFUSED, HTTP_RESET, HTTP_TIMEOUT, HTTP_TLS, HTTP_DNS, HTTP_PROTOCOL or HTTP_FAILED, and the cause.
  */
 export interface HttpClient {

@@ -1,5 +1,6 @@
 // The HTTP port over undici: one attempt per send, over at most `connections` kept-alive connections, each with one
-// request in flight; a send that finds none free waits in line, on its own time. Each connection is an undici Client with
+// request in flight; a send that finds none free waits in line, on its own time. An attempt that a kept connection ended
+// before it answered is none: load balancers forget idle ones without a word, and a new one shows how things are. Each connection is an undici Client with
 // a connector of ours, so that its socket is known: a request that failed takes its connection with it, which ends every
 // use of the caller's Buffer at once. Bound: `connections` sockets, `answerBytesMax` kept of an answer.
 import { createRequire } from 'node:module'
@@ -91,20 +92,26 @@ class RealHttpClient implements HttpClient {
     while (this.waiting.length > 0 && this.busy.size < this.connectionsMax) this.start(this.waiting.shift()!)
   }
 
-  private start(exchange: Exchange): void {
+  /** Called by an exchange whose kept connection has ended before it answered. Others that are idle may have, too. */
+  startAnew(exchange: Exchange): void {
+    drop(exchange.connection!)
+    this.start(exchange, (secure) => this.open(secure))
+  }
+
+  private start(exchange: Exchange, connect = (secure: SecureContext | null) => this.kept(secure)): void {
     this.busy.add(exchange)
     try {
-      exchange.connection = this.connection()
+      exchange.connection = connect(this.context?.current() ?? null)
     } catch (error) {
       exchange.fail(error)
       return
     }
+    exchange.starts()
     const { method, path, headers, body } = exchange.request
     exchange.connection.client.dispatch({ method, path, headers, body: body ?? null }, exchange)
   }
 
-  private connection(): Connection {
-    const secure = this.context?.current() ?? null
+  private kept(secure: SecureContext | null): Connection {
     let connection = this.idle.pop()
     while (connection !== undefined && connection.secure !== secure) {
       drop(connection)
@@ -185,6 +192,9 @@ class Exchange implements Dispatcher.DispatchHandler {
   private headers: Record<string, string> = {}
   private chunks: Buffer[] | null = null
   private bodyBytes = 0
+  /** What the connection had read before. */
+  private bytesReadBefore = 0
+  private hasReplaced = false
 
   constructor(
     owner: RealHttpClient,
@@ -199,6 +209,11 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.timer = setTimeout(expire, request.timeoutMs, this)
     request.stream?.signal.addEventListener('abort', this.abort, { once: true })
     if (request.stream?.signal.aborted) setImmediate(this.abort)
+  }
+
+  /** Its connection is known. */
+  starts(): void {
+    this.bytesReadBefore = this.connection!.socket?.bytesRead ?? 0
   }
 
   private readonly abort = (): void => this.fail(new TaffrailError('HTTP_FAILED', 'the request was given up'))
@@ -279,7 +294,16 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: unknown, error: Error): void {
-    this.fail(error)
+    if (!this.done && this.hasMetItsEnd() && httpFailure(this.progress(), error).code === 'HTTP_RESET') {
+      this.hasReplaced = true
+      this.owner.startAnew(this)
+    } else this.fail(error)
+  }
+
+  /** The connection has carried an answer before, and nothing of this one. */
+  private hasMetItsEnd(): boolean {
+    const { proven, socket } = this.connection!
+    return proven && !this.hasReplaced && socket?.bytesRead === this.bytesReadBefore
   }
 
   private progress(): Progress {
@@ -287,7 +311,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     return {
       origin: this.owner.origin,
       stage: this.stage(),
-      freshTls: connection !== null && connection.secure !== null && !connection.proven,
+      freshTls: connection !== null && connection.secure !== null && !connection.proven && !this.hasReplaced,
       certificate: connection?.certificate ?? null,
     }
   }
