@@ -10,3 +10,9 @@ export function release(bytes: Buffer): void {
 export function releaseIfAlone(bytes: Buffer): void {
   if (bytes.length === bytes.buffer.byteLength) release(bytes)
 }
+
+/** Gives all back that the buffer lies in, unless that may be node's pool, where small ones of all kinds lie together. */
+export function releaseUnlessPooled(bytes: Buffer): void {
+  const mayBePooled = bytes.buffer.byteLength === Buffer.poolSize && bytes.length < Buffer.poolSize / 2
+  if (!mayBePooled) release(bytes)
+}

@@ -8,6 +8,7 @@ import { isIP, connect as netConnect, type Socket } from 'node:net'
 import { type PeerCertificate, type SecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import type { buildConnector, Dispatcher, Client as UndiciClient } from 'undici'
 import { TaffrailError } from '../core/errors.ts'
+import { releaseUnlessPooled } from '../core/memory.ts'
 import type { HttpClient, HttpRequest, HttpResponse, TlsFiles } from './http.ts'
 import { httpFailure, type Progress, type Stage, timeoutFailure } from './http-failure.ts'
 import { TlsContext } from './tls-files.ts'
@@ -18,6 +19,8 @@ const Client = createRequire(import.meta.url)('undici/lib/dispatcher/client.js')
 const bodyBytesKept = 64 * 1024
 /** Less than the 60 s after which the usual load balancers close; a server's own `Keep-Alive: timeout` comes first. */
 const idleMsMax = 50_000
+/** Of such an answer the read buffers are given back at once: left to the collector, a second's worth of bulks is 20 MiB. */
+const answerBytesLarge = 16 * 1024
 const noBody = Buffer.alloc(0)
 
 interface Connection {
@@ -286,8 +289,11 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.over()
     const connection = this.connection!
     connection.proven = true
-    // The copy lets go of the socket's read buffer, which is far larger than the usual answer.
-    const body = this.chunks === null ? noBody : Buffer.concat(this.chunks, this.bodyBytes)
+    // The copy lets go of the socket's read buffers, which are far larger than the usual answer.
+    const { chunks } = this
+    const body = chunks === null ? noBody : Buffer.concat(chunks, this.bodyBytes)
+    // Not before undici has returned from the last of them.
+    if (chunks !== null && body.length >= answerBytesLarge) queueMicrotask(() => chunks.forEach(releaseUnlessPooled))
     this.resolve({ status: this.status, headers: this.headers, body })
     // An answer that came before the request was sent leaves the rest of the caller's Buffer in the socket.
     this.owner.settled(this, connection.socket?.writableLength === 0)

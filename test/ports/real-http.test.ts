@@ -2,6 +2,7 @@
 import http from 'node:http'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
+import { release, releaseUnlessPooled } from '../../src/core/memory.ts'
 import { createHttpClient } from '../../src/ports/real-http.ts'
 import { type Conduct, type CutPlace, type FarEnd, failure, httpConformance, post } from './http.conformance.ts'
 
@@ -223,4 +224,31 @@ t.test('a connection that ended while it was idle is replaced', async (t) => {
     t.equal((await client.send(post())).status, 204)
     t.equal(far.connections, n)
   }
+})
+
+t.test('what a long answer came in is given back at once', async (t) => {
+  const far = await startFarEnd(t)
+  const client = createHttpClient(far.origin, { connections: 1 })
+  t.teardown(() => client.close())
+  const body = Buffer.alloc(1024 * 1024, 'an answer ')
+  far.conduct = () => ({ kind: 'answer', status: 200, body })
+  let most = 0
+  const before = process.memoryUsage().arrayBuffers
+  for (let n = 0; n < 64; n++) {
+    const answer = await client.send(post({ answerBytesMax: body.length }))
+    if (!answer.body.equals(body)) t.fail('another answer')
+    release(answer.body)
+    far.seen.length = 0
+    most = Math.max(most, process.memoryUsage().arrayBuffers - before)
+  }
+  t.ok(most < 4 * body.length, `${most} bytes`)
+})
+
+t.test('what lies in the pool of small buffers stays there', async (t) => {
+  const pooled = Buffer.from('of many')
+  const beside = Buffer.from('of others')
+  const own = Buffer.alloc(40_000, 'x')
+  const full = Buffer.alloc(Buffer.poolSize)
+  for (const each of [pooled, own, full]) releaseUnlessPooled(each)
+  t.strictSame([pooled.toString(), beside.toString(), own.length, full.length], ['of many', 'of others', 0, 0])
 })
