@@ -3,11 +3,11 @@
 import { compressSync } from 'snappy'
 import type { Config, ElasticsearchSinkConfig, LokiSinkConfig, SinkConfig } from '../config/config.ts'
 import { isAuditSource, takes } from '../config/sources.ts'
-import { errorMessage } from '../core/errors.ts'
 import type { HttpClient, HttpClientFactory, HttpResponse } from '../ports/http.ts'
 import { authorization } from '../sinks/authorization.ts'
 import { auditIndexPrefix, logsDataStream, namespaceOf } from '../sinks/elasticsearch/index-names.ts'
 import { setupObjects } from '../sinks/elasticsearch/templates.ts'
+import { advised, overdue, SINK_WORDS } from './connect-advice.ts'
 
 const TIMEOUT_MS = 10_000
 const ANSWER_BYTES_MAX = 1024 * 1024
@@ -28,6 +28,8 @@ export async function* trySink(
   createHttpClient: HttpClientFactory,
 ): AsyncGenerator<Finding> {
   if (sink.type === 'stdout') return
+  const late = sink.tls === null ? null : overdue(sink.tls, Date.now())
+  if (late !== null) yield { works: false, text: `sink ${sink.name}: ${late}` }
   for (const url of sink.type === 'loki' ? [sink.url] : sink.urls) {
     const http = createHttpClient(new URL(url).origin, { connections: 1, ...(sink.tls !== null && { tls: sink.tls }) })
     try {
@@ -35,7 +37,7 @@ export async function* trySink(
       if (sink.type === 'loki') yield await tryLoki(sink, store)
       else yield* tryElasticsearch(config, sink, store)
     } catch (error) {
-      yield { works: false, text: `sink ${sink.name}: ${errorMessage(error)}` }
+      yield { works: false, text: `sink ${sink.name}: ${advised(error, url, SINK_WORDS)}` }
     } finally {
       await http.close()
     }
@@ -99,6 +101,8 @@ function lokiHint(answer: Answer, tenant: string | null): string {
   if (status === 401 && tenant === null && /org id/i.test(answer.body.toString()))
     return '; it wants a tenant: set tenant'
   if (status === 404) return '; is the path of the url right?'
+  if (status === 403 && tenant !== null)
+    return `${accessHint(answer, 'may push')} for the tenant ${tenant}, or is tenant wrong?`
   return accessHint(answer, 'may push')
 }
 

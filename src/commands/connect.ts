@@ -9,6 +9,7 @@ import { collectionsFor } from '../enrich/enrichment.ts'
 import { needsOf } from '../enrich/needs.ts'
 import { missingRule, statusError } from '../enrich/watcher.ts'
 import type { HttpClientFactory } from '../ports/http.ts'
+import { advised, KUBECONFIG_WORDS, overdue } from './connect-advice.ts'
 import { type Finding, trySink } from './connect-sinks.ts'
 
 const TIMEOUT_MS = 10_000
@@ -44,6 +45,8 @@ async function* tryApiServer(
       return
     }
     yield { works: true, text: `API server: ${access.origin}, by ${access.from}` }
+    const late = overdue(access.tls, Date.now())
+    if (late !== null) yield { works: false, text: `API server: ${late}` }
     api = new ApiServer(access, createHttpClient)
   } catch (error) {
     yield { works: false, text: `API server: ${errorMessage(error)}` }
@@ -86,7 +89,7 @@ async function tryVerb(
   } catch (error) {
     // Ended by us: it had been let in.
     if (verb === 'watch' && stream.signal.aborted) return { works: true, text: name }
-    return { works: false, text: `${name}: ${errorMessage(error)}` }
+    return { works: false, text: `${name}: ${advised(error, api.access.origin, KUBECONFIG_WORDS)}` }
   }
 }
 

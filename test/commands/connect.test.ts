@@ -1,6 +1,7 @@
 // `check --connect` against servers that let it in and servers that do not.
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
+import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { check } from '../../src/commands/check.ts'
@@ -147,7 +148,7 @@ t.test('Loki: what an operator may have got wrong', async (t) => {
     [
       () => ({ status: 403, body: 'no' }),
       'tenant: a',
-      /403: no; it knows the credentials and does not let them in: grant/,
+      /403: no; it knows the credentials and does not let them in: grant the account that it may push for the tenant a, or is tenant wrong\?$/,
     ],
     [
       () => ({ status: 301, headers: { location: 'https://x/loki' } }),
@@ -166,6 +167,53 @@ t.test('Loki: what an operator may have got wrong', async (t) => {
     const { lines } = await run(t, CONFIG('{metadata: off}', `{name: l, type: loki, url: "${url}", ${more}}`))
     t.match(lines[1], line)
   }
+})
+
+t.test('certificates, names and schemes: what is wrong, and what to do about it', async (t) => {
+  const pem = (name: string) => new URL(`../fixtures/tls/${name}`, import.meta.url).pathname
+  const keys = { cert: readFileSync(pem('server.pem')), key: readFileSync(pem('server-key.pem')) }
+  const server = https.createServer(keys, (request, response) => {
+    request.resume().on('end', () => response.writeHead(422).end())
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  const caFile = pem('ca.pem')
+  const line = async (tls: object, url = `https://127.0.0.1:${port}`) => {
+    const sink = `{name: l, type: loki, url: "${url}", tls: ${JSON.stringify(tls)}}`
+    return (await run(t, CONFIG('{metadata: off}', sink))).lines.slice(1)
+  }
+  t.match(await line({ caFile }), [/^ok /])
+  t.match(await line({ caFile, serverName: 'loki.example.com' }), [
+    /^FAIL .*loki\.example\.com.*ALTNAME_INVALID\); use a url with one of these names, or set tls\.serverName to one/,
+  ])
+  t.match(await line({}), [/^FAIL .*; set tls\.caFile to the certificate of the authority/])
+  t.match(await line({ caFile, certFile: pem('expired-server.pem'), keyFile: pem('server-key.pem') }), [
+    /^FAIL sink l: its own client certificate .*expired-server\.pem was valid to 202[01]-.*Z: it has to be renewed$/,
+    /^ok /,
+  ])
+  const plain = `{name: l, type: loki, url: "http://127.0.0.1:${port}"}`
+  t.match((await run(t, CONFIG('{metadata: off}', plain))).lines[1], /^FAIL .*; does it want https\?$/)
+
+  const kubeconfig = `${t.testdirName}/kubeconfig`
+  const data = (name: string) => readFileSync(pem(name)).toString('base64')
+  writeFileSync(
+    kubeconfig,
+    `current-context: x
+contexts: [{name: x, context: {cluster: c, user: u}}]
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:${port}", tls-server-name: kubernetes.example, certificate-authority: ${caFile}}}]
+users: [{name: u, user: {client-certificate-data: ${data('expired-server.pem')}, client-key-data: ${data('server-key.pem')}}}]
+`,
+  )
+  const { lines } = await run(t, CONFIG(`{metadata: {kubeconfig: ${kubeconfig}}}`, '{name: out, type: stdout}'))
+  t.match(lines.slice(1), [
+    /^FAIL API server: its own client certificate was valid to 202[01]-.*Z: it has to be renewed$/,
+    /^FAIL API server: list pods: .*; use a url with one of these names, or set tls-server-name to one/,
+    /^FAIL API server: watch pods: .*; use a url with one of these names, or set tls-server-name to one/,
+  ])
 })
 
 t.test('Elasticsearch: what the account may do, and what to grant', async (t) => {
