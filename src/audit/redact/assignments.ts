@@ -10,7 +10,8 @@ const NAMED =
 const WORD_BEFORE = /\b(?:api|access|private|secret|account|encryption|shared) $/i
 const NAME_BEFORE = /[A-Za-z0-9_.-]{0,64}$/
 const NAME_BEHIND = /^[A-Za-z0-9_.-]{0,64}/
-const SECRET_MANIFEST = /["']?kind["']?\s*:\s*["']?[A-Za-z]*Secret\b(?!s)/
+/** Of a Secret, or of a piece of one. */
+const SECRET_MANIFEST = /["']?kind["']?\s*:\s*["']?[A-Za-z]*Secret\b(?!s)|\bstringData["']?:[ \t]*(?:\r?\n|\{)/
 const OTHERS = /identified by\s+\\*["'`]|machine\s+\S+\s+login/i
 /** Of names that say so little they are left to members and variables. */
 const WEAK = /^(?:[a-z]+[-_.])?(?:key|auth|tokens?|secrets?)(?:[-_.][a-z]+)?$/i

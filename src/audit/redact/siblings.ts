@@ -3,7 +3,7 @@
 // have been scanned already.
 import { textOf } from '../json/strings.ts'
 import { SEVERAL_KINDS, STRING, type Tape } from '../json/tape.ts'
-import { nameAt } from './members.ts'
+import { LAST_APPLIED, nameAt } from './members.ts'
 import { classOfName, NAME_CREDENTIAL, NAME_PLAIN } from './names.ts'
 import { IS_SECRET, IS_SECRET_OBJECT, roleOfKind, roleOfPath } from './roles.ts'
 
@@ -35,11 +35,16 @@ export function classOfPair(tape: Tape, object: number): number {
 }
 
 /** What the path of a JSON patch's operation says of its value. Of several paths each may be what counts. */
-export function patched(tape: Tape, operation: number, role: number): { role: number; nameClass: number } {
+export function patched(
+  tape: Tape,
+  operation: number,
+  role: number,
+): { role: number; nameClass: number; isLastApplied: boolean } {
   const end = tape.next(operation)
   let below = 0
   let nameClass = NAME_PLAIN
   let isOperation = false
+  let isLastApplied = false
   for (let key = operation + 1; key < end; key = tape.next(key + 1)) {
     if (tape.kindOf(key + 1) !== STRING || nameAt(tape, key).text !== 'path') continue
     const path = textOf(tape.buffer, tape.startOf(key + 1), tape.endOf(key + 1))
@@ -50,9 +55,10 @@ export function patched(tape: Tape, operation: number, role: number): { role: nu
     below |= roleOfPath(path, parts, role)
     isOperation = true
     const last = parts.at(-1) ?? ''
+    if (last === LAST_APPLIED) isLastApplied = true
     const named = classOfName(/^(?:\d+|-)$/.test(last) ? (parts.at(-2) ?? '') : last)
     if (nameClass !== NAME_CREDENTIAL && named !== NAME_PLAIN) nameClass = named
   }
   if (!isOperation && (role & IS_SECRET_OBJECT) !== 0) below |= IS_SECRET
-  return { role: below, nameClass }
+  return { role: below, nameClass, isLastApplied }
 }

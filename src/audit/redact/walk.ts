@@ -23,6 +23,7 @@ import {
   IS_METADATA_THAT_LOSES,
   IS_PATCH,
   IS_SECRET,
+  IS_SECRET_OBJECT,
   IS_STATUS,
   IS_TEXT,
   IS_WEBHOOK_PATCH,
@@ -172,6 +173,7 @@ export class Walk {
       const said = patched(tape, top.value, role)
       below |= said.role
       if (said.nameClass !== NAME_PLAIN) nameClass = said.nameClass
+      if (said.isLastApplied) return this.#wholeText(value, below)
     }
     if (name === LAST_APPLIED) return this.#wholeText(value, below)
     if (isWebhookPatch) return this.#wholeText(value, IS_WEBHOOK_PATCH)
@@ -253,7 +255,9 @@ export class Walk {
     const tape = this.#tape
     const kind = tape.kindOf(value)
     if (kind === STRING || kind === OTHER) {
-      if (this.#options.redacts) this.#leaves.judge(value, kind, given, nameClass)
+      // Where a Secret is to be, or several: it is none.
+      const role = (given & IS_SECRET_OBJECT) === 0 ? given : given | IS_SECRET
+      if (this.#options.redacts) this.#leaves.judge(value, kind, role, nameClass)
       return tape.next(value)
     }
     let role = given

@@ -66,6 +66,17 @@ const BY_TYPE: Record<string, (secret: string, draw: Draw) => Request> = {
   'JSON patch of what a secret has not': (s, draw) =>
     secretPatch([{ op: 'add', path: draw(['/spec', '/Data/x', '/x~1y/0', '/dataa']), value: draw([s, { a: [s] }]) }]),
   'JSON patch without a path': (s, draw) => secretPatch([{ op: 'add', [draw(['Path', 'pth'])]: '/data/x', value: s }]),
+  'JSON patch that is none': (s, draw) =>
+    secretPatch(draw([[s], [[s]], [{ op: 'add', path: '/data/x', value: s }, s]])),
+  'JSON patch of a last-applied-configuration that is torn': (s, draw) => {
+    const path = '/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration'
+    const value = JSON.stringify(draw([withKind(secretOf(s, draw)), secretData(s, draw)])).slice(0, -1)
+    return secretPatch([{ op: draw(['add', 'replace']), path, value }])
+  },
+  'request for a secret whose body is a text': (s, draw) => ({
+    ...secretPatch({}),
+    request: draw([s, `kind: Secret\nstringData:\n  x: ${s}\n`]) as unknown as Body,
+  }),
   'JSON patch of two paths': (s, draw) => {
     const paths = ['/data/x', '/metadata/labels/x']
     const [first, second] = draw([paths, [...paths].reverse()])
@@ -149,9 +160,14 @@ const BY_TYPE: Record<string, (secret: string, draw: Draw) => Request> = {
     verb: 'create',
     request: { kind: 'ExternalSecret', spec: { target: { template: secretData(s, draw) } } },
   }),
-  'manifest of a secret in a config map': (s) => ({
-    ...configMap('manifest.yaml', `apiVersion: v1\nkind: Secret\nmetadata:\n  name: x\nstringData:\n  some: ${s}\n`),
-  }),
+  'manifest of a secret in a config map': (s, draw) =>
+    configMap(
+      'manifest.yaml',
+      draw([
+        `apiVersion: v1\nkind: Secret\nmetadata:\n  name: x\nstringData:\n  some: ${s}\n`,
+        `stringData:\n  some: ${s}\n`,
+      ]),
+    ),
   'JSON of a secret in a config map': (s, draw) => configMap('a.json', JSON.stringify(withKind(secretOf(s, draw)))),
   'token request': (s) => ({
     uri: '/api/v1/namespaces/a/serviceaccounts/b/token',
