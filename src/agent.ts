@@ -30,7 +30,9 @@ import { agentStatus } from './observe/snapshot.ts'
 import type { Hints } from './ports/hints.ts'
 import { createRowsAtOnce } from './sinks/loki/rows.ts'
 import { DESCRIPTORS_MIN, Descriptors, RESERVED_DESCRIPTORS } from './tail/descriptors.ts'
+import type { TailedFile } from './tail/file.ts'
 import { HoldLimits } from './tail/hold.ts'
+import type { Lineage } from './tail/lineage.ts'
 import type { Reader } from './tail/reader.ts'
 
 const DIRECTORIES_MS = 1000
@@ -188,7 +190,7 @@ export class Agent {
         !this.#decisions.hasUndecidedLines &&
         !this.#ration.hasWaiting &&
         this.consumers.every((consumer) => consumer.idle) &&
-        this.#inLastFiles()
+        this.#haveReached(this.#lastFiles())
       quiet = idle ? quiet + 1 : 0
       if (!idle) await this.#ports.clock.sleep(20, signal)
     }
@@ -208,6 +210,8 @@ export class Agent {
     // First of all nothing more is taken.
     await stopWebhooks(this.webhooks, signal)
     this.#lookAtAll(isLast)
+    // Whatever rotates on from here on is the next start's: there may be no end to it.
+    let ends = this.#lastFiles()
     for (const consumer of this.consumers) consumer.hurry = true
     let isAtEnd = !isLast
     for (;;) {
@@ -215,16 +219,17 @@ export class Agent {
       this.#decisions.decide(this.#ports.clock.monotonic())
       for (const consumer of this.consumers) consumer.pump()
       const isIdle = this.consumers.every((consumer) => consumer.idle) && !this.#ration.hasWaiting
-      const isInLastFiles = isIdle && this.#inLastFiles()
-      if (isInLastFiles && !this.#decisions.hasUndecidedLines) {
+      const hasReached = isIdle && this.#haveReached(ends)
+      if (hasReached && !this.#decisions.hasUndecidedLines) {
         if (isAtEnd) return this.scanned
         isAtEnd = true
         this.#lookAtAll(true)
+        ends = this.#lastFiles()
         for (const { readers } of this.tailed.values()) for (const reader of readers.values()) reader.finish()
         continue
       }
       // Which file is the next one may be certain only at another look.
-      if (isIdle && !isInLastFiles) this.#lookAtAll(false)
+      if (isIdle && !hasReached) this.#lookAtAll(false)
       const isHopeless = this.consumers.some((consumer) => consumer.isFailing)
       const isAlone = this.consumers.every((consumer) => consumer.isFailing || consumer.idle)
       if (signal.aborted || (isHopeless && isAlone)) return false
@@ -293,10 +298,20 @@ export class Agent {
     this.#schedule(HINT_MS)
   }
 
-  /** False while a reader waits for the end of a file that has a successor: it has nothing to do, but more to come. */
-  #inLastFiles(): boolean {
+  /** The last file that is known of each lineage. */
+  #lastFiles(): Map<Lineage, TailedFile | undefined> {
+    return new Map([...this.tailed.values()].map(({ lineage }) => [lineage, lineage.files.at(-1)]))
+  }
+
+  /** False while a reader waits for the end of a file before its lineage's in `ends`: it has nothing to do, but more to come. */
+  #haveReached(ends: Map<Lineage, TailedFile | undefined>): boolean {
     for (const { lineage, readers } of this.tailed.values()) {
-      for (const { current } of readers.values()) if (current !== null && lineage.next(current) !== null) return false
+      const { files } = lineage
+      const end = ends.get(lineage)
+      if (end === undefined) continue
+      for (const { current } of readers.values()) {
+        if (current !== null && files.indexOf(current) < files.indexOf(end)) return false
+      }
     }
     return true
   }

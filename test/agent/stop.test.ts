@@ -133,6 +133,32 @@ t.test('stop while the disk of a webhook does not answer: given up by its signal
   t.equal(world.agent.status().phase, 'stopped')
 })
 
+t.test(
+  'told to finish while a file is rotated faster than its last lines are waited for: an end all the same',
+  async (t) => {
+    const world = new World(t)
+    world.write('web', texts('before', 10))
+    world.start()
+    await world.clock.advance(3000)
+    let rotations = 0
+    const rotate = () => {
+      world.rename(world.podPath('web'), `${world.podPath('web')}.20261121-${String(100_000 + ++rotations)}`)
+      world.write('web', texts(`rotation ${rotations}`, 5))
+      world.clock.after(300, rotate)
+    }
+    rotate()
+    world.write('web', texts('by then', 5))
+    const giveUp = new AbortController()
+    world.clock.after(20_000, () => giveUp.abort())
+    const finished = world.agent.finish(giveUp.signal)
+    t.equal(await world.clock.until(finished), true)
+    t.ok(rotations > 3, `${rotations} rotations`)
+    const stored = world.loki.lines()
+    for (const text of [...texts('before', 10), ...texts('rotation 1', 5), ...texts('by then', 5)])
+      t.ok(stored.includes(text), text)
+  },
+)
+
 t.test('drain with a dead sink ends by its signal', async (t) => {
   const world = new World(t)
   world.loki.fault = () => ({ kind: 'answer', status: 503 })
@@ -140,7 +166,7 @@ t.test('drain with a dead sink ends by its signal', async (t) => {
   world.start()
   const giveUp = new AbortController()
   const drained = world.agent.drain(giveUp.signal)
-  await world.clock.advance(5 * MINUTE_MS)
+  await world.clock.advance(MINUTE_MS / 2)
   giveUp.abort()
   t.equal(await world.clock.until(drained, 1000), false)
 })
