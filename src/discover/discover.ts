@@ -12,12 +12,14 @@ import type { Directories } from './directory.ts'
 import { compilePattern, findMatches, type Pattern } from './glob.ts'
 import { apiServerOf, containerKey, fileKey } from './lineage-key.ts'
 import { ContainerListing, GenericListing } from './listings.ts'
-import { genericSibling, LIVE, type PodLogPath, parseContainerLink, parsePodLogPath } from './names.ts'
+import { containerLinkOf, genericSibling, LIVE, type PodLogPath, parseContainerLink, parsePodLogPath } from './names.ts'
 
 export interface Discovered {
   info: LineageInfo
   /** What it is a log of, whoever reads it and by whatever path. */
   identity: string
+  /** The file that its path leads to, if that is a link. */
+  target: string
   roots: readonly string[]
   listing: () => Listing
 }
@@ -84,10 +86,23 @@ export class Discovery {
         if (this.#excluded(path)) continue
         const each = this.#isOfContainers ? this.#container(path, pattern) : this.#file(path, pattern)
         if (each === null || found.has(each.info.key) || others.has(each.identity)) continue
+        if (this.leavesTo.some((other) => other.claims(each.info.path) || other.claims(each.target))) continue
         found.set(each.info.key, each)
       }
     }
     return found
+  }
+
+  /**
+   * Whether the log is this source's by the names that it has at some time, those that are there now or not: a file is renamed
+   * before the next one is made, and a link goes before the next one comes.
+   */
+  claims(path: string): boolean {
+    if (this.#matches(path)) return true
+    const pod = parsePodLogPath(path)
+    if (pod === null) return this.#matches(join(dirname(path), genericSibling(basename(path)).base))
+    if (this.#matches(join(pod.directory, '0.log'))) return true
+    return this.#patterns.some(({ fixed }) => this.#matches(join(fixed, containerLinkOf(pod))))
   }
 
   /** A link in /var/log/containers, or a file of the pods directory itself. */
@@ -109,6 +124,7 @@ export class Discovery {
         container,
       },
       identity: podIdentity(pod),
+      target,
       roots: this.#roots(pattern),
       listing: () => new ContainerListing(this.#shared, directory, this.#roots(pattern), this.#fs),
     }
@@ -125,12 +141,6 @@ export class Discovery {
     }
   }
 
-  #identity(path: string): string {
-    const target = this.#target(path) ?? path
-    const pod = parsePodLogPath(target)
-    return pod === null ? target : podIdentity(pod)
-  }
-
   #file(path: string, pattern: Pattern): Discovered | null {
     // A rotated file belongs to its live file's lineage, provided that one matches too.
     const sibling = genericSibling(basename(path))
@@ -140,6 +150,8 @@ export class Discovery {
     // A link of the kubelet's that leads elsewhere than usual still says whose log it is.
     const link = this.#isOfContainers ? parseContainerLink(basename(path)) : null
     const { namespace, pod, container } = link ?? { namespace: '', pod: '', container: '' }
+    const target = this.#target(base) ?? base
+    const podLog = parsePodLogPath(target)
     return {
       info: {
         source: name,
@@ -152,7 +164,8 @@ export class Discovery {
         container,
         ...apiServerOf(this.source, base),
       },
-      identity: this.#identity(base),
+      identity: podLog === null ? target : podIdentity(podLog),
+      target,
       roots: this.#roots(pattern),
       listing: () => new GenericListing(this.#shared, base, this.#fs),
     }

@@ -51,6 +51,11 @@ export function parseContainerLink(name: string): ContainerLink | null {
   return match === null ? null : { pod: match[1]!, namespace: match[2]!, container: match[3]! }
 }
 
+/** A name that the kubelet may give to the link to a container's log: the container's ID could be any. */
+export function containerLinkOf({ pod, namespace, container }: ContainerLink): string {
+  return `${pod}_${namespace}_${container}-${'0'.repeat(64)}.log`
+}
+
 export interface PodLogPath {
   /** The container's directory. */
   directory: string

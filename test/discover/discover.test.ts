@@ -1,7 +1,19 @@
 // Lineages as they are found on a node, and what is delivered of them.
-import { readFileSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
+import { Directories } from '../../src/discover/directory.ts'
+import { Discovery } from '../../src/discover/discover.ts'
+import { realFileSystem } from '../../src/ports/real-fs.ts'
 import { SourceRig } from '../support/source-rig.ts'
 import { messages, row, rows } from '../support/tail-rig.ts'
 
@@ -155,6 +167,70 @@ t.test('the pods directory itself as a pattern', async (t) => {
   writeFileSync(`${directory}/1.log`, rows(10, 15))
   await rig.run(5000)
   t.strictSame(rig.texts, { 'ns/cart/app/u1': messages(0, 15) })
+})
+
+t.test('what an audit source reads nobody else finds, also while its names are away', async (t) => {
+  const root = realpathSync(t.testdir())
+  const directory = `${root}/log/pods/kube-system_kube-apiserver-node_u1/kube-apiserver`
+  mkdirSync(directory, { recursive: true })
+  for (const path of ['log/containers', 'log/kubernetes']) mkdirSync(`${root}/${path}`)
+  const name = `kube-apiserver-node_kube-system_kube-apiserver-${ID}.log`
+  const files = ['log/kubernetes/audit.log', 'log/kubernetes/audit-2026-11-21T07-48-32.645.log'].map(
+    (p) => `${root}/${p}`,
+  )
+  const [live = '', backup = ''] = files
+  const source = (type: string, paths: string[], format?: string) =>
+    ({
+      name: type,
+      type,
+      paths: paths.map((path) => `${root}/log/${path}`),
+      exclude: [],
+      roots: null,
+      format,
+    }) as object
+  const fs = realFileSystem.reads
+  const found = (audit: object, other: object) => {
+    const make = (each: object) =>
+      new Discovery(each as never, fs, new Directories(fs, { monotonic: () => 0 } as never), { emit() {} })
+    const discovery = make(other)
+    discovery.leavesTo = [make(audit)]
+    return [...discovery.scan().keys()]
+  }
+  const pods = ['pods/*/*/*.log', 'pods/*/*/*.log*']
+  const byLink = source('audit', ['containers/kube-apiserver-*.log'], 'cri')
+  const byFile = source('audit', ['pods/kube-system_kube-apiserver-*/*/*.log'], 'cri')
+  const asFile = source('audit', ['kubernetes/audit.log'], 'json')
+  const others = {
+    'by links': source('containers', ['containers/*.log']),
+    'by files': source('containers', pods),
+    files: source('files', [...pods, 'kubernetes/*.log']),
+    backups: source('files', ['kubernetes/audit-*.log']),
+  }
+  // The link is there and its file is not, the other way round, rotated and not there again, both.
+  const states: [links: string[], rest: string[], lives: string[]][] = [
+    [[`${root}/log/containers/${name}`], [], [backup]],
+    [[], [`${directory}/0.log`], [live]],
+    [[`${root}/log/containers/${name}`], [`${directory}/0.log.20261121-080000`], [live, backup]],
+    [[], [`${directory}/3.log.20261121-080000`], []],
+  ]
+  for (const [links, rest, lives] of states) {
+    for (const path of links) symlinkSync(`${directory}/0.log`, path)
+    for (const path of [...rest, ...lives]) writeFileSync(path, 'x\n')
+    for (const [what, other] of Object.entries(others)) {
+      for (const audit of [byLink, byFile]) {
+        const theirs = found(audit, other).filter((key) => key.includes('kube-apiserver'))
+        t.strictSame(theirs, [], `${what}: ${[...links, ...rest]}`)
+      }
+      t.strictSame(
+        found(asFile, other).filter((key) => key.includes('/kubernetes/audit')),
+        [],
+        `${what}: ${lives}`,
+      )
+    }
+    for (const path of [...links, ...rest, ...lives]) rmSync(path)
+  }
+  writeFileSync(`${directory}/0.log`, 'x\n')
+  t.strictSame(found(asFile, others['by files']).length, 1, 'and all others are found')
 })
 
 t.test('files: one lineage for a live file and what it was rotated to', async (t) => {
