@@ -58,11 +58,14 @@ scenarioOfBoth('kill -9 at random moments, rotations every 100 ms to 5 s, a sink
   return node.row('kill -9', `${kills} kills`)
 })
 
-scenarioOfBoth('rotation every 100 ms, five files kept', async (t, to) => {
+// How many files are kept is how long the agent may be held up before a file is gone that it never saw: in the short form,
+// on machines that do other things besides, two seconds.
+scenarioOfBoth('rotation every 100 ms, few files kept', async (t, to) => {
+  const filesMax = sized(20, 5)
   const node = await TorturedNode.make(t, {
     to,
     containers: 4,
-    plan: () => ({ everyMs: 100, filesMax: 5 }),
+    plan: () => ({ everyMs: 100, filesMax }),
     seed: seedOf(22),
   })
   node.start()
@@ -71,7 +74,7 @@ scenarioOfBoth('rotation every 100 ms, five files kept', async (t, to) => {
   node.startWriting()
   await sleep(sized(5000, 40_000))
   node.stopWriting()
-  return node.row('rotation every 100 ms', 'five files kept')
+  return node.row('rotation every 100 ms', `${filesMax} files kept`)
 })
 
 scenario('rotation every two seconds, with lines that go on into the renamed file', async (t) => {
