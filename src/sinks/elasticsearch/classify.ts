@@ -62,8 +62,7 @@ const DOCUMENT_ERRORS = new Set([
 const NOT_THE_DOCUMENT =
   /pipeline with id|\balias\b|write index|op_type|maximum (?:normal |frozen )?shards|index template|unknown setting|\bquota\b/i
 /** Whole bulks that are refused because of one line of them. */
-const MALFORMED_LINE =
-  /malformed action|validation failed|unexpected (?:character|token|end-of)|explicit index|\bid \[|json/i
+const MALFORMED_LINE = /malformed action|validation failed|unexpected (?:character|token|end-of)|\bid \[|json/i
 /** What a body that was damaged on its way looks like. */
 const DAMAGED_BODY =
   /must be terminated by a newline|request body is required|not in gzip format|invalid.*(?:block|distance|stored)/i

@@ -103,6 +103,11 @@ for (const [name, expected] of Object.entries(EXPECTED)) {
   })
 }
 
+t.test('a server that lets no bulk name an index blames no record', async (t) => {
+  const error = { type: 'illegal_argument_exception', reason: 'explicit index in bulk is not allowed' }
+  t.equal(summary(classify(response({ status: 400, body: { error, status: 400 } }), NO_IDS(2), 0)), 'halt bad_request')
+})
+
 t.test('overload: per item, and as a whole', async (t) => {
   const read = (name: string) => JSON.parse(readFileSync(join(directory, `${name}.json`), 'utf8'))
   for (const each of read('bulk-429').mixed as Captured[]) {
