@@ -8,6 +8,8 @@ import type { Metadata } from '../../core/metadata.ts'
 const ANNOTATION_BYTES_MAX = 8191
 /** Of all of them together: each document has them, whatever a pod may think of. */
 const ANNOTATIONS_BYTES_MAX = 16 * 1024
+/** As kinds are. An API server takes any text, and with a dot in it it would be a field of another field: `labels.x`. */
+const KIND = /^[A-Za-z][A-Za-z0-9]{0,62}$/
 /** The annotation of a pod that switches the expansion of JSON lines: `true` or `false`. */
 export const JSON_ANNOTATION = 'taffrail.dev/json'
 
@@ -37,7 +39,7 @@ function podFields(metadata: Metadata): object {
   return {
     kubernetes: {
       // First: the pod says of what kind its owner is, and it may be "Pod". What is known stands over it.
-      ...(ownerKind !== '' && { [ownerKind.toLowerCase()]: { name: ownerName } }),
+      ...(KIND.test(ownerKind) && { [ownerKind.toLowerCase()]: { name: ownerName } }),
       namespace,
       namespace_labels: nonEmpty(namespaceLabels),
       pod: { name: pod, uid: podUid || undefined },

@@ -122,6 +122,13 @@ t.test('what the API server tells', async (t) => {
   })
 })
 
+t.test('an owner of a kind that is none makes no field', async (t) => {
+  for (const ownerKind of ['labels.x', 'pod.name', '.', 'a b', 'x'.repeat(64)]) {
+    const text = lineageFields(info, { ...metadata, ownerKind, ownerName: 'evil' }, {}, 'stdout')
+    t.notMatch(text, 'evil', ownerKind)
+  }
+})
+
 t.test('a line of a plain file', async (t) => {
   const file = {
     ...info,
