@@ -1,5 +1,5 @@
 // An audit event as a document: the event itself under kubernetes.audit, where published detection rules look for it, and
-// the ECS fields beside it. The `_id` is a function of the event as it is delivered, the index one of its time, so that a
+// the ECS fields beside it; what is the same for an index (cluster, dataset) is in its template. The `_id` is a function of the event as it is delivered, the index one of its time, so that a
 // repeat always meets its twin.
 import { textOf } from '../../audit/json/strings.ts'
 import type { Part } from '../../batch/part.ts'
@@ -7,7 +7,7 @@ import type { EntryEncoder } from '../../batch/target.ts'
 import { type Entry, MARK_INVALID_UTF8 } from '../../core/entry.ts'
 import { secondsText } from '../time-text.ts'
 import { fieldsOf, letGo, rawOf, type Taken, taken } from './audit-members.ts'
-import { AUDIT_DATASET, auditIndex } from './index-names.ts'
+import { auditIndex } from './index-names.ts'
 import { marksOf } from './marks.ts'
 import { auditId } from './record-id.ts'
 
@@ -15,7 +15,6 @@ const OVERHEAD_BYTES = 4096
 
 export interface AuditDocumentOptions {
   namespace: string
-  clusterName: string
   node: string
   path: string
   /** The name of the API server that sent it, instead of what says where it was read: that is an accident then. */
@@ -87,23 +86,20 @@ export class EitherEncoder implements EntryEncoder {
 
 /** The ECS fields of an event. */
 function ecsOf(parts: Taken | null, entry: Entry, options: AuditDocumentOptions): Record<string, unknown> {
-  const { clusterName, namespace, path, apiServer, labels } = options
+  const { path, apiServer, labels } = options
   const time = `${secondsText(entry.seconds)}.${String(entry.nanos).padStart(9, '0')}Z`
   const base = {
     '@timestamp': time,
-    data_stream: { type: 'logs', dataset: AUDIT_DATASET, namespace },
-    orchestrator: { type: 'kubernetes', cluster: { name: clusterName } },
     ...(apiServer === undefined
       ? { log: { file: { path }, offset: entry.offset } }
       : { observer: { name: apiServer, type: 'apiserver' } }),
     ...(Object.keys(labels).length > 0 && { labels }),
   }
-  const common = { kind: 'event', module: 'kubernetes', dataset: AUDIT_DATASET }
-  if (parts === null) return { ...base, event: common }
+  if (parts === null) return base
   const { verb, auditID, username, uid, groups, impersonated, sourceIPs, userAgent, outcome } = headOf(parts)
   return {
     ...base,
-    event: { ...common, action: verb, id: auditID, outcome },
+    event: { action: verb, id: auditID, outcome },
     user: {
       id: uid,
       name: username,

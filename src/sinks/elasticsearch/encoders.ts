@@ -35,7 +35,7 @@ export function encoderFor(info: LineageInfo, metadata: Metadata, options: Encod
       expandJson.includes(info.source),
   })
   if (sourceType !== 'audit') return lines
-  const audit = new AuditDocumentEncoder({ namespace, clusterName, node, path, apiServer, hasIds, labels })
+  const audit = new AuditDocumentEncoder({ namespace, node, path, apiServer, hasIds, labels })
   // In a container's log, lines that are no events are the container's.
   return podUid === '' ? audit : new EitherEncoder(audit, lines)
 }

@@ -127,6 +127,8 @@ function auditTemplate(options: SetupOptions): SetupObject {
   const audit = mappingOf(AUDIT_FIELDS, options)
   const properties = {
     '@timestamp': date,
+    message: text,
+    labels: flat(options),
     kubernetes: fields({ audit, node: named }),
     user: fields({ id: keyword, name: keyword, group: named, effective: named }),
     source: fields({ ip }),

@@ -8,7 +8,7 @@ import { AuditDocumentEncoder } from '../../../src/sinks/elasticsearch/audit-doc
 import { type Product, setupObjects } from '../../../src/sinks/elasticsearch/templates.ts'
 import { fixtureLines } from '../../audit/fixtures.ts'
 
-const OPTIONS = { namespace: 'prod', clusterName: 'prod', node: 'n1', path: '/a.log', hasIds: true, labels: {} }
+const OPTIONS = { namespace: 'prod', node: 'n1', path: '/a.log', hasIds: true, labels: {} }
 
 function records(lines: readonly string[], offsets: readonly number[] = []) {
   const encoder = new AuditDocumentEncoder(OPTIONS)
@@ -40,46 +40,45 @@ function fields(members: object) {
   return rest
 }
 
-/** An event that has all of it, as a document. */
-const RULE_EVENT = records([
-  JSON.stringify({
-    kind: 'Event',
-    apiVersion: 'audit.k8s.io/v1',
-    level: 'RequestResponse',
-    auditID: 'id',
-    stage: 'ResponseComplete',
-    requestURI: '/api/v1/namespaces/a/pods',
-    verb: 'create',
-    user: { username: 'alice', uid: 'u', groups: ['devs', 'ops'] },
-    impersonatedUser: { username: 'bob', groups: ['g'] },
-    sourceIPs: ['192.0.2.1', '192.0.2.2'],
-    userAgent: 'kubectl',
-    objectRef: { resource: 'pods', namespace: 'a', name: 'b', subresource: 'exec' },
-    responseStatus: { code: 201, message: 'm' },
-    requestObject: {
-      spec: {
-        type: 'NodePort',
-        serviceAccountName: 'sa',
-        hostNetwork: true,
-        hostPID: true,
-        hostIPC: true,
-        containers: [
-          { image: 'nginx:1', securityContext: { privileged: true, capabilities: { add: ['SYS_ADMIN', 'BPF'] } } },
-          { image: 'envoy:2' },
-        ],
-        volumes: [{ hostPath: { path: '/' } }, { emptyDir: {} }],
-      },
-      rules: [{ verbs: ['*'], resources: ['secrets', 'pods'] }],
-      roleRef: { name: 'cluster-admin' },
+/** An event that has all of it. */
+const RULE_LINE = JSON.stringify({
+  kind: 'Event',
+  apiVersion: 'audit.k8s.io/v1',
+  level: 'RequestResponse',
+  auditID: 'id',
+  stage: 'ResponseComplete',
+  requestURI: '/api/v1/namespaces/a/pods',
+  verb: 'create',
+  user: { username: 'alice', uid: 'u', groups: ['devs', 'ops'] },
+  impersonatedUser: { username: 'bob', groups: ['g'] },
+  sourceIPs: ['192.0.2.1', '192.0.2.2'],
+  userAgent: 'kubectl',
+  objectRef: { resource: 'pods', namespace: 'a', name: 'b', subresource: 'exec' },
+  responseStatus: { code: 201, message: 'm' },
+  requestObject: {
+    spec: {
+      type: 'NodePort',
+      serviceAccountName: 'sa',
+      hostNetwork: true,
+      hostPID: true,
+      hostIPC: true,
+      containers: [
+        { image: 'nginx:1', securityContext: { privileged: true, capabilities: { add: ['SYS_ADMIN', 'BPF'] } } },
+        { image: 'envoy:2' },
+      ],
+      volumes: [{ hostPath: { path: '/' } }, { emptyDir: {} }],
     },
-    responseObject: { rules: [{ verbs: ['get'], resources: ['*'] }] },
-    annotations: {
-      'authorization.k8s.io/decision': 'allow',
-      'authorization.k8s.io/reason': 'RBAC',
-      'authentication.kubernetes.io/issued-credential-id': 'JTI=x',
-    },
-  }),
-])[0]?.document
+    rules: [{ verbs: ['*'], resources: ['secrets', 'pods'] }],
+    roleRef: { name: 'cluster-admin' },
+  },
+  responseObject: { rules: [{ verbs: ['get'], resources: ['*'] }] },
+  annotations: {
+    'authorization.k8s.io/decision': 'allow',
+    'authorization.k8s.io/reason': 'RBAC',
+    'authentication.kubernetes.io/issued-credential-id': 'JTI=x',
+  },
+})
+const RULE_EVENT = records([RULE_LINE])[0]?.document
 
 /** The fields of the published rules for the dataset, and what this event has there. */
 const ASKED_FOR: [string, unknown[]][] = [
@@ -232,7 +231,7 @@ test('what only looks like an event is told as text, and control characters are 
     `${head},"requestObject":{"a":01,}}`,
     `${head},"verb":"a\u0007b","user":{"username":"\t"}}`.replace('\\u0007', '\u0007'),
   ])
-  t.match(broken?.document, { message: /"a":01/, event: { dataset: 'kubernetes.audit_logs' } })
+  t.match(broken?.document, { message: /"a":01/ })
   t.notOk(broken?.document.kubernetes)
   t.equal(control?.document.kubernetes.audit.verb, 'a b')
   t.end()
@@ -327,6 +326,10 @@ for (const product of ['elasticsearch', 'opensearch'] as const) {
       // biome-ignore lint/suspicious/noExplicitAny: plain JSON
       const mapping = steps.reduce((at: any, step) => at?.properties?.[step], mappings)
       t.match(mapping?.type, /^(?:keyword|constant_keyword|ip|integer|match_only_text)$/, path)
+      if (mapping?.type === 'constant_keyword') {
+        t.same([mapping.value], value, path)
+        continue
+      }
       const found = steps.reduce(
         (at: unknown[], step) => at.flat(9).flatMap((each) => (each as Record<string, unknown>)?.[step] ?? []),
         [RULE_EVENT],
@@ -336,6 +339,14 @@ for (const product of ['elasticsearch', 'opensearch'] as const) {
     t.end()
   })
 }
+
+test('what is the same for an index is in no document', (t) => {
+  const [event, text] = records([RULE_LINE, 'no event'])
+  t.same(Object.keys(event?.document), ['@timestamp', 'log', 'event', 'user', 'source', 'user_agent', 'kubernetes'])
+  t.same(Object.keys(event?.document.event), ['action', 'id', 'outcome'])
+  t.same(Object.keys(text?.document), ['@timestamp', 'log', 'message'])
+  t.end()
+})
 
 test('the outcome is what was decided, else what the code says', (t) => {
   const outcome = (members: object) =>
