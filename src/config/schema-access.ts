@@ -43,7 +43,7 @@ export const elasticsearchAuth = record(
     apiKey: key(
       record(
         {
-          key: key(format.secret(), UNSET, 'The key as the server encodes it (`id:api_key` in base64).'),
+          key: key(format.secret(), UNSET, 'The key as the server encodes it, or `id:api_key`.'),
           keyFile: key(format.file(), UNSET, 'A file that holds the key, as below.'),
         },
         { exactlyOne: [['key', 'keyFile']] },

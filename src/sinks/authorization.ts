@@ -12,11 +12,16 @@ export function authorization(auth: ElasticsearchAuthConfig | null): () => strin
   }
   if ('apiKey' in auth) {
     const key = 'key' in auth.apiKey ? constant(auth.apiKey.key) : fromFile(auth.apiKey.keyFile)
-    return () => `ApiKey ${key()}`
+    return () => `ApiKey ${encodedKey(key())}`
   }
   const { basic } = auth
   const password = 'password' in basic ? constant(basic.password) : fromFile(basic.passwordFile)
   return () => `Basic ${Buffer.from(`${basic.username}:${password()}`).toString('base64')}`
+}
+
+/** As the server wants it; `id:api_key`, which base64 never looks like, is what other agents take. */
+function encodedKey(key: string): string {
+  return key.includes(':') ? Buffer.from(key).toString('base64') : key
 }
 
 function constant(value: string): () => string {

@@ -25,6 +25,14 @@ t.test('lines of many pods share bulks', async (t) => {
   t.match(bulk?.headers, { 'content-type': 'application/x-ndjson', 'content-encoding': 'gzip' })
 })
 
+t.test('a key as other agents take it', async (t) => {
+  const world = worldOf(t, { auth: { apiKey: { key: 'id:api_key' } } })
+  world.write('web', texts('line', 5))
+  world.start()
+  await world.drain()
+  t.equal(world.elastic.seen[0]?.headers.authorization, 'ApiKey aWQ6YXBpX2tleQ==')
+})
+
 t.test('without compression, with a key', async (t) => {
   const world = worldOf(t, { gzipLevel: 0, auth: { apiKey: { key: 'a2V5' } } })
   world.write('web', texts('line', 5))
