@@ -53,6 +53,8 @@ export class ElasticsearchSink implements Sink {
   /** Of a bulk, before compression: what is configured, or less once the server has refused that. */
   #bytesMax: number
   #isSetUp: boolean
+  /** Under way, for all that wait for it. */
+  #settingUp: Promise<Answer | null> | null = null
 
   constructor(config: ElasticsearchSinkConfig, deps: ElasticsearchSinkDeps) {
     this.name = config.name
@@ -107,7 +109,8 @@ export class ElasticsearchSink implements Sink {
     const [part] = shipment.parts
     const segments = shipment.segments.filter((segment) => segment.endRecords[0] > segment.firstRecords[0])
     if (!this.#isSetUp) {
-      const failure = await this.#setUp()
+      this.#settingUp ??= this.#setUp()
+      const failure = await this.#settingUp
       if (failure !== null) {
         const lanes = segments.map((segment) => this.#lane(segment))
         const delayMs = this.#lanes.failed(lanes, failure)
@@ -144,6 +147,8 @@ export class ElasticsearchSink implements Sink {
       const reason = errorCode(error)
       const kind = reason === 'SETUP_FAILED' ? ('halt' as const) : ('retry' as const)
       return { status: 0, outcome: { kind, reason, message } }
+    } finally {
+      this.#settingUp = null
     }
   }
 

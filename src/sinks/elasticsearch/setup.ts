@@ -1,5 +1,6 @@
 // Puts what is missing on a server (templates.ts), and nothing else: what is there is an operator's, whoever made it, and is
-// left as it is. Which of the two products it is, the server says itself (`GET /`).
+// left as it is, also when it came between our look and our request: every node of a cluster may do this at once. Which of
+// the two products it is, the server says itself (`GET /`).
 import { createHash } from 'node:crypto'
 import { TaffrailError } from '../../core/errors.ts'
 import type { HttpRequest, HttpResponse } from '../../ports/http.ts'
@@ -24,14 +25,14 @@ export interface SetupDeps {
 }
 
 /**
- * Makes what is missing. Throws `SETUP_FAILED` with the server's words when it does not let us, and what the client throws
- * when there is no answer.
+ * Makes what is missing. Throws `SETUP_FAILED` with the server's words when it does not let us, or when the templates there
+ * say of all documents that they are another cluster's; and what the client throws when there is no answer.
  */
 export async function setUp(options: Omit<SetupOptions, 'product'>, deps: SetupDeps): Promise<SetupResult[]> {
   const product = await productOf(deps)
   const results: SetupResult[] = []
   for (const object of setupObjects({ ...options, product })) {
-    results.push({ kind: object.kind, name: object.name, end: await put(object, deps) })
+    results.push({ kind: object.kind, name: object.name, end: await put(object, options.clusterName, deps) })
   }
   // Days of audit events are indices, and those are kept for ever there.
   if (product === 'serverless' && options.retention.audit !== null) {
@@ -48,16 +49,48 @@ async function productOf(deps: SetupDeps): Promise<Product> {
   return version.build_flavor === 'serverless' ? 'serverless' : 'elasticsearch'
 }
 
-async function put(object: SetupObject, deps: SetupDeps): Promise<SetupResult['end']> {
+async function put(object: SetupObject, clusterName: string, deps: SetupDeps): Promise<SetupResult['end']> {
   const mark = createHash('sha256').update(JSON.stringify(object.body)).digest('hex').slice(0, 16)
-  const there = await ask(deps, 'GET', object.path)
-  const text = there.body.toString()
-  if (there.status === 200) return text.includes(mark) ? 'same' : 'left'
-  if (there.status === 400 && text.includes('no handler found')) return 'unavailable'
-  if (there.status !== 404) throw failed(`GET ${object.path}`, there.status, there.body)
-  const made = await ask(deps, 'PUT', object.path, marked(object, mark))
-  if (made.status !== 200 && made.status !== 201) throw failed(`PUT ${object.path}`, made.status, made.body)
-  return 'made'
+  const found = await look(object, mark, clusterName, deps)
+  if (found !== null) return found
+  const path = object.kind === 'index template' ? `${object.path}?create=true` : object.path
+  const { status, body } = await ask(deps, 'PUT', path, marked(object, mark))
+  if (status === 200 || status === 201) return 'made'
+  // Somebody was faster. (A template's answer is a 400 with these words.)
+  const isThere = status === 409 || (status === 400 && body.includes('already exists'))
+  const made = isThere ? await look(object, mark, clusterName, deps) : null
+  if (made === null) throw failed(`PUT ${path}`, status, body)
+  return made
+}
+
+/** What is said of an object that needs no making; null: it is missing. */
+async function look(
+  { path, name }: SetupObject,
+  mark: string,
+  clusterName: string,
+  deps: SetupDeps,
+): Promise<SetupResult['end'] | null> {
+  const { status, body } = await ask(deps, 'GET', path)
+  if (status === 404) return null
+  if (status === 400 && body.includes('no handler found')) return 'unavailable'
+  if (status !== 200) throw failed(`GET ${path}`, status, body)
+  const other = clusterIn(body)
+  if (other !== undefined && other !== clusterName) {
+    const problem = `the index template ${name} says that all documents are of the cluster ${JSON.stringify(other)}`
+    throw new TaffrailError('SETUP_FAILED', `${problem}: give ${JSON.stringify(clusterName)} another namespace`)
+  }
+  return body.includes(mark) ? 'same' : 'left'
+}
+
+/** The cluster whose documents an index template is for, if it says so. */
+function clusterIn(body: Buffer): string | undefined {
+  interface Tree {
+    [name: string]: Tree | undefined
+  }
+  const { index_templates: templates } = parsed(body) as { index_templates?: Tree[] }
+  const properties = templates?.[0]?.index_template?.template?.mappings?.properties
+  const value: unknown = properties?.orchestrator?.properties?.cluster?.properties?.name?.value
+  return typeof value === 'string' ? value : undefined
 }
 
 /** With the mark that tells that it is ours. Policies of OpenSearch have no place for it but the description. */

@@ -9,6 +9,8 @@ class FakeServer {
   readonly objects = new Map<string, unknown>()
   readonly puts: string[] = []
   refusePut: { status: number; body: string } | null = null
+  /** Called between a look and the request that follows it. */
+  beforePut: ((name: string) => void) | null = null
   readonly #root: string
   readonly #missing: string
 
@@ -21,19 +23,29 @@ class FakeServer {
     const answer = (status: number, text: string) => ({ status, headers: {}, body: Buffer.from(text) })
     if (path === '/') return answer(200, this.#root)
     if (path.includes(this.#missing)) return answer(400, '{"error":"no handler found for uri"}')
+    const [name = '', query] = path.split('?')
     if (method === 'GET') {
-      const there = this.objects.get(path)
-      return there === undefined ? answer(404, '{}') : answer(200, JSON.stringify(there))
+      const there = this.objects.get(name)
+      const told = name.startsWith('/_index_template') ? { index_templates: [{ index_template: there }] } : there
+      return there === undefined ? answer(404, '{}') : answer(200, JSON.stringify(told))
     }
     this.puts.push(path)
     if (this.refusePut !== null) return answer(this.refusePut.status, this.refusePut.body)
-    this.objects.set(path, JSON.parse(body?.toString() ?? ''))
+    this.beforePut?.(name)
+    if (this.objects.has(name) && name.startsWith('/_plugins')) return answer(409, '{"error":"version conflict"}')
+    if (this.objects.has(name) && query === 'create=true') {
+      return answer(400, '{"error":{"type":"illegal_argument_exception","reason":"index template [x] already exists"}}')
+    }
+    this.objects.set(name, JSON.parse(body?.toString() ?? ''))
     return answer(200, '{"acknowledged":true}')
   }
 
-  run(retention = { logs: 14 * DAY_MS, audit: 365 * DAY_MS } as { logs: number | null; audit: number | null }) {
+  run(
+    retention: { logs: number | null; audit: number | null } = { logs: 14 * DAY_MS, audit: 365 * DAY_MS },
+    clusterName = 'prod-1',
+  ) {
     const deps = { send: this.send, authorization: () => 'ApiKey x', timeoutMs: 1000 }
-    return setUp({ clusterName: 'prod-1', namespace: 'prod_1', retention }, deps)
+    return setUp({ clusterName, namespace: 'prod_1', retention }, deps)
   }
 }
 
@@ -149,6 +161,33 @@ t.test('a second time nothing is put; what somebody changed stays', async (t) =>
     ['left', 'same', 'same', 'same'],
   )
   t.equal(server.puts.length, puts)
+})
+
+t.test('what somebody else puts meanwhile stays, and is no failure', async (t) => {
+  for (const root of [OPEN, ELASTIC]) {
+    const faster = new FakeServer(root)
+    await faster.run()
+    const server = new FakeServer(root)
+    // Another node of ours.
+    server.beforePut = (name) => server.objects.set(name, faster.objects.get(name))
+    const ends = (await server.run()).map(({ end }) => end)
+    // Elasticsearch has no way to put a policy only where there is none; it is the same one.
+    t.strictSame(ends, root === OPEN ? ['same', 'same', 'same', 'same'] : ['made', 'made', 'same', 'same'])
+    const operated = new FakeServer(root)
+    operated.beforePut = (name) => operated.objects.set(name, { priority: 900 })
+    t.strictSame((await operated.run()).map(({ end }) => end).slice(2), ['left', 'left'])
+    t.strictSame(operated.objects.get('/_index_template/taffrail-logs-prod_1'), { priority: 900 })
+  }
+})
+
+t.test('two clusters of one namespace are told, not mixed', async (t) => {
+  const server = new FakeServer(ELASTIC)
+  await server.run()
+  await t.rejects(server.run(undefined, 'prod_1'), {
+    code: 'SETUP_FAILED',
+    message:
+      'the index template taffrail-logs-prod_1 says that all documents are of the cluster "prod-1": give "prod_1" another namespace',
+  })
 })
 
 t.test('without lifecycle management, and without retention', async (t) => {
