@@ -1,11 +1,16 @@
 // The metrics in Prometheus' text format, computed from one snapshot of the status when somebody scrapes and at no other
-// time. Which there are stands in metric-table.ts. Invariants: a counter never goes back while the agent and its
+// time. Which there are stands in metrics/. Invariants: a counter never goes back while the agent and its
 // label combination live, and a combination that is gone from the snapshot is gone from the next scrape.
 import { createRequire } from 'node:module'
 import type * as Prometheus from 'prom-client'
 import type { AgentStatus, SinkStatus, WebhookStatus } from '../core/status.ts'
 import type { EventCounters } from './events.ts'
-import { type Definition, definitions, type Snapshot } from './metric-table.ts'
+import { auditMetrics } from './metrics/audit.ts'
+import { fileMetrics } from './metrics/files.ts'
+import { kubernetesMetrics } from './metrics/kubernetes.ts'
+import type { Definition, Snapshot } from './metrics/metric.ts'
+import { processMetrics } from './metrics/process.ts'
+import { sinkMetrics } from './metrics/sinks.ts'
 import { readProcess, watchLoopDelay } from './process.ts'
 
 // The three parts alone: the whole of prom-client (default metrics, cluster, push gateway, OpenTelemetry) costs 6 MiB of
@@ -14,6 +19,15 @@ const require = createRequire(import.meta.url)
 const Registry: typeof Prometheus.Registry = require('prom-client/lib/registry.js')
 const Counter: typeof Prometheus.Counter = require('prom-client/lib/counter.js')
 const Gauge: typeof Prometheus.Gauge = require('prom-client/lib/gauge.js')
+
+/** Every metric but the histograms, in the order in which they are shown. */
+const definitions: readonly Definition[] = [
+  ...sinkMetrics,
+  ...fileMetrics,
+  ...auditMetrics,
+  ...kubernetesMetrics,
+  ...processMetrics,
+]
 
 export interface Metrics {
   /** One scrape. Rejects with what `status` throws. */
