@@ -7,9 +7,10 @@ import type { Clock } from '../ports/clock.ts'
 import type { Refused, SegmentResult } from '../sinks/sink.ts'
 import type { Reader } from '../tail/reader.ts'
 import type { HeldLines } from './held.ts'
+import type { Lane } from './lane.ts'
 import type { Segment } from './shipment.ts'
 
-/** A quiet lane's limits from a refusal double again with each success. */
+/** A lane's limits from a refusal double again each time something was sent within them. */
 const LIMIT_GROWTH = 2
 /** A lane that seemed to have work and had none (a file that cannot be read) is asked again after so long. */
 const NOTHING_MS = 200
@@ -38,7 +39,7 @@ export class Settlement {
     for (const stream of acked as (0 | 1)[]) this.#ackStream(segment, stream, result.refused)
     if (result.kind === 'acked') {
       const hasRecords = recordsOf(segment) > 0
-      if (hasRecords) this.lastAckAt = clock.now()
+      if (hasRecords) this.#taken(lane)
       lane.attempts = 0
       lane.retryAt = Number.NEGATIVE_INFINITY
       for (const { reader } of segment.shares) reader.commit()
@@ -48,8 +49,6 @@ export class Settlement {
         this.#held.note(reader, lane, clock.monotonic())
       }
       if (!hasRecords && !hasMoved(segment)) lane.retryAt = clock.monotonic() + NOTHING_MS
-      lane.bytesMax *= LIMIT_GROWTH
-      lane.recordsMax *= LIMIT_GROWTH
       lane.laggingSince =
         lane.lagBytes === 0 ? null : Math.max(lane.laggingSince ?? startedAt, lane.backlog ? 0 : startedAt)
     } else {
@@ -67,6 +66,13 @@ export class Settlement {
       if (result.recordsMax !== undefined) lane.recordsMax = result.recordsMax
     }
     lane.busy = false
+  }
+
+  /** Fills that found nothing to send leave the limits: they would be gone by the time that there is something. */
+  #taken(lane: Lane): void {
+    this.lastAckAt = this.#clock.now()
+    lane.bytesMax *= LIMIT_GROWTH
+    lane.recordsMax *= LIMIT_GROWTH
   }
 
   /** Settles one source stream of a segment: everything but what was refused is acknowledged. */

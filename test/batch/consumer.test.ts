@@ -1,5 +1,6 @@
 // What a consumer does with its lanes when time, budget or files are short.
 import { rmSync } from 'node:fs'
+import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import type { FileSystem } from '../../src/ports/fs.ts'
 import { realFileSystem } from '../../src/ports/real-fs.ts'
@@ -198,6 +199,24 @@ t.test(
     for (const pod of pods) t.equal(world.loki.lines({ pod }).join(), `${half(pod)} end`, pod)
     t.equal(held(), 0)
     world.settled()
+  },
+)
+
+t.test(
+  'lines too far apart for one push, behind compressed files in which one began: fewer at once, until they go out',
+  async (t) => {
+    const world = new World(t)
+    const now = world.clock.now()
+    const [live, older] = [world.podPath('web'), now - 2 * 3_600_000]
+    // Each of the compressed files is waited for before anything of it can be sent.
+    for (const [number, piece] of ['a', 'b', 'c'].entries()) {
+      world.raw(`${live}.20261121-05000${number}.gz`, gzipSync(`${criTime(older)} stdout P ${piece}\n`))
+    }
+    const later = Array.from({ length: 8 }, (_, i) => `${criTime(now, i)} stdout F ${i}\n`).join('')
+    world.raw(live, `${criTime(older)} stdout F d\n${later}`)
+    world.start()
+    await world.drain()
+    t.strictSame(world.loki.lines(), ['abcd', '0', '1', '2', '3', '4', '5', '6', '7'])
   },
 )
 
