@@ -227,13 +227,45 @@ t.test('a record that makes the server fail is condemned beside another one only
     source.message === 'poison' ? { status: 500, type: 'null_pointer_exception', reason: '' } : null
   world.write('a', ['poison'])
   world.start()
-  await world.clock.advance(30 * MINUTE_MS)
+  await world.clock.advance(MINUTE_MS)
   t.strictSame(world.letters.letters, [], 'alone it is not: it may be the server')
   world.write('a', ['good'])
   await world.clock.advance(3 * MINUTE_MS)
   await world.drain()
   exact(t, world, ['poison'])
   world.accounted('es')
+})
+
+for (const documentIds of [true, false]) {
+  t.test(`alone for good it is condemned beside a probe, once in its index; ids: ${documentIds}`, async (t) => {
+    const world = worldOf(t, { documentIds })
+    const failure = error(500, 'null_pointer_exception', '')
+    world.elastic.fault = (bulk) => (messagesOf(bulk).includes('poison') ? failure : null)
+    world.write('a', ['poison'])
+    world.start()
+    await world.drain()
+    world.accounted('es')
+    const [letter] = world.letters.letters
+    t.equal(world.letters.letters.length, 1)
+    const { '@timestamp': time } = JSON.parse(letter?.create?.document ?? '') as Record<string, unknown>
+    const message = `taffrail: sent to see whether this log is served, beside a record of ${letter?.bytes} bytes that gets server errors`
+    t.strictSame(
+      world.elastic.documents.map(({ index, source }) => ({ index, source })),
+      [{ index: letter?.create?.index, source: { '@timestamp': time, message, taffrail: { mark: ['probe'] } } }],
+    )
+  })
+}
+
+t.test('an index that takes nothing: a record that is alone there waits', async (t) => {
+  const world = worldOf(t)
+  world.elastic.refuse = () => ({ status: 500, type: 'translog_exception', reason: '' })
+  world.write('a', ['alone'])
+  world.start()
+  await world.clock.advance(60 * MINUTE_MS)
+  t.strictSame(world.letters.letters, [])
+  world.elastic.refuse = null
+  await world.drain()
+  exact(t, world)
 })
 
 t.test('a record that fails its whole bulk is found while other lanes are well', async (t) => {

@@ -1,9 +1,10 @@
 // A server error may be the server's, or one record's for ever. The record is found and buried; an outage, however long
 // and of whatever part, buries nobody.
+import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import type { FaultHook } from '../../src/demo/faults.ts'
 import { linesOf } from './memory-loki.ts'
-import { texts, World } from './world.ts'
+import { criTime, texts, World } from './world.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
@@ -60,21 +61,63 @@ t.test('poison among many lanes: the others are delivered within a minute', asyn
   onlyDead(t, world, ['bad'])
 })
 
-t.test('poison alone in its lane waits for a neighbour, whatever happens elsewhere', async (t) => {
+t.test('poison alone in its lane: the next line is its neighbour, whatever happens elsewhere', async (t) => {
   const world = new World(t)
   world.loki.fault = poison('bad')
   world.write('web', ['bad'])
   world.write('other', ['fine'])
   world.start()
-  for (let i = 0; i < 30; i++) {
-    await world.clock.advance(MINUTE_MS)
-    world.write('other', [`fine ${i}`])
-  }
+  await world.clock.advance(MINUTE_MS)
+  world.write('other', ['more'])
+  await world.clock.advance(MINUTE_MS)
   t.strictSame(world.letters.letters, [])
-  t.ok(world.loki.seen.length < 200, `${world.loki.seen.length} requests`)
   world.write('web', ['neighbour'])
   await world.drain()
   onlyDead(t, world, ['bad'])
+})
+
+/** What stands beside a record of so many bytes. */
+const probe = (bytes: number) =>
+  `taffrail: sent to see whether this log is served, beside a record of ${bytes} bytes that gets server errors`
+
+t.test('poison alone in its lane for good: it is judged beside a probe, once in its stream', async (t) => {
+  const world = new World(t)
+  world.loki.fault = poison('bad')
+  world.write('web', ['bad'])
+  world.start()
+  await world.drain()
+  t.strictSame(
+    world.letters.letters.map(({ line, reason }) => [line, reason]),
+    [['bad', 'server_error']],
+  )
+  world.accounted()
+  const [letter] = world.letters.letters
+  const stored = world.loki.entries({ pod: 'web', stream: 'stdout' })
+  t.strictSame(
+    stored.map(({ line, metadata }) => [line.toString(), metadata]),
+    [[probe(letter?.bytes ?? 0), { taffrail_mark: 'probe' }]],
+  )
+  t.equal(String(stored[0]?.timestampNs), letter?.timestamp, 'it stands in its place')
+  t.ok(world.loki.seen.length < 100, `${world.loki.seen.length} requests`)
+})
+
+t.test('poison alone before the damage of a compressed file: what comes after it is not held up', async (t) => {
+  const world = new World(t)
+  const now = world.clock.now()
+  world.loki.fault = poison('bad')
+  const whole = gzipSync(`${criTime(now)} stdout F bad\n`)
+  world.raw(`${world.podPath('web')}.20261121-050000.gz`, whole.subarray(0, whole.length - 6))
+  world.raw(world.podPath('web'), `${criTime(now, 1)} stdout F after\n`)
+  world.start()
+  await world.drain()
+  t.strictSame(
+    world.letters.letters.map(({ line }) => line),
+    ['bad'],
+  )
+  const [first, gap = '', ...after] = world.loki.lines({ pod: 'web' })
+  t.match(first, /^taffrail: sent to see/)
+  t.match(gap, /^taffrail: lost from offset .*: the compressed file is damaged/)
+  t.strictSame(after, ['after'])
 })
 
 t.test('poison on stderr: stdout goes its way', async (t) => {
@@ -128,7 +171,7 @@ t.test('an outage of server errors for everything: nobody is buried, and the ser
 
 t.test('an outage for some lanes only (an ingester is gone): nobody is buried', async (t) => {
   const world = new World(t)
-  for (let i = 0; i < 10; i++) world.write(`pod-${i}`, texts('line', 100))
+  for (let i = 0; i < 10; i++) world.write(`pod-${i}`, texts('line', i === 0 ? 1 : 100))
   let down = true
   world.loki.fault = ({ push }) =>
     down && push?.streams.some(({ labels }) => /pod="pod-[01]"/.test(labels))

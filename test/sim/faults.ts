@@ -121,8 +121,6 @@ export function drawFaults(draw: Draw, limits: WorldLimits = {}): Faults {
   for (const kind of always) on.add(kind as FaultKind)
   // Files that begin alike are told apart by the bytes before a place, which is not looked at in compressed ones.
   if (on.has('compression') || on.has('copytruncate')) on.delete('equalHeads')
-  // A poisonous record must not stand alone in every bulk: beside a large one it does where little is taken at once.
-  if (on.has('poison') && sinks.includes('elasticsearch')) on.delete('tooLarge')
   const outageMs = draw.scale(20_000, draw.chance(0.1) ? 3_600_000 : 180_000)
   const durationMs = draw.scale(8000, 60_000) + (on.has('outage') ? outageMs : 0)
   const containers = draw.int(1, draw.chance(0.1) ? 6 : 3)
@@ -144,8 +142,7 @@ export function drawFaults(draw: Draw, limits: WorldLimits = {}): Faults {
     rate: draw.pick([0.02, 0.1, 0.3]),
     interleaving: on.has('interleaving') ? draw.pick([0.001, 0.01, 0.05]) : 0,
     lineBytesMax,
-    // A record is judged beside another one: a batch has room for a few.
-    batchBytesMax: Math.max(3 * lineBytesMax, draw.scale(4096, 65_536)),
+    batchBytesMax: draw.scale(4096, 65_536),
     batchAgeMs: draw.scale(50, 2000),
     concurrency: draw.int(1, 4),
     requestTimeoutMs: draw.scale(1000, 30_000),

@@ -310,8 +310,7 @@ function settingsOf({ draw, faults }: SinkDeps, urls: readonly string[]): Record
     name: 'es',
     urls,
     lineBytesMax,
-    // Documents are larger than Loki's entries, and a batch has room for a few of the largest.
-    batchBytesMax: batchBytesMax + 6 * lineBytesMax,
+    batchBytesMax,
     concurrency,
     batchAgeMax: `${batchAgeMs}ms`,
     requestTimeout: `${requestTimeoutMs}ms`,

@@ -295,10 +295,10 @@ export class World {
     for (const { network } of this.#sinks) network.heal()
     if (this.#life !== null) this.#life.killIn = Number.POSITIVE_INFINITY
     for (const each of [...this.#containers, ...this.#programs]) each.rest()
-    this.#heartbeat()
+    if (this.#draw.of('heartbeat').chance(0.5)) this.#heartbeat()
   }
 
-  /** A poisonous record is told from others by its neighbours: they come. */
+  /** Logs that go on, now and then a line; the others are silent from now on. */
   #heartbeat(): void {
     this.#clock.act(HEARTBEAT_MS, () => {
       if (this.#isOver) return

@@ -36,6 +36,8 @@ export interface ConversationDeps {
   tooLarge(bytes: number): void
   /** Server errors for the whole were seen so often that a record may be the cause. */
   isSuspect: boolean
+  /** No neighbour is waited for any more. */
+  mayProbe: boolean
   signal: AbortSignal
 }
 
@@ -124,11 +126,17 @@ export class Conversation {
     this.#hasTaken ||= records.length > 0
   }
 
-  /** A record that was taken by the index of that one: sent once more it shows whether server and index work. */
-  #goodFor(record: number): number | null {
+  /**
+   * Sends what shows whether server and index work: a record that was taken by the index of that one, or a probe where there is
+   * none and none is waited for any more.
+   */
+  #controlFor(record: number): (() => Promise<Answer>) | null {
     const { _index } = this.#records.action(record)
     const good = this.#state.findIndex((state, i) => state === TAKEN && this.#records.action(i)._index === _index)
-    return good < 0 ? null : good
+    if (good >= 0) return () => this.#bulk([good])
+    if (!this.#deps.mayProbe) return null
+    const { body, id } = this.#records.probe(record)
+    return () => this.#deps.requests.bulk(body, { count: 1, idOf: () => id })
   }
 
   async #settleEach(records: readonly number[], fates: readonly Fate[], answer: Answer): Promise<void> {
@@ -197,9 +205,9 @@ export class Conversation {
   async #judge(): Promise<void> {
     for (const [record, refusal] of this.#waiting) {
       if (refusal.kind !== 'suspect' || this.#failure !== null) continue
-      const good = this.#goodFor(record)
-      if (good === null) continue
-      const verdict = await this.#try(record, good, refusal)
+      const control = this.#controlFor(record)
+      if (control === null) continue
+      const verdict = await this.#try(record, control, refusal)
       if (verdict === 'taken') {
         this.#waiting.delete(record)
         this.#taken([record])
@@ -215,10 +223,10 @@ export class Conversation {
    * A record that gets a server error, or has its bulk refused, is condemned only if that happens every time while another
    * record is taken every time: a server that fails now and then is not told.
    */
-  async #try(record: number, good: number, first: Refusal): Promise<Refusal | 'taken'> {
+  async #try(record: number, control: () => Promise<Answer>, first: Refusal): Promise<Refusal | 'taken'> {
     let said = first
     for (let trial = 0; trial < TRIALS; trial++) {
-      const beside = await this.#bulk([good])
+      const beside = await control()
       if (!isTaken(beside)) {
         this.#failure = beside
         return said

@@ -14,6 +14,7 @@ import type { Resent } from '../../deliver/replay.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { HttpClientFactory } from '../../ports/http.ts'
 import type { Random } from '../../ports/random.ts'
+import { PROBE_ATTEMPTS } from '../probe.ts'
 import type { SegmentResult, Sink, SinkState } from '../sink.ts'
 import { Burial } from './burial.ts'
 import type { Sent } from './classify.ts'
@@ -218,6 +219,7 @@ export class ElasticsearchSink implements Sink {
         this.#bytesMax = Math.max(BULK_BYTES_MIN, Math.min(this.#bytesMax, Math.floor(bytes / 2)))
       },
       isSuspect: suspicious.length > 0,
+      mayProbe: lanes.some(({ attempts }) => attempts >= PROBE_ATTEMPTS),
       signal: this.#closing.signal,
     })
     await conversation.run(first)

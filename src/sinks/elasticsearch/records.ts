@@ -1,6 +1,8 @@
 // The records of a bulk that lies encoded in a part: where each begins and ends, its id, its document. Made only when not
 // all of them were taken, by the line ends: every record is two lines, and neither has one within it.
+import { hash } from 'node:crypto'
 import type { Part } from '../../batch/part.ts'
+import { PROBE_MARK, probeText } from '../probe.ts'
 
 const NEWLINE = 10
 
@@ -44,6 +46,18 @@ export class BulkRecords {
     const start = this.#starts[record] as number
     const line = this.part.buffer.toString('utf8', start, this.part.buffer.indexOf(NEWLINE, start))
     return (JSON.parse(line) as { create: { _index?: string; _id?: string } }).create
+  }
+
+  /** The bulk of a probe beside that record: for its index, of its time, and with nothing else of it. */
+  probe(record: number): { body: Buffer; id: string } {
+    const { _index } = this.action(record)
+    const document = this.document(record)
+    // Of the whole document, so that a record without an id of its own has one probe, too.
+    const id = hash('sha256', document, 'base64url')
+    const message = probeText(this.part.bytesOf(record))
+    const { '@timestamp': time } = JSON.parse(document) as { '@timestamp': string }
+    const lines = [{ create: { _index, _id: id } }, { '@timestamp': time, message, taffrail: { mark: [PROBE_MARK] } }]
+    return { body: Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join('')), id }
   }
 
   /** The document, as it is sent. */

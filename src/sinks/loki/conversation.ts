@@ -4,6 +4,7 @@
 // stands alone. Nothing is waited for in here: what fails for a while is read and sent again later, and as everything
 // that was said is said again then and every repeat makes the same entries, nothing has to be remembered but the letters.
 import type { Events } from '../../core/events.ts'
+import { PROBE_ATTEMPTS } from '../probe.ts'
 import type { Refused } from '../sink.ts'
 import type { Burial, Verdict } from './burial.ts'
 import type { LokiOutcome } from './classify.ts'
@@ -54,6 +55,8 @@ export class Conversation {
   readonly #deps: ConversationDeps
   /** An entry that its stream has judged: pushed once more it shows whether the stream is being served. */
   #good: number | null = null
+  /** Stands for it where there is none and none is waited for any more. */
+  #probe: Buffer | null = null
   /** Entries that got a server error while nothing was stored yet. */
   #suspects: { index: number; answer: Answer }[] = []
   /** A server error is taken for the fault of a record. */
@@ -90,9 +93,12 @@ export class Conversation {
     return { kind: 'again', answer: failure }
   }
 
-  async #push({ indexes, header }: Group): Promise<Answer> {
+  #push({ indexes, header }: Group): Promise<Answer> {
+    return this.#pushBody(this.#stretch.body(indexes, header))
+  }
+
+  async #pushBody(body: Buffer): Promise<Answer> {
     const { requests } = this.#deps
-    const body = this.#stretch.body(indexes, header)
     let answer = await requests.push(body, this.#lane.tenant)
     // What was said so far would be said for nothing: of two servers behind one address the other may be well.
     if (isPassing(answer)) answer = await requests.push(body, this.#lane.tenant)
@@ -264,15 +270,15 @@ export class Conversation {
       return this.#bury([index], { reason: outcome.findings[0]?.reason ?? 'refused', message, status }, cause)
     }
     if (outcome.kind === 'split') return this.#bury([index], { reason: 'too_large', message, status }, cause)
-    if (this.#good === null) {
+    const control = this.#good === null ? this.#probe : this.#stretch.body([this.#good])
+    if (control === null) {
       this.#suspects.push({ index, answer: cause })
       return null
     }
     const { header } = this.#stretch
     const suspect = { indexes: [index], header, isLate: false, isBehindTold: false }
-    const control = { ...suspect, indexes: [this.#good] }
     for (let round = 1; ; round++) {
-      const beside = await this.#push(control)
+      const beside = await this.#pushBody(control)
       if (!isJudged(beside)) return beside
       if (round === ROUNDS) return this.#bury([index], { reason: 'server_error', message, status }, cause)
       const again = await this.#push(suspect)
@@ -289,7 +295,10 @@ export class Conversation {
     const suspects = this.#suspects
     this.#suspects = []
     for (const { index, answer } of suspects) {
-      if (this.#good === null) return answer
+      if (this.#good === null) {
+        if (this.#lane.attempts < PROBE_ATTEMPTS) return answer
+        this.#probe ??= this.#stretch.probe(index)
+      }
       const alone = { ...group, indexes: [index] }
       const failure = await this.#settle(alone, await this.#push(alone))
       if (failure !== null) return failure

@@ -1,8 +1,18 @@
 // A stretch: the entries of one stream in one segment, on the wire already, with an index over them: to name, take out,
 // divide and describe single entries after a refusal. Made only when there is one.
-import type { Part } from '../../batch/part.ts'
+import { Part } from '../../batch/part.ts'
+import { PROBE_MARK, probeText } from '../probe.ts'
 import type { PushedEntries } from './refused.ts'
-import { closeStream, newWireEntry, readEntry, readMetadata, type WireEntry } from './wire.ts'
+import {
+  closeStream,
+  ENTRY_OVERHEAD_BYTES,
+  encodeMetadata,
+  newWireEntry,
+  readEntry,
+  readMetadata,
+  type WireEntry,
+  writeEntry,
+} from './wire.ts'
 
 export class Stretch implements PushedEntries {
   readonly part: Part
@@ -69,6 +79,19 @@ export class Stretch implements PushedEntries {
     const body = Buffer.concat(pieces)
     closeStream(body, 0, body.length)
     return body
+  }
+
+  /** The stream message of a probe beside that entry: of its time, and with nothing else of it. */
+  probe(index: number): Buffer {
+    const { header, part, firstRecord } = this
+    const line = Buffer.from(probeText(part.bytesOf(firstRecord + index)))
+    const metadata = encodeMetadata({ taffrail_mark: PROBE_MARK })
+    const own = new Part(0)
+    own.reserve(header.length + ENTRY_OVERHEAD_BYTES + metadata.length + line.length)
+    own.end = header.copy(own.buffer)
+    writeEntry(own, this.seconds[index]!, this.nanos[index]!, line, 0, line.length, metadata)
+    closeStream(own.buffer, 0, own.end)
+    return own.buffer.subarray(0, own.end)
   }
 
   entry(index: number): WireEntry {

@@ -32,6 +32,8 @@ export class Completeness implements Checker {
       this.#gaps.add(record.line.toString())
       return
     }
+    // What is sent beside a record that stands alone, and is none of the log's.
+    if (marks.includes('probe')) return
     if (line === null) {
       // A piece of a line of which the rest was destroyed.
       if (truth.logs.some(({ damaged }) => damaged)) return
