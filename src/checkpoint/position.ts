@@ -39,11 +39,11 @@ export interface Position {
   /** State of the time rule at `offset` (parse/timeline.ts), as its `save` wrote it. */
   times: number[]
   /**
-   * Times of arrival given to ranges after `offset` whose lines have none of their own: how many files after this one,
-   * from, to, seconds, nanos, repeated.
+   * Times of arrival given to ranges after `offset` whose lines have none of their own: which file (0: this one, 1: the first
+   * of `later`), from, to, seconds, nanos, repeated.
    */
   stamps: number[]
-  /** Places after `offset` at which open records of several lines end: how many files after this one, offset, repeated. */
+  /** Places after `offset` at which open records of several lines end: which file (as above), offset, repeated. */
   cuts?: number[]
   /** When the file was last written, ms since the epoch. */
   mtimeMs?: number

@@ -3,7 +3,7 @@
 // over restarts: a repeat ends the record there, too.
 import type { TailedFile } from './file.ts'
 
-/** Numbers per place in a checkpoint: how many files after the checkpoint's own, and the offset. */
+/** Numbers per place in a checkpoint: which file of those that the checkpoint names, and the offset. */
 const SAVED_FIELDS = 2
 
 export class Cuts {
@@ -41,19 +41,19 @@ export class Cuts {
     for (const place of this.#places) if (place.file === from) place.file = to
   }
 
-  /** The places in the first file and those after it as plain numbers for the checkpoint. */
-  save(files: readonly TailedFile[]): number[] {
+  /** Those in these files, which the checkpoint names (its own one first), as plain numbers for it. */
+  save(files: readonly (TailedFile | null)[]): number[] {
     return this.#places.flatMap(({ file, offset }) => {
       const after = files.indexOf(file)
       return after < 0 ? [] : [after, offset]
     })
   }
 
-  /** `files` begins with the file that the checkpoint is in. */
-  load(files: readonly TailedFile[], saved: readonly number[]): void {
+  /** `files` are those that the checkpoint names, where they are there. */
+  load(files: readonly (TailedFile | null)[], saved: readonly number[]): void {
     for (let i = 0; i + SAVED_FIELDS <= saved.length; i += SAVED_FIELDS) {
       const file = files[saved[i] as number]
-      if (file !== undefined) this.#places.push({ file, offset: saved[i + 1] as number })
+      if (file != null) this.#places.push({ file, offset: saved[i + 1] as number })
     }
   }
 }

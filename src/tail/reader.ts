@@ -443,7 +443,6 @@ export class Reader implements FileUser {
    */
   #resume(saved: Position): boolean {
     const { fs, gunzip, clock } = this.#deps
-    const { files } = this.lineage
     const cause = this.#slept === null ? undefined : CAUSE_ASLEEP
     // What was cut off since the last look may be found in a copy, which nobody knows yet.
     this.lineage.measure()
@@ -458,13 +457,13 @@ export class Reader implements FileUser {
       this.#failed('read', error)
       return false
     }
-    const { file, offset, found, lost, missing } = resumption
+    const { file, offset, found, lost, missing, named } = resumption
     this.#account.goOnIn(found ? file : null)
     this.#lines.timeline.load(saved.times)
     this.#lines.skipBeforeSeconds = saved.skipBeforeSeconds ?? Number.NEGATIVE_INFINITY
     this.#goTo(file, offset, tail)
-    if (found) this.#lines.stamps.load(files.slice(files.indexOf(file)), saved.stamps)
-    if (found && Array.isArray(saved.cuts)) this.#lines.cuts.load(files.slice(files.indexOf(file)), saved.cuts)
+    this.#lines.stamps.load(named, saved.stamps)
+    if (Array.isArray(saved.cuts)) this.#lines.cuts.load(named, saved.cuts)
     if (found && saved.ended) this.#ended = file
     // What was cut off is told with the place, if that was in it; what was written and cut since then is a loss of its own.
     // One without a byte stands for a lineage that has no files any more.
@@ -725,7 +724,7 @@ export class Reader implements FileUser {
 
   /** The committed place for the checkpoint; null when there is nothing to say, or when it cannot be said now. */
   position(): Position | null {
-    const at = this.#committed
+    const at = this.#committedByName
     if (at === null) return null
     const { file, offset, times, gaps, ended, continuity } = at
     const witness = this.#witnessAt(at)
@@ -733,10 +732,10 @@ export class Reader implements FileUser {
     const { path, dev, ino, head, compressed, gone, sizeSeen, mtimeMs } = file
     const isOver = this.#isHoled(file) || (compressed && ended)
     const { files } = this.lineage
-    const fromHere = files[0] === file ? files : files.slice(files.indexOf(file))
     const skipBeforeSeconds = this.#lines.skipBeforeSeconds
     const later = this.#seenFiles.after(file, files, this.#missing, (each) => this.#isHoled(each))
-    const cuts = this.#lines.cuts.save(fromHere)
+    const named = [file, ...later.map((each) => each.file)]
+    const cuts = this.#lines.cuts.save(named)
     this.#toldUnread = this.#unread
     this.#lastPosition = {
       path,
@@ -749,16 +748,29 @@ export class Reader implements FileUser {
       sizeSeen: compressed || isOver ? offset : Math.max(sizeSeen, offset),
       mtimeMs,
       times,
-      stamps: this.#lines.stamps.save(fromHere),
+      stamps: this.#lines.stamps.save(named),
       ...(cuts.length > 0 && { cuts }),
       ...(isOver && { ended: true as const }),
       ...(gone !== null && { gone }),
       ...(gaps.length > 0 && { gaps: [...gaps] }),
-      ...(later.length > 0 && { later }),
+      ...(later.length > 0 && { later: later.map(({ seen }) => seen) }),
       ...(Number.isFinite(skipBeforeSeconds) && { skipBeforeSeconds }),
       ...(continuity !== undefined && { continuity }),
     }
     return this.#lastPosition
+  }
+
+  /** The committed place; at a file that was left as empty as it had come, which has no name, the beginning of the next one. */
+  get #committedByName(): Snapshot | null {
+    const at = this.#committed
+    if (at === null) return null
+    let { file } = at
+    while (file !== this.#place.file && file.head.bytes === 0 && file.gone === null) {
+      const next = this.lineage.next(file)
+      if (next === null) break
+      file = next
+    }
+    return file === at.file ? at : { ...at, file, offset: file.begin, tail: '', ended: false }
   }
 
   /** The second witness of a committed place; null when the place cannot be named now. */

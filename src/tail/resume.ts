@@ -33,6 +33,8 @@ export interface Resumption {
   lost: Hole | null
   /** In reading order. */
   missing: Missing[]
+  /** Which files those of the checkpoint are: its own, and those that it names after that one. null: it is not there. */
+  named: (TailedFile | null)[]
 }
 
 /**
@@ -70,11 +72,12 @@ export function findResumption(
   }
   // It was cut off since it was opened, before anybody had come to its place.
   const cut = files.find((file) => isCutOff(file, saved)) ?? null
+  const named = [own ?? cut, ...found]
   if (own !== null) {
     const lost = notInCopy(own, saved, cut, fs)
-    return { file: own, offset: saved.offset, found: true, lost, missing }
+    return { file: own, offset: saved.offset, found: true, lost, missing, named }
   }
-  if (cut !== null) return { file: cut, offset: saved.offset, found: true, lost: null, missing }
+  if (cut !== null) return { file: cut, offset: saved.offset, found: true, lost: null, missing, named }
   const { path, head, offset, sizeSeen, mtimeMs = null, gone: cause = goneFor } = saved
   const restart = restartOf(path)
   const lost = { path, head, restart, from: offset, to: sizeSeen, cause, writtenMs: mtimeMs }
@@ -82,7 +85,7 @@ export function findResumption(
   // is left is newer; only earlier restarts may still lie about.
   const file = before ?? files.find((each) => each.order.restart >= restart) ?? (files.at(-1) as TailedFile)
   for (const each of missing) each.before ??= before === null ? file : null
-  return { file, offset: file.begin, found: false, lost: sizeSeen > offset ? lost : null, missing }
+  return { file, offset: file.begin, found: false, lost: sizeSeen > offset ? lost : null, missing, named }
 }
 
 /** Nothing is lost with a file that had nothing. */

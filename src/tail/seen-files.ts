@@ -9,6 +9,12 @@ import { comesBefore, type Missing } from './resume.ts'
 /** Files after the committed one that a checkpoint names. */
 const LATER_FILES_MAX = 256
 
+/** What is said of a file; `file` null: it is missing. */
+export interface Later {
+  seen: SeenFile
+  file: TailedFile | null
+}
+
 export class SeenFiles {
   readonly #fs: ReadFileSystem
   readonly #failed: (error: unknown) => void
@@ -27,17 +33,17 @@ export class SeenFiles {
     files: readonly TailedFile[],
     allMissing: readonly Missing[],
     isHole: (file: TailedFile) => boolean,
-  ): SeenFile[] {
-    const later: SeenFile[] = []
+  ): Later[] {
+    const later: Later[] = []
     let missing = allMissing
     for (let i = files.indexOf(file) + 1; i < files.length && later.length < LATER_FILES_MAX; i++) {
       const each = files[i] as TailedFile
       const due = missing.filter((one) => comesBefore(one, each))
       missing = missing.filter((one) => !due.includes(one))
       const seen = isHole(each) ? null : this.#seen(each)
-      later.push(...due.map((one) => one.seen), ...(seen === null ? [] : [seen]))
+      later.push(...due.map(unread), ...(seen === null ? [] : [{ seen, file: each }]))
     }
-    return [...later, ...missing.map((one) => one.seen)]
+    return [...later, ...missing.map(unread)]
   }
 
   #seen(file: TailedFile): SeenFile | null {
@@ -56,4 +62,8 @@ export class SeenFiles {
     const seen = { path, dev, ino, head: head.hash, headBytes: head.bytes, ...known, mtimeMs }
     return { ...seen, ...(compressed && { compressed }), ...(gone !== null && { gone }) }
   }
+}
+
+function unread({ seen }: Missing): Later {
+  return { seen, file: null }
 }

@@ -11,7 +11,7 @@ interface Stamp {
   nanos: number
 }
 
-/** Numbers per stamp in a checkpoint: how many files after the checkpoint's own, from, to, seconds, nanos. */
+/** Numbers per stamp in a checkpoint: which file of those that the checkpoint names, from, to, seconds, nanos. */
 const SAVED_FIELDS = 5
 
 export class Stamps {
@@ -74,16 +74,16 @@ export class Stamps {
     )
   }
 
-  /** The stamps of the first file and those after it as plain numbers for the checkpoint. */
-  save(files: readonly TailedFile[]): number[] {
+  /** Those of these files, which the checkpoint names (its own one first), as plain numbers for it. */
+  save(files: readonly (TailedFile | null)[]): number[] {
     return this.#stamps.flatMap(({ file, from, to, seconds, nanos }) => {
       const after = files.indexOf(file)
       return after < 0 ? [] : [after, from, to, seconds, nanos]
     })
   }
 
-  /** `files` begins with the file that the checkpoint is in. */
-  load(files: readonly TailedFile[], saved: readonly number[]): void {
+  /** `files` are those that the checkpoint names, where they are there. */
+  load(files: readonly (TailedFile | null)[], saved: readonly number[]): void {
     for (let i = 0; i + SAVED_FIELDS <= saved.length; i += SAVED_FIELDS) {
       const [after, from, to, seconds, nanos] = saved.slice(i, i + SAVED_FIELDS) as [
         number,
@@ -93,7 +93,7 @@ export class Stamps {
         number,
       ]
       const file = files[after]
-      if (file !== undefined) this.#stamps.push({ file, from, to, seconds, nanos })
+      if (file != null) this.#stamps.push({ file, from, to, seconds, nanos })
     }
   }
 }

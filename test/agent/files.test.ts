@@ -1,6 +1,8 @@
 // Plain files: their lines have no time of their own and get that of their arrival. It is decided once, and on disk before
 // the lines are sent for the first time: a repeat, after a failure or a kill, makes the same entries.
+import { rmSync } from 'node:fs'
 import t, { type Test } from 'tap'
+import type { FaultHook } from '../../src/demo/faults.ts'
 import type { StoredStream } from '../../src/demo/loki-store.ts'
 import { linesOf } from './memory-loki.ts'
 import { lokiConfig, texts, World } from './world.ts'
@@ -16,6 +18,14 @@ function plain(t: Test, options: ConstructorParameters<typeof World>[1] = {}): W
 const path = (world: World, name = 'app.log') => `${world.directory}/files/${name}`
 const append = (world: World, lines: readonly string[], name?: string) =>
   world.raw(path(world, name), lines.map((line) => `${line}\n`).join(''))
+
+/** The log goes on in a new file; it has been so `often`, this time included. */
+function rotate(world: World, often: number): void {
+  for (let n = often; n > 1; n--) world.rename(path(world, `app.log.${n - 1}`), path(world, `app.log.${n}`))
+  world.rename(path(world), path(world, 'app.log.1'))
+}
+
+const storedUnanswered: FaultHook = () => ({ kind: 'reset', store: 'all' })
 
 const entries = (world: World): StoredStream['entries'][number][] => world.loki.entries({ job: 'files' })
 const lines = (world: World): string[] => entries(world).map(({ line }) => line.toString())
@@ -86,6 +96,56 @@ t.test('killed at any moment around the first sending: the same times', async (t
     t.strictSame(lines(world).sort(), wanted.sort(), `killed at moment ${at}`)
     world.kill()
   }
+})
+
+t.test('behind a file that stayed empty, which is there after a kill, or gone: the same times', async (t) => {
+  for (const isGone of [false, true]) {
+    const world = plain(t)
+    append(world, texts('first', 3))
+    world.start()
+    await world.clock.advance(3000)
+    world.loki.fault = storedUnanswered
+    rotate(world, 1)
+    append(world, [])
+    await world.clock.advance(3000)
+    rotate(world, 2)
+    append(world, texts('third', 3))
+    await world.clock.advance(3000)
+    world.kill()
+    t.equal(lines(world).length, 6, 'it was sent')
+    if (isGone) rmSync(path(world, 'app.log.1'))
+    world.loki.fault = null
+    await world.clock.advance(10_000)
+    world.start()
+    await world.drain()
+    t.strictSame(lines(world), [...texts('first', 3), ...texts('third', 3)])
+    world.kill()
+  }
+})
+
+t.test('one of the files that were sent is gone after a kill: the same times in the others', async (t) => {
+  const world = plain(t)
+  world.loki.fault = storedUnanswered
+  append(world, texts('first', 3))
+  rotate(world, 1)
+  append(world, texts('second', 3))
+  world.start()
+  await world.clock.advance(3000)
+  rotate(world, 2)
+  append(world, texts('third', 3))
+  await world.clock.advance(10_000)
+  world.kill()
+  const sent = ['first', 'second', 'third'].flatMap((name) => texts(name, 3))
+  t.strictSame(lines(world), sent)
+  rmSync(path(world, 'app.log.1'))
+  world.loki.fault = null
+  await world.clock.advance(10_000)
+  world.start()
+  await world.drain()
+  t.strictSame(
+    lines(world).filter((line) => !line.startsWith('taffrail: lost')),
+    sent,
+  )
 })
 
 t.test('the times are durable before anything is sent', async (t) => {

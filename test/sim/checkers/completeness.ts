@@ -141,8 +141,7 @@ export class Completeness implements Checker {
     if (accepted?.life === sender) return false
     if (marks.includes('future_time') || accepted?.metadata.includes('future_time') === true) return true
     if (line.timeNs !== null) return false
-    // After a restart the times of arrival are not always found again for files that were renamed meanwhile.
-    return on.has('fullDisk') || on.has('badDisk') || on.has('rotation') || on.has('fastRotation')
+    return on.has('fullDisk') || on.has('badDisk')
   }
 
   #checkLetter({ reason, line: text }: DeadLetterOnDisk): void {
