@@ -881,7 +881,8 @@ export class Lineage {
   }
 
   #finish(file: TailedFile): void {
-    if (file.fd >= 0 && file.linked) this.#rememberFinished(file)
+    // Without a name, too: its compressed form may be there, and could not be opened yet.
+    if (file.fd >= 0) this.#rememberFinished(file)
     this.#close(file)
   }
 

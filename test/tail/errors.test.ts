@@ -224,22 +224,27 @@ for (const seen of ['app.log.3', 'app.log.2']) {
   })
 }
 
-t.test('the compressed form of a file that was read cannot be opened for a while', async (t) => {
-  const rig = new TailRig(t, { kind: 'app.log', directory: 'logs' })
-  const sink = rig.sink()
-  const lines = (from: number, to: number) => messages(from, to).join('\n')
-  rig.write('app.log', `${lines(0, 10)}\n`)
-  await rig.step()
-  rig.rename('app.log', 'app.log.1')
-  rig.write('app.log', `${lines(10, 20)}\n`)
-  await rig.run(3000)
-  rig.fs.fault = (operation, path) => (operation === 'open' && path.endsWith('.gz') ? 'EMFILE' : null)
-  rig.compress('app.log.1')
-  await rig.run(3000)
-  rig.fs.fault = () => null
-  await rig.run(3000)
-  t.strictSame(sink.texts, messages(0, 20))
-})
+for (const [when, ms] of [
+  ['after it was finished', 3000],
+  ['before it is finished', 500],
+] as const) {
+  t.test(`a file that was read is compressed ${when}, which cannot be opened for a while`, async (t) => {
+    const rig = new TailRig(t, { kind: 'app.log', directory: 'logs' })
+    const sink = rig.sink()
+    const lines = (from: number, to: number) => messages(from, to).join('\n')
+    rig.write('app.log', `${lines(0, 10)}\n`)
+    await rig.step()
+    rig.rename('app.log', 'app.log.1')
+    rig.write('app.log', `${lines(10, 20)}\n`)
+    await rig.run(ms)
+    rig.fs.fault = (operation, path) => (operation === 'open' && path.endsWith('.gz') ? 'EMFILE' : null)
+    rig.compress('app.log.1')
+    await rig.run(3000)
+    rig.fs.fault = () => null
+    await rig.run(3000)
+    t.strictSame(sink.texts, messages(0, 20))
+  })
+}
 
 t.test('names fail in turn for long: what is read again and again is known, and no file is passed over', async (t) => {
   const rig = new TailRig(t)
