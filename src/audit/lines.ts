@@ -9,6 +9,7 @@ import {
   MARK_NOT_AUDIT,
   MARK_TRUNCATED,
 } from '../core/entry.ts'
+import { release } from '../core/memory.ts'
 import type { Continuity, LogFile } from './continuity/continuity.ts'
 import { AuditFilter, type FilterOptions, LARGE_LINE_BYTES } from './filter.ts'
 import { FIRST_HASH, LINE, LINE_END, NANOS, SECOND_HASH, SECONDS, type Workbench } from './found.ts'
@@ -41,15 +42,19 @@ export interface Left {
 interface Work {
   file: object
   offset: number
-  filter: AuditFilter
+  line: Buffer
   end: 'kept' | 'dropped' | 'working'
 }
 
 export class AuditLines {
   readonly #options: AuditLinesOptions
   readonly #filter: AuditFilter
+  /** What large lines are worked on with, one after the other: a new one for each would be looked through by the collector. */
+  #large: AuditFilter | null = null
   readonly #ids = new AuditIds()
   #work: Work | null = null
+  /** A large line that was applied: what is left of it is valid until the next one. */
+  #spent: Buffer | null = null
 
   constructor(options: AuditLinesOptions) {
     this.#options = options
@@ -120,24 +125,34 @@ export class AuditLines {
     const known = this.#work
     if (known !== null && known.file === file && known.offset === offset) return known.end !== 'working'
     // One at a time: what another place began is given up when the reader was sent elsewhere.
+    if (known !== null) release(known.line)
+    this.release()
     const line = Buffer.allocUnsafeSlow(bytes + PADDING_BYTES)
     kept.copy(line, 0, 0, keptBytes)
     b.copy(line, keptBytes, start, end)
-    const work: Work = { file, offset, filter: new AuditFilter(this.#options), end: 'working' }
-    work.end = work.filter.judge(line, 0, bytes)
+    this.#large ??= new AuditFilter(this.#options)
+    const work: Work = { file, offset, line, end: this.#large.judge(line, 0, bytes) }
     this.#work = work
     if (work.end !== 'working') return true
-    void this.#go(work)
+    void this.#go(work, this.#large)
     return false
   }
 
-  async #go(work: Work): Promise<void> {
+  async #go(work: Work, filter: AuditFilter): Promise<void> {
     while (work.end === 'working') {
       await this.#options.pause()
       if (this.#work !== work) return
-      work.end = work.filter.step()
+      work.end = filter.step()
     }
     this.#options.ready()
+  }
+
+  /** Gives back what the last large line needed: nobody has an entry of it any more. */
+  release(): void {
+    if (this.#spent === null) return
+    this.#large?.release()
+    release(this.#spent)
+    this.#spent = null
   }
 
   /**
@@ -147,10 +162,14 @@ export class AuditLines {
   apply(entry: Entry, isWhole: boolean): boolean {
     const work = this.#work
     const isDone = work !== null && work.file === entry.file && work.offset === entry.offset && work.end !== 'working'
-    const filter = isDone ? work.filter : this.#filter
+    if (!isDone) this.release()
+    const filter = isDone ? (this.#large as AuditFilter) : this.#filter
     let end = isDone ? work.end : filter.judge(entry.buffer, entry.messageStart, entry.messageEnd, isWhole)
     while (end === 'working') end = filter.step(Number.POSITIVE_INFINITY)
-    if (isDone) this.#work = null
+    if (isDone) {
+      this.#work = null
+      this.#spent = work.line
+    }
     if (filter.isEvent) this.#options.continuity?.note(filter.facts, entry.file, end !== 'dropped')
     if (end === 'dropped') return false
     entry.audit = filter.isEvent ? filter.facts : null

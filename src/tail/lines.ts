@@ -138,6 +138,7 @@ export class Lines {
   release(): void {
     for (const partial of this.#partials) partial.release()
     for (const group of this.#groups ?? []) group.text.release()
+    this.#audit?.release()
   }
 
   /** Forgets what is open, for a rewind to where the time rule was at `times`. */
