@@ -11,6 +11,18 @@ import type { Trace } from './trace.ts'
 /** Descriptors of the state directory's files are told from the disk's by this. */
 const STATE_FD = 1_000_000
 
+/** Calls from the opening of a file until it is known which one it is. */
+const CALLS_OF_OPENING_MAX = 100
+
+/** A descriptor of the process. */
+interface Opened {
+  /** What it had been shown of the file before. */
+  toldBytes: number
+  /** Calls, and errors that were made up, until then. */
+  calls: number
+  errors: number
+}
+
 export interface FilesDeps {
   clock: SimClock
   disk: SimDisk
@@ -29,7 +41,8 @@ export class FilesOfLife implements ReadFileSystem {
   /** Errors that were made up. */
   errorCount = 0
   readonly #deps: FilesDeps
-  readonly #open = new Set<number>()
+  readonly #open = new Map<number, Opened>()
+  #calls = 0
   /** How much the process was shown of each file that it had open. */
   readonly #told = new Map<Inode, number>()
 
@@ -83,7 +96,8 @@ export class FilesOfLife implements ReadFileSystem {
     if (this.#isState(path)) return STATE_FD + this.#deps.state.open(path)
     this.#before('open', path)
     const fd = this.#deps.disk.reads.open(path)
-    this.#open.add(fd)
+    const toldBytes = this.toldBytes(this.#deps.disk.opened(fd))
+    this.#open.set(fd, { toldBytes, calls: this.#calls, errors: this.errorCount })
     return fd
   }
 
@@ -104,6 +118,7 @@ export class FilesOfLife implements ReadFileSystem {
       return
     }
     this.#before('close', String(fd))
+    this.#takeBack(fd)
     this.#open.delete(fd)
     this.#deps.disk.reads.close(fd)
   }
@@ -114,12 +129,21 @@ export class FilesOfLife implements ReadFileSystem {
 
   /** The process is dead: the kernel closes what it had open. */
   closeAll(): void {
-    for (const fd of this.#open) this.#deps.disk.reads.close(fd)
+    for (const fd of this.#open.keys()) this.#deps.disk.reads.close(fd)
     this.#open.clear()
   }
 
   #isState(path: string): boolean {
     return path.startsWith(this.#deps.stateDirectory)
+  }
+
+  /** A file that could not be looked at when it was opened, and was closed again at once, counts as not seen. */
+  #takeBack(fd: number): void {
+    const opened = this.#open.get(fd)
+    if (opened === undefined || opened.errors === this.errorCount) return
+    if (this.#calls - opened.calls > CALLS_OF_OPENING_MAX) return
+    const inode = this.#deps.disk.opened(fd)
+    if (inode.opens === 1) this.#told.set(inode, opened.toldBytes)
   }
 
   #tell(fd: number, bytes: number): void {
@@ -133,6 +157,7 @@ export class FilesOfLife implements ReadFileSystem {
   ): void {
     const { clock, draw, faults, trace, step, isStorming } = this.#deps
     step()
+    this.#calls++
     trace.count(operation.length)
     clock.pass(0.002)
     if (faults.interleaving > 0 && draw.chance(faults.interleaving)) clock.actEarly()
