@@ -72,6 +72,11 @@ export class FinishedFiles {
     this.#unlisted.delete(id)
   }
 
+  /** What is in them is nowhere else any more. */
+  forgetCopiesOf(original: TailedFile): void {
+    for (const [id, known] of this.#files) if (known.copyOf === original) this.delete(id)
+  }
+
   /** Another file has the number now. */
   move(id: string): void {
     const known = this.#files.get(id)

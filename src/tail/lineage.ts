@@ -324,7 +324,10 @@ export class Lineage {
     const isNewer = ({ order: { rank } }: TailedFile) => file.order.rank !== LIVE || rank === LIVE
     const made = after.splice(0, after.findIndex(isNewer) < 0 ? after.length : after.findIndex(isNewer))
     const copy = this.#openCopyOf(file)
-    if (copy !== null) made.push(copy)
+    if (copy === 'later') {
+      fresh.placed = false
+      this.#known.forgetCopiesOf(file)
+    } else if (copy !== null) made.push(copy)
     made.sort((a, b) => compareOrder(a.order, b.order))
     // The size that was seen may be that of what is in it now; the copy's is that of what was.
     const [first] = made
@@ -825,29 +828,35 @@ export class Lineage {
     return true
   }
 
-  /** The copy that was made of a file before it was truncated: the oldest that is not known, for newer ones may begin alike. */
-  #openCopyOf(original: TailedFile): TailedFile | null {
+  /**
+   * The copy that was made of a file before it was truncated: the oldest that is not known, for newer ones may begin alike.
+   * 'later': it may be one that could not be looked at now; the next listing meets it.
+   */
+  #openCopyOf(original: TailedFile): TailedFile | 'later' | null {
+    let isCertain = true
     try {
       this.#listing.version()
       for (const candidate of this.#listing.candidates()) {
         if (candidate.order.rank === LIVE) continue
         const copy = this.#openIfCopy(candidate, original)
-        if (copy !== null) return copy
+        if (copy === 'later') isCertain = false
+        else if (copy !== null) return copy
       }
     } catch (error) {
       this.#failed(this.info.path, 'readdir', error)
+      isCertain = false
     }
-    return null
+    return isCertain ? null : 'later'
   }
 
   #isOpen(id: string): boolean {
     return this.files.some((file) => file.fd >= 0 && identity(file.dev, file.ino) === id)
   }
 
-  #openIfCopy(candidate: Candidate, original: TailedFile): TailedFile | null {
+  #openIfCopy(candidate: Candidate, original: TailedFile): TailedFile | 'later' | null {
     const { fs, gunzip, clock, descriptors } = this.#deps
     const stat = this.#statOf(candidate)
-    if (stat === null || stat === 'later') return null
+    if (stat === null || stat === 'later') return stat
     const id = identity(stat.dev, stat.ino)
     if (id === identity(original.dev, original.ino)) return null
     if (this.#isOpen(id)) return null
@@ -857,21 +866,22 @@ export class Lineage {
     if (descriptors?.isExhausted) return null
     const opened = openGuarded(fs, candidate.path, this.#roots)
     if (opened.kind === 'failed') this.#failed(candidate.path, opened.operation, opened.error)
-    if (opened.kind !== 'opened') return null
+    if (opened.kind !== 'opened') return opened.kind === 'refused' ? null : 'later'
     const { path, compressed, order } = candidate
     const { fd } = opened
     if (descriptors !== undefined) descriptors.open++
     const { dev, ino, size, mtimeMs } = opened.stat
-    let head = NO_HEAD
+    let head: Head | 'later' | null = null
     try {
       head = readHead(fs, fd, compressed, gunzip)
-      if (!sameHead(fs, fd, compressed, gunzip, head, original.head)) head = NO_HEAD
+      if (!sameHead(fs, fd, compressed, gunzip, head, original.head)) head = null
     } catch (error) {
       this.#failed(path, 'read', error)
+      head = 'later'
     }
-    if (head === NO_HEAD) {
+    if (head === null || head === 'later') {
       this.#closeFd(fd)
-      return null
+      return head
     }
     if (isSame) this.#known.delete(id)
     else this.#known.move(id)

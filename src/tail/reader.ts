@@ -318,6 +318,7 @@ export class Reader implements FileUser {
     if (this.#isRecordOver || (this.#wantsFreshLine && this.#lines.hasOpenRecord)) return true
     if (this.#missing.length > 0 && this.lineage.next(file) === null) return true
     if (this.#ended === file && (file.gone !== null || file.compressed)) return this.#mayGoOn(file)
+    if (file.gone === 'truncated' && !this.#mayGoOn(file)) return false
     if (file.compressed && this.#gzip?.ended && file.gone === null) return this.#isFinished(file)
     if (file.gone !== null || file.compressed) return true
     return (this.#ended !== file || this.lineage.next(file) !== null) && this.#isFinished(file)
@@ -1084,8 +1085,11 @@ export class Reader implements FileUser {
   #leaveGone(file: TailedFile, out: EntryWriter): FillEnd | null {
     if (this.#ended === file) return this.#goOn(file, out)
     const next = this.lineage.next(file)
+    // Its copy may be one that cannot be looked at yet.
+    if (file.gone === 'truncated' && !this.#mayGoOn(file)) return 'dry'
     const offset = this.#place.offset
     const copyBytes = next === null ? -1 : this.#bytesInCopy(file, next)
+    if (copyBytes === null) return 'dry'
     const from = Math.max(offset, copyBytes)
     const isRead = this.#isHoled(file) || (file.compressed ? this.#gzip?.ended === true : file.sizeSeen <= from)
     if (copyBytes < 0 && (!isRead || this.#lines.isInRaw) && !this.#lines.endPartials(out, MARK_PARTIAL_OPEN))
@@ -1109,14 +1113,14 @@ export class Reader implements FileUser {
     return null
   }
 
-  /** How much of a truncated file is in its copy (copytruncate); -1 when `next` is not a copy of it. */
-  #bytesInCopy(file: TailedFile, next: TailedFile): number {
+  /** How much of a truncated file is in its copy (copytruncate); -1: `next` is not a copy of it, null: it cannot be told now. */
+  #bytesInCopy(file: TailedFile, next: TailedFile): number | null {
     const here = { file, offset: this.#place.offset, tail: this.#tailText() }
     try {
       return bytesInCopy(this.#deps.fs, next, here, [this.#committed as Snapshot, ...this.#witnesses])
     } catch (error) {
       this.#failed('read', error)
-      return -1
+      return null
     }
   }
 

@@ -66,6 +66,22 @@ const STORIES: Story[] = [
     ],
     expected: messages(0, 18),
   },
+  {
+    name: 'a copy that is seen before the cut',
+    kind: 'app.log',
+    steps: [
+      (rig) => rig.write('app.log', plain(0, 5)),
+      (rig) => {
+        rig.append('app.log', plain(5, 10))
+        copyFileSync(rig.path('app.log'), rig.path('app.log.1'))
+        rig.look()
+        truncateSync(rig.path('app.log'), 0)
+        rig.append('app.log', plain(10, 12))
+      },
+      (rig) => rig.append('app.log', plain(12, 15)),
+    ],
+    expected: messages(0, 15),
+  },
 ]
 
 interface Outcome {

@@ -464,6 +464,30 @@ t.test('a file that was found empty, and was copied and cut before it was looked
   t.strictSame(losses(rig), [])
 })
 
+t.test('a copy that cannot be read when its original was cut is waited for', async (t) => {
+  for (const isSeen of [false, true]) {
+    for (const failing of ['stat', 'open', 'read', 'readdir'] as const) {
+      const { rig, sink } = plainRig(t)
+      rig.write('app.log', lines(0, 10))
+      await rig.step()
+      rig.append('app.log', lines(10, 20))
+      copyFileSync(rig.path('app.log'), rig.path('app.log.1'))
+      if (isSeen) rig.look()
+      truncateSync(rig.path('app.log'), 0)
+      rig.append('app.log', lines(20, 25))
+      // Of a path the name, of a descriptor what it was opened by; a directory is neither.
+      const isMeant = (path: string) => path.endsWith(failing === 'readdir' ? '/logs' : 'app.log.1')
+      rig.fs.fault = (operation, path) => (operation === failing && isMeant(path) ? 'EIO' : null)
+      await rig.run(3000)
+      rig.fs.fault = () => null
+      await rig.run(3000)
+      const what = `${failing} fails, the copy was ${isSeen ? '' : 'not '}seen before`
+      t.strictSame(sink.texts, messages(0, 25), what)
+      t.strictSame(losses(rig), [], what)
+    }
+  }
+})
+
 t.test('killed between a truncation and the reading of the copy: the copy is not lost', async (t) => {
   const { rig, sink } = plainRig(t)
   rig.write('app.log', lines(0, 10))
