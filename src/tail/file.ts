@@ -80,12 +80,14 @@ export function readAll(
 
 /** Reads the head: the first line with its newline if it fits, else as much of it as there is. Throws the system's error. */
 export function readHead(fs: ReadFileSystem, fd: number, compressed: boolean, gunzip: Gunzip): Head {
-  let content: Buffer = scratch.subarray(
-    0,
-    readAll(fs, fd, scratch, 0, compressed ? GZIP_HEAD_BYTES : HEAD_BYTES_MAX, 0),
-  )
-  if (compressed) content = gunzip.head(content).subarray(0, HEAD_BYTES_MAX)
-  return headOf(content)
+  return headOf(readBeginning(fs, fd, compressed, gunzip))
+}
+
+/** The bytes that a head is taken from, decompressed: at least HEAD_BYTES_MAX of them if there are so many. Good until the next read. */
+function readBeginning(fs: ReadFileSystem, fd: number, compressed: boolean, gunzip: Gunzip): Buffer {
+  const bytes = readAll(fs, fd, scratch, 0, compressed ? GZIP_HEAD_BYTES : HEAD_BYTES_MAX, 0)
+  const stored = scratch.subarray(0, bytes)
+  return compressed ? gunzip.head(stored) : stored
 }
 
 function headOf(content: Buffer): Head {
@@ -106,13 +108,26 @@ export function sameHead(
   candidate: Head,
   known: Head,
 ): boolean {
+  return isSameHead(candidate, known, () => readBeginning(fs, fd, compressed, gunzip))
+}
+
+/** `sameHead` for one file and many heads: what has to be read of it is read once. */
+export function headMatcher(
+  fs: ReadFileSystem,
+  fd: number,
+  compressed: boolean,
+  gunzip: Gunzip,
+  candidate: Head,
+): (known: Head) => boolean {
+  let content: Buffer | null = null
+  const read = () => (content ??= Buffer.from(readBeginning(fs, fd, compressed, gunzip)))
+  return (known) => isSameHead(candidate, known, read)
+}
+
+function isSameHead(candidate: Head, known: Head, read: () => Buffer): boolean {
   if (known.bytes === 0 || candidate.bytes < known.bytes) return false
   if (candidate.bytes === known.bytes) return candidate.hash === known.hash
-  let content: Buffer = scratch.subarray(
-    0,
-    readAll(fs, fd, scratch, 0, compressed ? GZIP_HEAD_BYTES : HEAD_BYTES_MAX, 0),
-  )
-  if (compressed) content = gunzip.head(content)
+  const content = read()
   return content.length >= known.bytes && digest(content.subarray(0, known.bytes)) === known.hash
 }
 

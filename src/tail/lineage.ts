@@ -14,6 +14,7 @@ import type { Descriptors } from './descriptors.ts'
 import {
   gzipContentBytes,
   type Head,
+  headMatcher,
   isBeginningOf,
   isCompressionOf,
   isCopyOf,
@@ -704,7 +705,7 @@ export class Lineage {
     if (candidate.order.rank === LIVE) return null
     const { fs, gunzip } = this.#deps
     const { compressed } = candidate
-    const same = (known: Head) => sameHead(fs, fd, compressed, gunzip, head, known)
+    const same = headMatcher(fs, fd, compressed, gunzip, head)
     // Files may begin alike: more than the head must agree.
     for (const file of [...this.files]) {
       if (file.gone !== null || file.compressed) continue

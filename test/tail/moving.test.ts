@@ -3,7 +3,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { seeded } from '../support/process-logs.ts'
-import { messages, rows, TailRig } from '../support/tail-rig.ts'
+import { messages, row, rows, TailRig } from '../support/tail-rig.ts'
 
 /** Steps of the writer in one look, and the reading after it. */
 const STEPS_MAX = 8
@@ -104,3 +104,21 @@ for (const [stepChance, seeds] of [
     for (let seed = 1; seed <= seeds; seed++) await follow(t, seed, stepChance)
   })
 }
+
+t.test('a new file is read once to be told from all others, however many there are', async (t) => {
+  const rig = new TailRig(t)
+  rig.sink()
+  // Nothing is acknowledged: all of them are kept. Their first lines have all lengths, and the new one has the longest.
+  for (let i = 0; i < 30; i++) rig.write(`0.log.20261121-${80_000 + i}`, `${row(i, 'x'.repeat(i + 1))}\n`)
+  rig.look()
+  rig.write('0.log.20261121-90000', `${row(100, 'y'.repeat(100))}\n`)
+  let reads = 0
+  rig.fs.fault = (operation, path) => {
+    if (operation === 'read' && path.endsWith('90000')) reads++
+    return null
+  }
+  rig.look()
+  t.equal(rig.lineage.files.length, 31)
+  // Its head, the bytes that others' heads are compared with, and its end: not once for each of the others.
+  t.ok(reads > 0 && reads < 10, `${reads} reads`)
+})
