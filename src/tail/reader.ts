@@ -469,7 +469,8 @@ export class Reader implements FileUser {
     // What was cut off is told with the place, if that was in it; what was written and cut since then is a loss of its own.
     // One without a byte stands for a lineage that has no files any more.
     const { head } = file
-    const isOther = head.bytes > 0 && (head.bytes !== saved.headBytes || head.hash !== saved.head)
+    const isAlike = head.bytes === saved.headBytes && head.hash === saved.head
+    const isOther = head.bytes > 0 && (!isAlike || saved.gone !== undefined)
     if (this.#ended === file || (file.gone !== null && !found && !isOther)) this.#noteHoled(file)
     this.#gaps = Array.isArray(saved.gaps) ? [...saved.gaps] : []
     for (const gap of this.#gaps) if (gap.records === undefined) this.#tellLoss(gap)
@@ -948,8 +949,11 @@ export class Reader implements FileUser {
 
   #bytesFrom(from: TailedFile | null, offset: number): number {
     let bytes = 0
+    const copy = from?.gone === 'truncated' ? this.lineage.next(from) : null
     for (const file of this.lineage.files) {
-      if (from === null || file.sequence > from.sequence) bytes += file.gone === null ? file.sizeSeen - file.begin : 0
+      if (file === copy && from !== null && isLikeCopy(from, copy)) bytes += Math.max(0, copy.sizeSeen - offset)
+      else if (from === null || file.sequence > from.sequence)
+        bytes += file.gone === null ? file.sizeSeen - file.begin : 0
       else if (file === from && file.gone === null && !file.compressed) bytes += Math.max(0, file.sizeSeen - offset)
       else if (file === from && file.compressed && !this.#gzip?.ended) bytes += 1
     }
@@ -1204,6 +1208,11 @@ export class Reader implements FileUser {
     this.#account.lose(cause, to === null ? 0 : to - from)
     this.#deps.events.emit('bytes.lost', { sink, path, lineage, fromOffset: from, toOffset: to, cause })
   }
+}
+
+/** Whether what was read of a file that was cut is likely to be in the next one, too: for what is told of it. */
+function isLikeCopy(cut: TailedFile, next: TailedFile): boolean {
+  return next.gone === null && next.ino !== cut.ino && !next.compressed && next.head.hash === cut.head.hash
 }
 
 /** Whether a missing file comes before `next`. */

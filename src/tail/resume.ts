@@ -53,7 +53,9 @@ export function findResumption(
   const taken = new Set<TailedFile>()
   const find = (seen: Witnessed): TailedFile | null => {
     const isSame = (file: TailedFile) => file.dev === seen.dev && file.ino === seen.ino
-    const inOrder = [...files.filter(isSame), ...files.filter((file) => !isSame(file))]
+    // Where a file was cut there is other content now; its own is in a copy, if anywhere.
+    const inPlace = seen.gone === 'truncated' ? [] : files.filter(isSame)
+    const inOrder = [...inPlace, ...files.filter((file) => !isSame(file))]
     const file = inOrder.find((each) => !taken.has(each) && agrees(each, seen, fs, gunzip, anyway)) ?? null
     // What was cut off may be found in its copy, and the copy is a file of its own.
     if (file !== null && seen.gone === undefined) taken.add(file)
@@ -70,8 +72,8 @@ export function findResumption(
     else if (!isEmpty(later[i] as SeenFile))
       missing.unshift({ before, seen: { ...(goneFor !== CAUSE && { gone: goneFor }), ...(later[i] as SeenFile) } })
   }
-  // It was cut off since it was opened, before anybody had come to its place.
-  const cut = files.find((file) => isCutOff(file, saved)) ?? null
+  // It was cut off since it was opened, before anybody had come to its place. What was cut before is not cut again.
+  const cut = saved.gone === undefined ? (files.find((file) => isCutOff(file, saved)) ?? null) : null
   const named = [own ?? cut, ...found]
   if (own !== null) {
     const lost = notInCopy(own, saved, cut, fs)

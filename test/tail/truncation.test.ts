@@ -464,6 +464,18 @@ t.test('a file that was found empty, and was copied and cut before it was looked
   t.strictSame(losses(rig), [])
 })
 
+t.test('what was read of a file that was cut is not behind again with its copy', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', lines(0, 10))
+  await rig.step()
+  rig.append('app.log', lines(10, 12))
+  copyTruncate(rig)
+  rig.look()
+  t.equal(sink.reader.lagBytes, lines(10, 12).length)
+  await rig.step()
+  t.equal(sink.reader.lagBytes, 0)
+})
+
 t.test('a copy that cannot be read when its original was cut is waited for', async (t) => {
   for (const isSeen of [false, true]) {
     for (const failing of ['stat', 'open', 'read', 'readdir'] as const) {
@@ -576,6 +588,46 @@ t.test('cut off before its place was found, and the cut is not noticed before th
   await rig.run(5000)
   t.strictSame(sink.texts, messages(0, 20))
   t.strictSame(losses(rig), [])
+})
+
+t.test('cut off once more before its place was found, and all of it began alike', async (t) => {
+  const { rig, sink } = plainRig(t)
+  const head = 'the program starts\n'
+  rig.write('app.log', head + lines(0, 5))
+  await rig.step()
+  rig.append('app.log', lines(5, 10))
+  rig.look()
+  truncateSync(rig.path('app.log'), 0)
+  rig.look()
+  // The hole is noticed and told, and nothing comes after it yet.
+  await rig.step()
+  rig.append('app.log', head + lines(20, 40))
+  rig.restart()
+  rig.look()
+  truncateSync(rig.path('app.log'), 0)
+  rig.append('app.log', lines(90, 91))
+  await rig.run(5000)
+  t.strictSame(losses(rig).at(-1), [0, (head + lines(20, 40)).length, 'truncated'])
+  t.equal(new Set(sink.texts.filter((text) => text.startsWith('taffrail: lost'))).size, 2)
+})
+
+t.test('cut off and told, and what came instead begins alike: none of it counts as read', async (t) => {
+  const { rig, sink } = plainRig(t)
+  const head = 'the program starts'
+  rig.write('app.log', `${head}\n`)
+  await rig.step()
+  rig.append('app.log', lines(0, 5))
+  rig.look()
+  truncateSync(rig.path('app.log'), 0)
+  rig.look()
+  await rig.step()
+  rig.append('app.log', `${head}\n${lines(20, 25)}`)
+  rig.restart()
+  await rig.run(5000)
+  t.strictSame(
+    sink.texts.filter((text) => !text.startsWith('taffrail: lost')),
+    [head, head, ...messages(20, 25)],
+  )
 })
 
 t.test('what is there now is shorter than the first line that was seen', async (t) => {
