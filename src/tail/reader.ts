@@ -101,8 +101,8 @@ export class Reader implements FileUser {
   #witnesses: Snapshot[] = []
   /** Holes whose records are to be written next. */
   #gaps: Gap[] = []
-  /** Files the loss of which, or of whose rest, was noticed. */
-  #holed: WeakSet<TailedFile> | null = null
+  /** Files the loss of which, or of whose rest, was noticed, and from where on. */
+  #holed: WeakMap<TailedFile, number> | null = null
   /** Files that were seen by an earlier process, are gone, and have not been come to yet. */
   #missing: readonly Missing[] = []
   /** Holes were noticed that no checkpoint holds yet. */
@@ -471,7 +471,7 @@ export class Reader implements FileUser {
     const { head } = file
     const isAlike = head.bytes === saved.headBytes && head.hash === saved.head
     const isOther = head.bytes > 0 && (!isAlike || saved.gone !== undefined)
-    if (this.#ended === file || (file.gone !== null && !found && !isOther)) this.#noteHoled(file)
+    if (this.#ended === file || (file.gone !== null && !found && !isOther)) this.#noteHoled(file, offset)
     this.#gaps = Array.isArray(saved.gaps) ? [...saved.gaps] : []
     for (const gap of this.#gaps) if (gap.records === undefined) this.#tellLoss(gap)
     this.#missing = missing
@@ -732,7 +732,9 @@ export class Reader implements FileUser {
     const witness = this.#witnessAt(at)
     if (witness === null) return null
     const { path, dev, ino, head, compressed, gone, sizeSeen, mtimeMs } = file
-    const isOver = this.#isHoled(file) || (compressed && ended)
+    const holedFrom = this.#holed?.get(file)
+    // What lies between the place and a hole behind it is in a copy.
+    const isOver = (holedFrom !== undefined && holedFrom <= offset) || (compressed && ended)
     const { files } = this.lineage
     const skipBeforeSeconds = this.#lines.skipBeforeSeconds
     const later = this.#seenFiles.after(file, files, this.#missing, (each) => this.#isHoled(each))
@@ -747,7 +749,7 @@ export class Reader implements FileUser {
       headBytes: head.bytes,
       offset,
       witness,
-      sizeSeen: compressed || isOver ? offset : Math.max(sizeSeen, offset),
+      sizeSeen: compressed || isOver ? offset : Math.max(holedFrom ?? sizeSeen, offset),
       mtimeMs,
       times,
       stamps: this.#lines.stamps.save(named),
@@ -1139,9 +1141,9 @@ export class Reader implements FileUser {
     this.#left.set(file, offset)
   }
 
-  #noteHoled(file: TailedFile): void {
-    this.#holed ??= new WeakSet()
-    this.#holed.add(file)
+  #noteHoled(file: TailedFile, from: number): void {
+    this.#holed ??= new WeakMap()
+    this.#holed.set(file, from)
   }
 
   #isHoled(file: TailedFile): boolean {
@@ -1150,7 +1152,7 @@ export class Reader implements FileUser {
 
   /** Notes the loss of a file's rest. */
   #noteRest(file: TailedFile, rest: Pick<Hole, 'from' | 'to' | 'cause' | 'writtenMs'>, next: TailedFile | null): void {
-    this.#noteHoled(file)
+    this.#noteHoled(file, rest.from)
     this.#noteHole({ path: file.path, head: file.head.hash, restart: file.order.restart, ...rest }, next)
   }
 

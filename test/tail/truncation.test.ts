@@ -518,6 +518,31 @@ t.test('killed between a truncation and the reading of the copy: the copy is not
   t.strictSame(losses(rig), [])
 })
 
+t.test('killed when a hole behind the copy was noticed: the rest of the copy is read', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', lines(0, 5))
+  await rig.step()
+  rig.append('app.log', lines(5, 10))
+  copyFileSync(rig.path('app.log'), rig.path('app.log.1'))
+  rig.append('app.log', lines(10, 12))
+  rig.look()
+  truncateSync(rig.path('app.log'), 0)
+  rig.look()
+  // The record of the hole, before the lines of the copy: decided, saved, and not sent.
+  sink.recordsMax = 1
+  sink.fill()
+  sink.recordsMax = Number.POSITIVE_INFINITY
+  rig.restart()
+  rig.compress('app.log.1')
+  rig.append('app.log', lines(20, 25))
+  await rig.run(5000)
+  t.strictSame(
+    sink.texts.filter((text) => !text.startsWith('taffrail: lost')),
+    [...messages(0, 10), ...messages(20, 25)],
+  )
+  t.strictSame(losses(rig).at(-1), [lines(0, 10).length, lines(0, 12).length, 'truncated'])
+})
+
 t.test('cut off after a restart, before anything was read: the copy is known by the checkpoint', async (t) => {
   for (const seen of ['found', 'not found']) {
     const { rig, sink } = plainRig(t)
