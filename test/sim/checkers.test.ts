@@ -14,7 +14,7 @@ import { Order } from './checkers/order.ts'
 import type { Faults } from './faults.ts'
 import type { Life } from './life.ts'
 import { SimClock } from './sim-clock.ts'
-import { SimDisk } from './sim-disk.ts'
+import { type Inode, SimDisk } from './sim-disk.ts'
 import type { SimSink, StoredRecord } from './sink.ts'
 import { type End, Truth, type TruthLine } from './truth.ts'
 
@@ -59,8 +59,24 @@ class History {
     const text = Buffer.from(`${log.id}.o.${seq} said`)
     disk.append(this.#inode, `${text}\n`)
     const place = { content: this.#content, end: this.#inode.size, writtenAt: 0 }
-    const rows = [{ content: this.#content, end: this.#inode.size }]
+    const rows = [{ content: this.#content, end: this.#inode.size, textEnd: text.length }]
     return truth.add({ log, stream: 0, seq, text, poison: false, timeNs: BigInt(seq), ...place, rows })
+  }
+
+  /** A line in pieces, each in a file of its own, of which those that are named in `gone` are destroyed. */
+  writePieces(pieces: readonly string[], gone: readonly number[]): TruthLine {
+    const { disk, log, truth } = this
+    const seq = log.seqs[0]++
+    let text = ''
+    const rows = pieces.map((piece, i) => {
+      const inode = disk.create(`${PATH}.${seq}.${i}`, `${piece}\n`)
+      text += piece
+      return { content: truth.newContent(log, inode), end: inode.size, textEnd: text.length, inode }
+    })
+    const place = { content: rows.at(-1)?.content ?? this.#content, end: 0, writtenAt: 0 }
+    const line = truth.add({ log, stream: 0, seq, text: Buffer.from(text), poison: false, timeNs: 0n, ...place, rows })
+    for (const i of gone) truth.drop(rows[i]?.inode as Inode)
+    return line
   }
 
   /** All bytes are gone. */
@@ -118,6 +134,20 @@ const COMPLETENESS: Record<string, Case> = {
     run: (checker, history) => {
       const cut = { line: Buffer.from('w0.o.0 sa'), metadata: { taffrail_mark: 'cut' } }
       history.store(checker, history.write(), cut)
+    },
+  },
+  'a line without pieces that were destroyed': {
+    says: null,
+    run: (checker, history) => {
+      const line = history.writePieces(['w0.o.0 ', 'one ', 'two ', 'three ', 'four'], [1, 3])
+      history.store(checker, line, { line: Buffer.from('w0.o.0 two four') })
+    },
+  },
+  'a line without a piece that is still there': {
+    says: /was stored as "w0.o.0 four" \[\], written as/,
+    run: (checker, history) => {
+      const line = history.writePieces(['w0.o.0 ', 'one ', 'two ', 'three ', 'four'], [1, 3])
+      history.store(checker, line, { line: Buffer.from('w0.o.0 four') })
     },
   },
   'nobody wrote it': {

@@ -61,6 +61,8 @@ export interface TruthLine {
 export interface Row {
   content: Content
   end: number
+  /** How much of its line's text is written with it. */
+  textEnd: number
 }
 
 export interface Content {
@@ -135,7 +137,7 @@ export class Truth {
   add(line: Omit<TruthLine, 'index' | 'ends'>): TruthLine {
     const { log, rows, end: fateEnd } = line
     // Its beginning may be destroyed before it is complete.
-    const isWhole = rows.every((row) => row.end <= heldBytesOf(row.content))
+    const isWhole = !rows.some(isDestroyed)
     const fate = isWhole ? null : 'unseen'
     const ends: End[] = []
     const made: TruthLine = { ...line, index: log.lines.length, ends }
@@ -204,6 +206,11 @@ export function mayBeJoined({ line: { log, stream, seq }, sink }: End): boolean 
 export function nameOf(line: TruthLine): string {
   const { log, stream, seq, content, end } = line
   return `${log.id}.${stream === 0 ? 'o' : 'e'}.${seq} (${log.key}, file ${content.order}, ends at ${end})`
+}
+
+/** Whether nobody can read the row any more. */
+export function isDestroyed({ content, end }: Row): boolean {
+  return end > heldBytesOf(content)
 }
 
 /** How much of a content is left. */

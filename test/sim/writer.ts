@@ -186,7 +186,7 @@ export class Writer {
   }
 
   #noteRow(open: Open): void {
-    open.rows.push({ content: this.#content, end: this.#inode.size })
+    open.rows.push({ content: this.#content, end: this.#inode.size, textEnd: open.done })
   }
 
   #complete(stream: 0 | 1, { seq, text, poison, timeNs, rows }: Open): void {

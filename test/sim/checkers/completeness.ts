@@ -4,10 +4,13 @@ import type { AgentEvents, EventName } from '../../../src/core/events.ts'
 import type { Checker, CheckerDeps, DeadLetterOnDisk } from '../checker.ts'
 import type { Life } from '../life.ts'
 import type { StoredRecord } from '../sink.ts'
-import { type Accepted, type End, mayBeJoined, nameOf, type TruthLine } from '../truth.ts'
+import { type Accepted, type End, isDestroyed, mayBeJoined, nameOf, type TruthLine } from '../truth.ts'
 
 /** What stands for bytes that are no character. */
 const REPLACEMENT = Buffer.from('\ufffd')
+
+/** What may stand between two pieces: both of a character's parts, or the signs that stand for them. */
+const SEAM_BYTES_MAX = 4 * REPLACEMENT.length
 
 /** How long a file that cannot be read holds up the search for a place. */
 const SEARCH_MS_MAX = 10_000
@@ -163,7 +166,7 @@ function isSame({ line: text }: StoredRecord, end: End, marks: readonly string[]
   const isBeginning = text.length < line.text.length && repaired.subarray(0, sound.length).equals(sound)
   // Where the rest was destroyed before anybody saw it, nobody can tell that there was more.
   if (isBeginning && (marks.includes('cut') || line.log.damaged)) return true
-  return end.fate !== null && isMended(text, repaired, end)
+  return end.fate !== null && isMended(text, end, marks.includes('cut'))
 }
 
 /** How much there is before the signs that stand for a character that a text was cut in the middle of. */
@@ -174,27 +177,68 @@ function soundBytes(text: Buffer): number {
 }
 
 /**
- * Whether it is the beginning of a line, and the end of it or of a later one: of one that was written after it, and of
- * which nothing before that end was left to be read. Where rows are destroyed before anybody saw them, nobody can tell
- * that there was more between the two.
+ * Whether a text is what was left to be read of a line and of those after it in its source stream: without rows that were
+ * destroyed, which may have ended some of the lines. Where nobody saw them, nobody can tell that there was more.
  */
-function isMended(text: Buffer, whole: Buffer, { line: { log, stream, seq }, sink }: End): boolean {
-  let same = 0
-  while (same < Math.min(text.length, whole.length) && text[same] === whole[same]) same++
-  let rest = text.subarray(same)
-  while (rest.subarray(0, REPLACEMENT.length).equals(REPLACEMENT)) rest = rest.subarray(REPLACEMENT.length)
-  if (endsWith(whole, rest)) return true
-  for (let next = seq + 1; ; next++) {
+function isMended(text: Buffer, { line: { log, stream, seq } }: End, isCut: boolean): boolean {
+  let at = 0
+  for (let next = seq; ; next++) {
     const line = log.byNumber.get(2 * next + stream)
     if (line === undefined) return false
-    const end = line.ends[sink] as End
-    if (end.fate === null && !mayBeJoined(end)) return false
-    if (endsWith(Buffer.from(line.text.toString()), rest)) return true
+    let from = 0
+    for (const [index, row] of line.rows.entries()) {
+      const piece = line.text.subarray(from, row.textEnd)
+      if (isCut && endsWithin(text, at, piece)) return true
+      const end = endOfPiece(text, at, piece)
+      from = row.textEnd
+      if (end >= 0) at = end
+      else if (!isDestroyed(row)) return false
+      if (end >= 0 && index === line.rows.length - 1) return isOnlyReplacement(text, at)
+    }
+    if (isOnlyReplacement(text, at)) return true
   }
 }
 
-function endsWith(text: Buffer, end: Buffer): boolean {
-  return end.length <= text.length && text.subarray(text.length - end.length).equals(end)
+/** Where a piece of a line ends in a text, if it is there at `at`; what it was cut through is not looked at. -1: it is not there. */
+function endOfPiece(text: Buffer, at: number, piece: Buffer): number {
+  let start = 0
+  let end = piece.length
+  while (start < end && isWithinCharacter(piece[start])) start++
+  for (let cut = end - 1; cut >= start && cut > end - 4; cut--) {
+    if (!isWithinCharacter(piece[cut])) {
+      if ((piece[cut] as number) >= 0xc0) end = cut
+      break
+    }
+  }
+  const core = piece.subarray(start, end)
+  // Up to there nothing but parts of characters, or the signs that stand for them.
+  let found = at
+  while (found < at + SEAM_BYTES_MAX && (text[found] ?? 0) >= 0x80 && !startsWith(text, found, core)) found++
+  return startsWith(text, found, core) ? found + core.length : -1
+}
+
+/** Whether the text was cut within a piece that begins at `at`. */
+function endsWithin(text: Buffer, at: number, piece: Buffer): boolean {
+  const isWhole = (byte: number) => byte < 0x80
+  const rest = text.subarray(at)
+  const kept = rest.subarray(Math.max(0, rest.findIndex(isWhole)), rest.findLastIndex(isWhole) + 1)
+  return (
+    kept.length > 0 && kept.length < piece.length && piece.indexOf(kept) >= 0 && piece.indexOf(kept) < SEAM_BYTES_MAX
+  )
+}
+
+function startsWith(text: Buffer, at: number, piece: Buffer): boolean {
+  return text.subarray(at, at + piece.length).equals(piece)
+}
+
+function isWithinCharacter(byte: number | undefined): boolean {
+  return byte !== undefined && (byte & 0xc0) === 0x80
+}
+
+/** Whether nothing follows but what a character that was cut leaves. */
+function isOnlyReplacement(text: Buffer, at: number): boolean {
+  const rest = text.subarray(at)
+  return rest.length <= SEAM_BYTES_MAX && rest.every((byte) => byte >= 0x80)
 }
 
 function isTwin(record: StoredRecord, accepted: Accepted): boolean {
