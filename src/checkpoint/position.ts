@@ -34,6 +34,11 @@ export interface Position {
   offset: number
   /** Hex SHA-256 (first 32 digits) of the last min(1024, offset) bytes before `offset`: the second witness. */
   witness: string
+  /**
+   * The second witness where the file ended when it was last seen: for a place that is too near to the beginning to have
+   * one that tells files apart which begin alike.
+   */
+  end?: Pick<SeenFile, 'offset' | 'witness'>
   /** Size when last seen, in decompressed bytes: the end of the range that is lost should the file vanish. */
   sizeSeen: number
   /** State of the time rule at `offset` (parse/timeline.ts), as its `save` wrote it. */

@@ -18,7 +18,7 @@ import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
 import { Account } from './account.ts'
 import { bytesInCopy, readTail } from './copies.ts'
-import { lastLineStart, readFirstTime, readWitness, type TailedFile, takeHead } from './file.ts'
+import { lastLineStart, readFirstTime, readWitness, type TailedFile, takeHead, WITNESS_BYTES } from './file.ts'
 import { Forecast } from './forecast.ts'
 import { type DroppedRange, decideGap, type Gap, type Hole } from './gap.ts'
 import { GzipReader, WAIT } from './gzip.ts'
@@ -740,6 +740,7 @@ export class Reader implements FileUser {
     const later = this.#seenFiles.after(file, files, this.#missing, (each) => this.#isHoled(each))
     const named = [file, ...later.map((each) => each.file)]
     const cuts = this.#lines.cuts.save(named)
+    const end = offset < WITNESS_BYTES && !isOver ? this.#seenFiles.endOf(file) : null
     this.#toldUnread = this.#unread
     this.#lastPosition = {
       path,
@@ -749,6 +750,7 @@ export class Reader implements FileUser {
       headBytes: head.bytes,
       offset,
       witness,
+      ...(end !== null && end.offset > offset && { end }),
       sizeSeen: compressed || isOver ? offset : Math.max(holedFrom ?? sizeSeen, offset),
       mtimeMs,
       times,

@@ -4,7 +4,7 @@
 // not.
 import { basename } from 'node:path'
 import type { Position, SeenFile } from '../checkpoint/position.ts'
-import { kubeletSibling } from '../discover/names.ts'
+import { kubeletSibling, LIVE } from '../discover/names.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
 import { gzipContentBytes, readWitness, sameHead, type TailedFile } from './file.ts'
@@ -51,20 +51,28 @@ export function findResumption(
 ): Resumption {
   const { files } = lineage
   const taken = new Set<TailedFile>()
-  const find = (seen: Witnessed): TailedFile | null => {
+  const find = (seen: Witnessed, isToo = (_file: TailedFile) => true): TailedFile | null => {
     const isSame = (file: TailedFile) => file.dev === seen.dev && file.ino === seen.ino
     // Where a file was cut there is other content now; its own is in a copy, if anywhere.
     const inPlace = seen.gone === 'truncated' ? [] : files.filter(isSame)
     const inOrder = [...inPlace, ...files.filter((file) => !isSame(file))]
-    const file = inOrder.find((each) => !taken.has(each) && agrees(each, seen, fs, gunzip, anyway)) ?? null
+    const isSeen = (file: TailedFile) => {
+      try {
+        return agrees(file, seen, fs, gunzip) && isToo(file)
+      } catch (error) {
+        if (!anyway) throw error
+        return false // unreadable for long: a fresh start loses nothing
+      }
+    }
+    const file = inOrder.find((each) => !taken.has(each) && isSeen(each)) ?? null
     // What was cut off may be found in its copy, and the copy is a file of its own.
     if (file !== null && seen.gone === undefined) taken.add(file)
     return file
   }
-  const own = find(saved)
+  const own = find(saved, (file) => endsAlike(file, saved, files, fs))
   // From the last to the first, so that each knows what is there after it.
   const later = Array.isArray(saved.later) ? saved.later : []
-  const found = later.map(find)
+  const found = later.map((each) => find(each))
   const missing: Missing[] = []
   let before: TailedFile | null = null
   for (let i = later.length - 1; i >= 0; i--) {
@@ -130,18 +138,23 @@ function notInCopy(copy: TailedFile, saved: Position, cut: TailedFile | null, fs
 
 type Witnessed = Pick<SeenFile, 'dev' | 'ino' | 'head' | 'headBytes' | 'offset' | 'witness' | 'gone'>
 
-function agrees(file: TailedFile, seen: Witnessed, fs: ReadFileSystem, gunzip: Gunzip, anyway: boolean): boolean {
-  try {
-    if (file.gone !== null) return false
-    const head = { hash: seen.head, bytes: seen.headBytes }
-    if (!sameHead(fs, file.fd, file.compressed, gunzip, file.head, head)) return false
-    if (file.compressed) {
-      const bytes = gzipContentBytes(fs, file.fd)
-      return bytes < 0 || bytes >= seen.offset % 2 ** 32
-    }
-    return seen.witness !== '' && readWitness(fs, file.fd, seen.offset) === seen.witness
-  } catch (error) {
-    if (!anyway) throw error
-    return false // unreadable for long: a fresh start loses nothing
+function agrees(file: TailedFile, seen: Witnessed, fs: ReadFileSystem, gunzip: Gunzip): boolean {
+  if (file.gone !== null) return false
+  const head = { hash: seen.head, bytes: seen.headBytes }
+  if (!sameHead(fs, file.fd, file.compressed, gunzip, file.head, head)) return false
+  if (file.compressed) {
+    const bytes = gzipContentBytes(fs, file.fd)
+    return bytes < 0 || bytes >= seen.offset % 2 ** 32
   }
+  return seen.witness !== '' && readWitness(fs, file.fd, seen.offset) === seen.witness
+}
+
+/** Whether what was seen of it behind the place is there, too, as far as that can be told. */
+function endsAlike(file: TailedFile, saved: Position, files: readonly TailedFile[], fs: ReadFileSystem): boolean {
+  const { end } = saved
+  if (end === undefined || file.compressed) return true
+  if (fs.fstat(file.fd).size >= end.offset) return readWitness(fs, file.fd, end.offset) === end.witness
+  // What was seen last is not in the copy of a file that was cut in place, if it was written when that was made.
+  const isCut = ({ dev, ino, order }: TailedFile) => dev === saved.dev && ino === saved.ino && order.rank === LIVE
+  return saved.gone !== undefined || files.some((each) => each !== file && isCut(each))
 }

@@ -49,6 +49,13 @@ export class SeenFiles {
   #seen(file: TailedFile): SeenFile | null {
     const { path, dev, ino, head, compressed, gone, mtimeMs, sizeSeen } = file
     if (head.bytes === 0 || (sizeSeen === 0 && !compressed)) return null
+    const seen = { path, dev, ino, head: head.hash, headBytes: head.bytes, ...this.endOf(file), mtimeMs }
+    return { ...seen, ...(compressed && { compressed }), ...(gone !== null && { gone }) }
+  }
+
+  /** Where a file ended when it was last seen, and the second witness there, as far as they are known. */
+  endOf(file: TailedFile): Pick<SeenFile, 'offset' | 'witness'> {
+    const { compressed, gone, sizeSeen } = file
     let known = this.#witnessOf?.get(file) ?? { offset: 0, witness: '' }
     if (!compressed && gone === null && known.offset !== sizeSeen) {
       try {
@@ -59,8 +66,7 @@ export class SeenFiles {
       this.#witnessOf ??= new WeakMap()
       this.#witnessOf.set(file, known)
     }
-    const seen = { path, dev, ino, head: head.hash, headBytes: head.bytes, ...known, mtimeMs }
-    return { ...seen, ...(compressed && { compressed }), ...(gone !== null && { gone }) }
+    return known
   }
 }
 

@@ -289,3 +289,32 @@ t.test('an empty file that was seen is not missed', async (t) => {
   t.strictSame(sink.texts, messages(0, 25))
   t.strictSame(losses(rig), [])
 })
+
+t.test('files that begin alike: one of which nothing was read is not taken for the next one', async (t) => {
+  for (const later of [10, 3]) {
+    const rig = new TailRig(t, { kind: 'app.log', directory: 'logs' })
+    const sink = rig.sink()
+    const head = 'the program starts\n'
+    const content = (from: number, to: number) => `${head}${messages(from, to).join('\n')}\n`
+    const atMs = 1_795_248_000_000
+    rig.clock.wallMs = atMs
+    rig.write('app.log', content(0, 5))
+    rig.look()
+    sink.fill()
+    sink.again()
+    sink.savePosition()
+    rig.restart()
+    rig.unlink('app.log')
+    rig.write('app.log.1', content(20, 20 + later))
+    rig.write('app.log', content(40, 45))
+    rig.clock.wallMs = atMs + 60_000
+    await rig.run(5000)
+    t.strictSame(rig.told('bytes.lost').length, 1, `${later} lines in the next one`)
+    const times = sink.delivered.filter(({ text }) => `${text}\n` === head).map(({ time }) => time)
+    t.equal(times.length, 2)
+    t.ok(
+      times.every((time) => time >= BigInt(atMs + 60_000) * 1_000_000n),
+      'they have a time of their own',
+    )
+  }
+})
