@@ -750,7 +750,7 @@ export class Reader implements FileUser {
       headBytes: head.bytes,
       offset,
       witness,
-      ...(end !== null && end.offset > offset && { end }),
+      ...(end !== null && end.offset > offset && end.witness !== '' && { end }),
       sizeSeen: compressed || isOver ? offset : Math.max(holedFrom ?? sizeSeen, offset),
       mtimeMs,
       times,
