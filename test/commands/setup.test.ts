@@ -33,7 +33,8 @@ t.test('usage', async (t) => {
 t.test('what is missing is put on the cluster', async (t) => {
   const objects = new Map<string, string>()
   const server = createServer((request, response) => {
-    const { method, url = '' } = request
+    const { method } = request
+    const [url = ''] = (request.url ?? '').split('?')
     let body = ''
     request.on('data', (chunk) => void (body += chunk))
     request.on('end', () => {
@@ -48,7 +49,7 @@ t.test('what is missing is put on the cluster', async (t) => {
   const path = config(t, `{name: es, type: elasticsearch, urls: ["http://127.0.0.1:${port}"]}`)
   t.match(await run(['-c', path]), { code: 0, stdout: /es: index template taffrail-logs-lab_1: made/, stderr: '' })
   t.equal(objects.size, 4)
-  t.match(await run(['-c', path]), { code: 0, stdout: /es: lifecycle policy taffrail-audit-lab_1: is there/ })
+  t.match(await run(['-c', path]), { code: 0, stdout: /^(?:es: .*: is there\n){4}$/ })
 })
 
 t.test('a cluster that does not answer', async (t) => {
