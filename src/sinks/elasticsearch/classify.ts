@@ -65,7 +65,7 @@ const NOT_THE_DOCUMENT =
 const MALFORMED_LINE = /malformed action|validation failed|unexpected (?:character|token|end-of)|\bid \[|json/i
 /** What a body that was damaged on its way looks like. */
 const DAMAGED_BODY =
-  /must be terminated by a newline|request body is required|not in gzip format|invalid.*(?:block|distance|stored)/i
+  /must be terminated by a newline|request body is required|no requests added|not in gzip format|invalid.*(?:block|distance|stored)/i
 
 /** Classifies the answer to a bulk. `nowMs` (wall time) is for a Retry-After that is a date. Never throws. */
 export function classify(answer: HttpResponse, sent: Sent, nowMs: number): BulkOutcome {
@@ -96,7 +96,7 @@ function halt(reason: string, message: string): BulkOutcome {
 
 /** Too much at once for now, or too much in this one request for ever: only the numbers tell. */
 function overloaded(type: string, reason: string, message: string, afterMs: number | undefined): BulkOutcome {
-  const operation = /coordinating_operation_bytes=(\d+), max_coordinating_and_primary_bytes=(\d+)/.exec(reason)
+  const operation = /coordinating_operation_bytes=(\d+), max_coordinating(?:_and_primary)?_bytes=(\d+)/.exec(reason)
   const isTooLarge = operation !== null && Number(operation[1]) > Number(operation[2])
   if (isTooLarge) return { kind: 'split', reason: 'too_large', message }
   return retry(type === 'circuit_breaking_exception' ? 'circuit_breaker' : 'overloaded', message, afterMs)
