@@ -9,6 +9,7 @@ import { loadConfigFile } from '../config/load.ts'
 import { errorMessage } from '../core/errors.ts'
 import { createHttpClient } from '../ports/real-http.ts'
 import { tryConnections } from './connect.ts'
+import { answer, type CommandIo, isNoWork, type NoWork } from './usage.ts'
 
 const USAGE = `Usage: taffrail check --config FILE [--connect]
 
@@ -24,23 +25,10 @@ Exit codes: 0 the configuration is good (and all connections work), 1 a connecti
 (or this command was not understood).
 `
 
-export interface CheckIo {
-  stdout: (text: string) => void
-  stderr: (text: string) => void
-  env: NodeJS.ProcessEnv
-}
-
 /** Runs the command with `args` (what follows `check`). Gives the exit code, 0 to 2, and throws nothing. */
-export async function check(args: string[], io: CheckIo): Promise<number> {
+export async function check(args: string[], io: CommandIo): Promise<number> {
   const usage = parseUsage(args)
-  if ('problem' in usage) {
-    io.stderr(`taffrail check: ${usage.problem}\n\n${USAGE}`)
-    return 2
-  }
-  if ('help' in usage) {
-    io.stdout(USAGE)
-    return 0
-  }
+  if (isNoWork(usage)) return answer('check', usage, USAGE, io)
   const result = loadConfigFile(usage.path, io.env)
   if ('config' in result && usage.connect) return connect(result.config, io)
   if ('config' in result) {
@@ -55,7 +43,7 @@ export async function check(args: string[], io: CheckIo): Promise<number> {
   return 2
 }
 
-async function connect(config: Config, io: CheckIo): Promise<number> {
+async function connect(config: Config, io: CommandIo): Promise<number> {
   let failures = 0
   for await (const { works, text } of tryConnections(config, io.env, createHttpClient)) {
     if (!works) failures++
@@ -64,7 +52,7 @@ async function connect(config: Config, io: CheckIo): Promise<number> {
   return failures === 0 ? 0 : 1
 }
 
-function parseUsage(args: string[]): { path: string; connect: boolean } | { help: true } | { problem: string } {
+function parseUsage(args: string[]): { path: string; connect: boolean } | NoWork {
   try {
     const { values } = parseArgs({
       args,

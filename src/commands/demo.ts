@@ -27,6 +27,7 @@ import { type RunningServer, type ServerOptions, startServer } from '../observe/
 import { realClock } from '../ports/clock.ts'
 import { VERSION } from '../version.ts'
 import { openRealPorts } from './real-ports.ts'
+import { answer, type CommandIo, isNoWork, type NoWork } from './usage.ts'
 
 const USAGE = `Usage: taffrail demo [--seconds N] [--rate N] [--keep]
        npm start -- [--seconds N] [--rate N] [--keep]
@@ -66,12 +67,9 @@ interface Options {
   keep: boolean
 }
 
-type Usage = Options | { help: true } | { problem: string }
+type Usage = Options | NoWork
 
-export interface DemoIo {
-  stdout: (text: string) => void
-  stderr: (text: string) => void
-  env: NodeJS.ProcessEnv
+export interface DemoIo extends CommandIo {
   /** Called with the bytes that the process may use before anything is started: a chance to start it anew under limits. */
   prepare?: (memoryBytes: number) => void
 }
@@ -79,14 +77,7 @@ export interface DemoIo {
 /** Runs the demo; resolves with the exit code. */
 export async function demo(args: string[], io: DemoIo): Promise<number> {
   const usage = parseUsage(args)
-  if ('problem' in usage) {
-    io.stderr(`taffrail demo: ${usage.problem}\n\n${USAGE}`)
-    return 2
-  }
-  if ('help' in usage) {
-    io.stdout(USAGE)
-    return 0
-  }
+  if (isNoWork(usage)) return answer('demo', usage, USAGE, io)
   io.prepare?.(MEMORY_BYTES)
   const directory = mkdtempSync(join(tmpdir(), 'taffrail-demo-'))
   const remove = () => rmSync(directory, { recursive: true, force: true, maxRetries: 3 })

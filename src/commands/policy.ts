@@ -9,6 +9,7 @@ import { LEVELS, type Policy } from '../audit/policy/policy.ts'
 import { deadRules } from '../audit/policy/reach.ts'
 import { formatConfigError } from '../config/config-error.ts'
 import { errorMessage } from '../core/errors.ts'
+import { answer, type CommandIo, isNoWork, type NoWork } from './usage.ts'
 
 const USAGE = `Usage: taffrail policy simulate --policy FILE LOG...
 
@@ -24,11 +25,6 @@ Exit codes: 0 done, 1 a log could not be read, 2 bad usage or policy.
 /** A longer line is counted as no event. */
 const LINE_BYTES_MAX = 4 * 1024 * 1024
 
-export interface PolicyIo {
-  stdout: (text: string) => void
-  stderr: (text: string) => void
-}
-
 interface Tally {
   kept: number
   trimmed: number
@@ -38,16 +34,9 @@ interface Tally {
 }
 
 /** Runs the command with `args` (what follows `policy`). Gives the exit code and throws nothing. */
-export async function policy(args: string[], io: PolicyIo): Promise<number> {
+export async function policy(args: string[], io: Pick<CommandIo, 'stdout' | 'stderr'>): Promise<number> {
   const usage = parseUsage(args)
-  if ('problem' in usage) {
-    io.stderr(`taffrail policy: ${usage.problem}\n\n${USAGE}`)
-    return 2
-  }
-  if ('help' in usage) {
-    io.stdout(USAGE)
-    return 0
-  }
+  if (isNoWork(usage)) return answer('policy', usage, USAGE, io)
   const loaded = loadPolicyFile(usage.policy)
   for (const warning of loaded.warnings) io.stderr(`warning: ${formatConfigError(warning)}\n`)
   if ('errors' in loaded) {
@@ -149,7 +138,7 @@ class Simulation {
   }
 }
 
-type Usage = { policy: string; logs: string[] } | { help: true } | { problem: string }
+type Usage = { policy: string; logs: string[] } | NoWork
 
 function parseUsage([command, ...args]: string[]): Usage {
   if (command === '--help' || command === '-h') return { help: true }

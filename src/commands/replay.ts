@@ -18,6 +18,7 @@ import { realRandom } from '../ports/random.ts'
 import { realFileSystem } from '../ports/real-fs.ts'
 import { createHttpClient } from '../ports/real-http.ts'
 import type { Sink } from '../sinks/sink.ts'
+import { answer, type CommandIo, isNoWork, type NoWork } from './usage.ts'
 
 const USAGE = `Usage: taffrail replay DIR [--sink NAME] --config FILE
 
@@ -35,28 +36,12 @@ Exit codes: 0 no letter is left, 1 some are, or it failed, 2 bad usage or config
 
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
 
-export interface ReplayIo {
-  stdout: (text: string) => void
-  stderr: (text: string) => void
-  env: NodeJS.ProcessEnv
-}
-
-type Usage =
-  | { directory: string; path: string; sink: string | null; level: LogLevel }
-  | { help: true }
-  | { problem: string }
+type Usage = { directory: string; path: string; sink: string | null; level: LogLevel } | NoWork
 
 /** Runs the command with `args` (what follows `replay`). Gives the exit code and throws nothing. */
-export async function replay(args: string[], io: ReplayIo): Promise<number> {
+export async function replay(args: string[], io: CommandIo): Promise<number> {
   const usage = parseUsage(args)
-  if ('problem' in usage) {
-    io.stderr(`taffrail replay: ${usage.problem}\n\n${USAGE}`)
-    return 2
-  }
-  if ('help' in usage) {
-    io.stdout(USAGE)
-    return 0
-  }
+  if (isNoWork(usage)) return answer('replay', usage, USAGE, io)
   const loaded = loadConfigFile(usage.path, io.env)
   if ('errors' in loaded) {
     for (const error of loaded.errors) io.stderr(`${formatConfigError(error)}\n`)

@@ -15,6 +15,7 @@ import { type RunningServer, startServer } from '../observe/server.ts'
 import { realClock } from '../ports/clock.ts'
 import { VERSION } from '../version.ts'
 import { openRealPorts, type RealPorts } from './real-ports.ts'
+import { answer, type CommandIo, isNoWork, type NoWork } from './usage.ts'
 
 const USAGE = `Usage: taffrail run --config FILE [--once]
 
@@ -41,25 +42,12 @@ const ONCE = '--once'
 const LOCK_CHECK_MS = 2000
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
 
-export interface RunIo {
-  stdout: (text: string) => void
-  stderr: (text: string) => void
-  env: NodeJS.ProcessEnv
-}
-
-type Usage = { path: string; once: boolean; level: LogLevel } | { help: true } | { problem: string }
+type Usage = { path: string; once: boolean; level: LogLevel } | NoWork
 
 /** Runs the command; resolves with the exit code when the agent has ended. */
-export async function run(args: string[], io: RunIo): Promise<number> {
+export async function run(args: string[], io: CommandIo): Promise<number> {
   const usage = parseUsage(args)
-  if ('problem' in usage) {
-    io.stderr(`taffrail run: ${usage.problem}\n\n${USAGE}`)
-    return 2
-  }
-  if ('help' in usage) {
-    io.stdout(USAGE)
-    return 0
-  }
+  if (isNoWork(usage)) return answer('run', usage, USAGE, io)
   const loaded = loadConfigFile(usage.path, io.env)
   if ('errors' in loaded) {
     for (const error of loaded.errors) io.stderr(`${formatConfigError(error)}\n`)
@@ -78,7 +66,7 @@ class Service {
   readonly #path: string
   readonly #once: boolean
   readonly #log: Log
-  readonly #io: RunIo
+  readonly #io: CommandIo
   #config: Config
   readonly #counters = createCounters()
   readonly #events: ReturnType<typeof createEvents>
@@ -88,7 +76,7 @@ class Service {
   #turn: Promise<void> = Promise.resolve()
   #isEnding = false
 
-  constructor(path: string, once: boolean, config: Config, log: Log, io: RunIo) {
+  constructor(path: string, once: boolean, config: Config, log: Log, io: CommandIo) {
     this.#path = path
     this.#once = once
     this.#config = config

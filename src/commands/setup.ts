@@ -9,6 +9,7 @@ import { realClock } from '../ports/clock.ts'
 import { createHttpClient } from '../ports/real-http.ts'
 import { setUpSink } from '../sinks/elasticsearch/cluster.ts'
 import type { SetupResult } from '../sinks/elasticsearch/setup.ts'
+import { answer, type CommandIo, isNoWork, type NoWork } from './usage.ts'
 
 const USAGE = `Usage: taffrail setup --config FILE
 
@@ -28,23 +29,10 @@ const ENDS: Record<SetupResult['end'], string> = {
   unavailable: 'not made: the server has no lifecycle management (is the plug-in installed?); old indices stay',
 }
 
-export interface SetupIo {
-  stdout: (text: string) => void
-  stderr: (text: string) => void
-  env: NodeJS.ProcessEnv
-}
-
 /** Runs the command with `args` (what follows `setup`). Gives the exit code and throws nothing. */
-export async function setup(args: string[], io: SetupIo): Promise<number> {
+export async function setup(args: string[], io: CommandIo): Promise<number> {
   const usage = parseUsage(args)
-  if ('problem' in usage) {
-    io.stderr(`taffrail setup: ${usage.problem}\n\n${USAGE}`)
-    return 2
-  }
-  if ('help' in usage) {
-    io.stdout(USAGE)
-    return 0
-  }
+  if (isNoWork(usage)) return answer('setup', usage, USAGE, io)
   const loaded = loadConfigFile(usage.path, io.env)
   if ('errors' in loaded) {
     for (const error of loaded.errors) io.stderr(`${formatConfigError(error)}\n`)
@@ -53,7 +41,7 @@ export async function setup(args: string[], io: SetupIo): Promise<number> {
   return run(loaded.config, io)
 }
 
-async function run({ sinks, clusterName }: Config, io: SetupIo): Promise<number> {
+async function run({ sinks, clusterName }: Config, io: CommandIo): Promise<number> {
   const own = sinks.filter((sink) => sink.type === 'elasticsearch')
   if (own.length === 0) io.stdout('no elasticsearch sink: nothing to set up\n')
   let code = 0
@@ -69,7 +57,7 @@ async function run({ sinks, clusterName }: Config, io: SetupIo): Promise<number>
   return code
 }
 
-function parseUsage(args: string[]): { path: string } | { help: true } | { problem: string } {
+function parseUsage(args: string[]): { path: string } | NoWork {
   try {
     const { values } = parseArgs({
       args,

@@ -20,6 +20,7 @@ import { realFileSystem } from '../ports/real-fs.ts'
 import { watchFile } from '../ports/watch-file.ts'
 import { VERSION } from '../version.ts'
 import { parseStream, type StreamOptions, streamConfig, USAGE } from './stream-options.ts'
+import { answer, type CommandIo, isNoWork } from './usage.ts'
 
 /** How long a stop waits for a slow reader of standard output: well within the 30 s that a pod is given. */
 const FINISH_MS_MAX = 20_000
@@ -27,22 +28,10 @@ const STOP_MS_MAX = 1000
 /** As little as a process can live on. */
 const CPU_MIN = 10
 
-export interface StreamIo {
-  stdout: (text: string) => void
-  stderr: (text: string) => void
-}
-
 /** Runs the command; resolves with the exit code when it was told to stop and has ended. */
-export async function stream(args: string[], io: StreamIo): Promise<number> {
+export async function stream(args: string[], io: Pick<CommandIo, 'stdout' | 'stderr'>): Promise<number> {
   const options = parseStream(args)
-  if ('problem' in options) {
-    io.stderr(`taffrail stream: ${options.problem}\n\n${USAGE}`)
-    return 2
-  }
-  if ('help' in options) {
-    io.stdout(USAGE)
-    return 0
-  }
+  if (isNoWork(options)) return answer('stream', options, USAGE, io)
   const log = createLog({ level: options.level })
   const events = createEvents(log, createCounters(), realClock)
   try {
