@@ -17,25 +17,8 @@ function auditWorld(
   options: ConstructorParameters<typeof World>[1] = {},
 ): World {
   const world = new World(t, options)
-  world.options.sources = [auditSource(world, over)]
+  world.options.sources = [world.auditSource(over)]
   return world
-}
-
-function auditSource(world: World, over: Partial<AuditSourceConfig> = {}): AuditSourceConfig {
-  const paths = [`${world.directory}/files/audit.log`]
-  const base = { exclude: [], roots: [world.directory], startAt: 'beginning', startAgeMax: null } as const
-  return {
-    type: 'audit',
-    name: 'audit',
-    paths,
-    ...base,
-    exclude: [],
-    roots: [world.directory],
-    format: 'json',
-    policyFile: null,
-    redaction: null,
-    ...over,
-  }
 }
 
 const path = (world: World) => `${world.directory}/files/audit.log`
@@ -105,7 +88,7 @@ t.test('each event once, with its own time, under the labels of its stage and ve
 t.test('policy and redaction: what is kept is trimmed and clean, what is not is counted', async (t) => {
   const world = auditWorld(t)
   world.options.sources = [
-    auditSource(world, { policyFile: policy(world, '01-managed-cluster.yaml'), redaction: { keyFile: null } }),
+    world.auditSource({ policyFile: policy(world, '01-managed-cluster.yaml'), redaction: { keyFile: null } }),
   ]
   append(world, everything)
   world.start()
@@ -216,7 +199,7 @@ t.test('backups of the API server, compressed and not, belong to the log', async
 t.test('killed again and again, with failures in between: each event once', async (t) => {
   const world = auditWorld(t, {}, { eagerCheckpoints: false })
   world.options.sources = [
-    auditSource(world, { policyFile: policy(world, '07-managed-fields.yaml'), redaction: { keyFile: null } }),
+    world.auditSource({ policyFile: policy(world, '07-managed-fields.yaml'), redaction: { keyFile: null } }),
   ]
   let pushes = 0
   world.loki.fault = () => (++pushes % 7 === 3 ? { kind: 'reset', store: pushes % 2 === 0 ? 'all' : 'half' } : null)
@@ -296,7 +279,7 @@ t.test(
       {},
       { sinks: [lokiConfig({ name: 'audit', sources: ['audit'] }), lokiConfig({ sources: ['pods', 'files'] })] },
     )
-    const cri = auditSource(world, {
+    const cri = world.auditSource({
       format: 'cri',
       paths: [`${world.directory}/pods/*kube-apiserver*/*/*.log`],
       redaction: { keyFile: null },
@@ -336,7 +319,7 @@ t.test(
 t.test('an audit source that cannot be what it should is not read, and all others are', async (t) => {
   const world = auditWorld(t)
   writeFileSync(`${world.directory}/policy.yaml`, 'kind: Policy\n')
-  const broken = auditSource(world, { policyFile: `${world.directory}/policy.yaml` })
+  const broken = world.auditSource({ policyFile: `${world.directory}/policy.yaml` })
   world.options.sources = [broken, world.podSource(), world.fileSource()]
   append(world, everything.slice(0, 3))
   world.write('web', ['a line'])
@@ -353,7 +336,7 @@ t.test('no annotation of its pod leaves an event out, or takes it elsewhere', as
   const sinks = [lokiConfig({ tenant: 'audit' })]
   const world = auditWorld(t, {}, { api, kubernetes, sinks, limits: { authEnabled: true } })
   const paths = [`${world.directory}/pods/*/*/*.log`]
-  world.options.sources = [auditSource(world, { format: 'cri', paths })]
+  world.options.sources = [world.auditSource({ format: 'cri', paths })]
   const annotations = {
     'taffrail.dev/exclude': 'true',
     'vector.dev/exclude': 'true',

@@ -2,7 +2,6 @@
 // is killed before or after it was stored, is counted and shown; and nothing is found in logs that hang together.
 import { copyFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import type { AuditSourceConfig } from '../../src/config/config.ts'
 import { event, newId, type Said, START } from '../audit/continuity/events.ts'
 import { fixtureLines } from '../audit/fixtures.ts'
 import { FakeClock } from '../support/fake-clock.ts'
@@ -13,19 +12,7 @@ const ROTATED = new URL('../fixtures/audit/rotated/', import.meta.url).pathname
 
 function auditWorld(t: Test, options: WorldOptions = {}): World {
   const world = new World(t, { clock: new FakeClock((START + 12 * HOUR) * 1000), ...options })
-  const source: AuditSourceConfig = {
-    type: 'audit',
-    name: 'audit',
-    paths: [file(world)],
-    exclude: [],
-    roots: [world.directory],
-    startAt: 'beginning',
-    startAgeMax: null,
-    format: 'json',
-    policyFile: null,
-    redaction: { keyFile: null },
-  }
-  world.options.sources = [source]
+  world.options.sources = [world.auditSource({ paths: [file(world)], redaction: { keyFile: null } })]
   return world
 }
 

@@ -286,20 +286,7 @@ t.test('a record that fails its whole bulk is found while other lanes are well',
 
 t.test('a record is not judged beside one of another index', async (t) => {
   const world = worldOf(t)
-  world.options.sources = [
-    {
-      type: 'audit',
-      name: 'audit',
-      paths: [`${world.directory}/files/audit.log`],
-      exclude: [],
-      roots: [world.directory],
-      startAt: 'beginning',
-      startAgeMax: null,
-      format: 'json',
-      policyFile: null,
-      redaction: null,
-    },
-  ]
+  world.options.sources = [world.auditSource()]
   const event = (day: string, n: number) =>
     JSON.stringify({
       kind: 'Event',

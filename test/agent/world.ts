@@ -9,6 +9,7 @@ import { Agent } from '../../src/agent.ts'
 import type { CheckpointStore } from '../../src/checkpoint/checkpoints.ts'
 import type { Position } from '../../src/checkpoint/position.ts'
 import type {
+  AuditSourceConfig,
   ContainersSourceConfig,
   ElasticsearchSinkConfig,
   FilesSourceConfig,
@@ -328,6 +329,22 @@ export class World {
       roots: [this.directory],
       startAt: 'beginning',
       startAgeMax: null,
+      ...over,
+    }
+  }
+
+  auditSource(over: Partial<AuditSourceConfig> = {}): AuditSourceConfig {
+    return {
+      type: 'audit',
+      name: 'audit',
+      paths: [join(this.directory, 'files/audit.log')],
+      exclude: [],
+      roots: [this.directory],
+      startAt: 'beginning',
+      startAgeMax: null,
+      format: 'json',
+      policyFile: null,
+      redaction: null,
       ...over,
     }
   }

@@ -3,11 +3,10 @@
 // runs on 127.0.0.1 alone, and never outlives this process. With TAFFRAIL_TEST_OPENSEARCH that endpoint is used instead.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from '../support/free-port.ts'
 
 const READY_MS_MAX = 180_000
 const SOURCES = join(import.meta.dirname, 'node')
@@ -102,12 +101,4 @@ function build(): void {
   execFileSync('mvn', ['-q', '-B', ...goals], { cwd: home, stdio: ['ignore', 'ignore', 'inherit'] })
   execFileSync(javac, ['-cp', `${jars}/*`, '-d', classes, join(SOURCES, 'Main.java')], { stdio: 'inherit' })
   writeFileSync(done, '')
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

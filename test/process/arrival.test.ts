@@ -1,9 +1,9 @@
 // Lines without a time of their own get that of their arrival, once, and lines of one nanosecond their places in it: what
 // is sent again, after a kill or a lost answer, is the same entry, and the store keeps one of it.
 import t, { type Test } from 'tap'
-import { UNLIMITED_RATES } from '../../src/demo/loki-limits.ts'
-import { type Receiver, startReceiver } from '../../src/demo/receiver.ts'
+import type { Receiver } from '../../src/demo/receiver.ts'
 import { lokiSink, SERVER, startRun, within, writeConfig } from '../support/process.ts'
+import { receiverOf } from '../support/receivers.ts'
 
 t.jobs = 4
 
@@ -45,8 +45,7 @@ const cases: Record<string, Case> = {
 
 async function begin(t: Test, { source, files }: Case, batchBytesMax = '1Mi') {
   const directory = t.testdir({ logs: files })
-  const receiver = await startReceiver({ limits: UNLIMITED_RATES })
-  t.teardown(() => receiver.close())
+  const receiver = await receiverOf(t)
   const paths = [`${directory}/logs/*.log`]
   const config = writeConfig(directory, {
     sources: [{ ...source, paths, roots: [directory] }],

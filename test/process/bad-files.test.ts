@@ -3,9 +3,9 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { appendFileSync, chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { UNLIMITED_RATES } from '../../src/demo/loki-limits.ts'
-import { type Receiver, startReceiver } from '../../src/demo/receiver.ts'
-import { lokiSink, SERVER, startRun, type TaffrailProcess, within, writeConfig } from '../support/process.ts'
+import type { Receiver } from '../../src/demo/receiver.ts'
+import { lokiSink, SERVER, startRun, writeConfig } from '../support/process.ts'
+import { arrives, linesOf, receiverOf } from '../support/receivers.ts'
 
 t.jobs = 4
 
@@ -16,8 +16,7 @@ const NOBODY = 65_534
 
 async function scene(t: Test, files: Record<string, string | Buffer | object>, type = 'files', sink: object = {}) {
   const directory = t.testdir({ logs: files as Record<string, string>, state: {} })
-  const receiver = await startReceiver({ limits: UNLIMITED_RATES })
-  t.teardown(() => receiver.close())
+  const receiver = await receiverOf(t)
   const config = writeConfig(directory, {
     sources: [
       { name: 'x', type, paths: [`${directory}/logs/*.log`], ...(type === 'files' ? {} : { roots: [directory] }) },
@@ -29,15 +28,6 @@ async function scene(t: Test, files: Record<string, string | Buffer | object>, t
 }
 
 const entries = (receiver: Receiver) => receiver.streams().flatMap((stream) => stream.entries)
-const lines = (receiver: Receiver) => entries(receiver).map(({ line }) => line.toString())
-
-async function arrives(receiver: Receiver, taffrail: TaffrailProcess, line: string) {
-  await within(
-    receiver.until(() => lines(receiver).includes(line)),
-    () => `${line} arrives\n${taffrail.story()}`,
-  )
-}
-
 t.test('links out of the directory, FIFO, socket, device, directory: refused by name', async (t) => {
   const { logs, receiver, config, directory } = await scene(t, { 'good.log': 'good\n', 'directory.log': {} })
   writeFileSync(`${directory}/secret`, 'secret\n')
@@ -118,7 +108,7 @@ t.test('a file and a directory that may not be read: said, and read as soon as t
     code: 'EACCES',
   })
   await arrives(receiver, taffrail, 'open')
-  t.strictSame(lines(receiver), ['open'])
+  t.strictSame(linesOf(receiver), ['open'])
   chmodSync(`${logs}/b.log`, 0o644)
   await arrives(receiver, taffrail, 'closed')
   chmodSync(`${logs}/more`, 0o755)

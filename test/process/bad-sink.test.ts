@@ -6,18 +6,9 @@ import { appendFileSync, copyFileSync, readFileSync, writeFileSync } from 'node:
 import { createServer, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { UNLIMITED_RATES } from '../../src/demo/loki-limits.ts'
-import { type Receiver, type ReceiverOptions, startReceiver } from '../../src/demo/receiver.ts'
-import {
-  eventually,
-  lokiSink,
-  runToEnd,
-  SERVER,
-  startRun,
-  type TaffrailProcess,
-  within,
-  writeConfig,
-} from '../support/process.ts'
+import type { Receiver, ReceiverOptions } from '../../src/demo/receiver.ts'
+import { eventually, lokiSink, runToEnd, SERVER, startRun, writeConfig } from '../support/process.ts'
+import { arrives, linesOf, receiverOf } from '../support/receivers.ts'
 
 t.jobs = 4
 
@@ -37,27 +28,11 @@ function scene(t: Test, url: string, sink: object = {}, content = 'a 1\n', direc
   return { directory, config, say: (text: string) => appendFileSync(`${directory}/a.log`, `${text}\n`) }
 }
 
-async function receiverOf(t: Test, options: ReceiverOptions = {}): Promise<Receiver> {
-  const receiver = await startReceiver({ limits: UNLIMITED_RATES, ...options })
-  t.teardown(() => receiver.close())
-  return receiver
-}
-
 /** The same store at the same port, under other options. */
 async function reopened(t: Test, receiver: Receiver, options: ReceiverOptions): Promise<Receiver> {
   const { port, store } = receiver
   await receiver.close()
   return receiverOf(t, { ...options, port, store })
-}
-
-const lines = (receiver: Receiver) =>
-  receiver.streams().flatMap(({ entries }) => entries.map(({ line }) => line.toString()))
-
-async function arrives(receiver: Receiver, taffrail: TaffrailProcess, line: string) {
-  await within(
-    receiver.until(() => lines(receiver).includes(line)),
-    () => `${line} arrives\n${taffrail.story()}`,
-  )
 }
 
 t.test('every answer ends after some byte, and everything was stored', async (t) => {
@@ -67,7 +42,7 @@ t.test('every answer ends after some byte, and everything was stored', async (t)
   receiver.setFault(({ n }) => (n % 2 === 1 ? { kind: 'cut', afterBytes: cuts++, store: 'all' } : null))
   const { config } = scene(t, receiver.url, { batchBytesMax: '4Ki' }, `${written.join('\n')}\n`)
   t.match(await runToEnd(t, ['run', '-c', config, '--once']), CLEAN)
-  t.strictSame(lines(receiver), written)
+  t.strictSame(linesOf(receiver), written)
   t.ok(receiver.counts.answers.cut! > 12, `${receiver.counts.answers.cut} cuts`)
   t.ok(receiver.counts.repeated > 0)
 })
@@ -105,7 +80,7 @@ for (const [what, answer] of Object.entries(nonsense)) {
     await arrives(receiver, taffrail, 'a 1')
     t.match(await taffrail.logged('sink.recovered'), { level: 'info', sink: 'loki' })
     t.same(await taffrail.end(), CLEAN)
-    t.strictSame(lines(receiver), ['a 1'])
+    t.strictSame(linesOf(receiver), ['a 1'])
   })
 }
 
@@ -141,7 +116,7 @@ t.test('401 until the token in its file is mended; a page that is not from Loki'
   receiver.setFault(null)
   await arrives(receiver, taffrail, 'a 2')
   t.same(await taffrail.end(), CLEAN)
-  t.strictSame(lines(receiver), ['a 1', 'a 2'])
+  t.strictSame(linesOf(receiver), ['a 1', 'a 2'])
 })
 
 t.test('a wrong CA, until its file is mended', async (t) => {
@@ -172,7 +147,7 @@ t.test('an expired certificate, swapped for a good one, and for an expired one w
   receiver = await reopened(t, receiver, { tls: GOOD_TLS })
   await arrives(receiver, taffrail, 'a 2')
   t.same(await taffrail.end(), CLEAN)
-  t.strictSame(lines(receiver), ['a 1', 'a 2'])
+  t.strictSame(linesOf(receiver), ['a 1', 'a 2'])
 })
 
 t.test('a certificate of its own, asked for and swapped while it runs', async (t) => {
@@ -194,7 +169,7 @@ t.test('a certificate of its own, asked for and swapped while it runs', async (t
   swap('client')
   await arrives(receiver, taffrail, 'a 2')
   t.same(await taffrail.end(), CLEAN)
-  t.strictSame(lines(receiver), ['a 1', 'a 2'])
+  t.strictSame(linesOf(receiver), ['a 1', 'a 2'])
 })
 
 t.test('https to a port that speaks http, and http to one that speaks https', async (t) => {

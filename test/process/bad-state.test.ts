@@ -19,18 +19,8 @@ import {
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import t, { type Test } from 'tap'
-import { UNLIMITED_RATES } from '../../src/demo/loki-limits.ts'
-import { type Receiver, startReceiver } from '../../src/demo/receiver.ts'
-import {
-  eventually,
-  lokiSink,
-  runToEnd,
-  SERVER,
-  startRun,
-  type TaffrailProcess,
-  within,
-  writeConfig,
-} from '../support/process.ts'
+import { eventually, lokiSink, runToEnd, SERVER, startRun, within, writeConfig } from '../support/process.ts'
+import { arrives, linesOf, receiverOf } from '../support/receivers.ts'
 
 t.jobs = 4
 
@@ -40,8 +30,7 @@ const NOBODY = 65_534
 
 async function scene(t: Test, content: string, more: object = {}) {
   const directory = t.testdir({ 'a.log': content })
-  const receiver = await startReceiver({ limits: UNLIMITED_RATES })
-  t.teardown(() => receiver.close())
+  const receiver = await receiverOf(t)
   const config = writeConfig(directory, {
     sources: [{ name: 'x', type: 'files', paths: [`${directory}/*.log`] }],
     sinks: [lokiSink(receiver.url)],
@@ -50,16 +39,6 @@ async function scene(t: Test, content: string, more: object = {}) {
   })
   const say = (text: string) => appendFileSync(`${directory}/a.log`, `${text}\n`)
   return { directory, state: `${directory}/state`, receiver, config, say }
-}
-
-const lines = (receiver: Receiver) =>
-  receiver.streams().flatMap(({ entries }) => entries.map(({ line }) => line.toString()))
-
-async function arrives(receiver: Receiver, taffrail: TaffrailProcess, line: string) {
-  await within(
-    receiver.until(() => lines(receiver).includes(line)),
-    () => `${line} arrives\n${taffrail.story()}`,
-  )
 }
 
 /** The child ends with 1, and its log with this. */
@@ -80,7 +59,7 @@ t.test('a second process is refused, and told who is there; the first goes on', 
   t.same(await first.end(), CLEAN)
   t.notOk(readdirSync(state).includes('lock'))
   t.match(await runToEnd(t, ['run', '-c', config, '--once']), CLEAN)
-  t.strictSame(lines(receiver), ['a 1', 'a 2'])
+  t.strictSame(linesOf(receiver), ['a 1', 'a 2'])
   t.equal(receiver.counts.repeated, 0)
 })
 
@@ -165,7 +144,7 @@ t.test('a full disk: it ships on, says so, and checkpoints as soon as there is r
   t.same(await again.end(), CLEAN)
   t.match(await runToEnd(t, ['run', '-c', config, '--once']), CLEAN)
   t.equal(receiver.counts.accepted, accepted, 'what was checkpointed is not sent again')
-  t.strictSame([...new Set(lines(receiver))], ['a 1', 'a 2', 'a 3', 'a 4', 'a 5'])
+  t.strictSame([...new Set(linesOf(receiver))], ['a 1', 'a 2', 'a 3', 'a 4', 'a 5'])
 })
 
 t.test('a disk that fills while it runs', async (t) => {
@@ -233,7 +212,7 @@ for (const [what, { damage, kept }] of Object.entries(damages)) {
     await taffrail.settled()
     t.same(await taffrail.end(), CLEAN)
     t.equal(receiver.counts.accepted - accepted, kept ? 1 : 3)
-    t.strictSame([...new Set(lines(receiver))].sort(), ['a 1', 'a 2', 'a 3'])
+    t.strictSame([...new Set(linesOf(receiver))].sort(), ['a 1', 'a 2', 'a 3'])
     const last = await runToEnd(t, ['run', '-c', config, '--once'])
     t.same(last.process.told('checkpoint.damaged'), [], 'the next start finds it sound')
   })
@@ -242,8 +221,7 @@ for (const [what, { damage, kept }] of Object.entries(damages)) {
 t.test('the checkpoint log of many files does not grow without end', async (t) => {
   const directory = t.testdir()
   const names = Array.from({ length: 150 }, (_, i) => `${directory}/${i}.log`)
-  const receiver = await startReceiver({ limits: UNLIMITED_RATES })
-  t.teardown(() => receiver.close())
+  const receiver = await receiverOf(t)
   const config = writeConfig(directory, {
     sources: [{ name: 'x', type: 'files', paths: [`${directory}/*.log`] }],
     sinks: [lokiSink(receiver.url, { batchAgeMax: '1ms' })],

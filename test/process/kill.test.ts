@@ -3,8 +3,7 @@
 import { statSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import type { Fault } from '../../src/demo/faults.ts'
-import { UNLIMITED_RATES } from '../../src/demo/loki-limits.ts'
-import { type Receiver, startReceiver } from '../../src/demo/receiver.ts'
+import type { Receiver } from '../../src/demo/receiver.ts'
 import { lokiSink, SERVER, startRun, type TaffrailProcess, within, writeConfig } from '../support/process.ts'
 import {
   between,
@@ -17,6 +16,7 @@ import {
   WritingContainer,
   WritingFile,
 } from '../support/process-logs.ts'
+import { receiverOf } from '../support/receivers.ts'
 
 t.jobs = 4
 
@@ -87,8 +87,7 @@ interface Scene {
 /** Kills `kills` times, then lets it deliver the rest, and looks at what is in the store. */
 async function survive(t: Test, directory: string, scene: Scene, random: Random, kills: number, faulty: boolean) {
   const { source, writers, judge } = scene
-  const receiver = await startReceiver({ limits: UNLIMITED_RATES, onEntry: judge.see })
-  t.teardown(() => receiver.close())
+  const receiver = await receiverOf(t, { onEntry: judge.see })
   const config = writeConfig(directory, {
     sources: [source],
     sinks: [lokiSink(receiver.url, { requestTimeout: '700ms' })],

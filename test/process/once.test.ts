@@ -2,9 +2,9 @@
 import { appendFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
-import { UNLIMITED_RATES } from '../../src/demo/loki-limits.ts'
-import { type Receiver, startReceiver } from '../../src/demo/receiver.ts'
+import { startReceiver } from '../../src/demo/receiver.ts'
 import { lokiSink, runToEnd, startRun, within, writeConfig } from '../support/process.ts'
+import { linesOf, receiverOf } from '../support/receivers.ts'
 
 t.jobs = 4
 
@@ -17,15 +17,11 @@ const row = (message: string, tag = 'F', stream = 'stdout') =>
   `${new Date(begun + ++clock).toISOString()} ${stream} ${tag} ${message}\n`
 const rows = (name: string, count: number) => Array.from({ length: count }, (_, i) => row(`${name} ${i}`)).join('')
 const texts = (name: string, count: number) => Array.from({ length: count }, (_, i) => `${name} ${i}`)
-const lines = (receiver: Receiver, labels: Record<string, string>) =>
-  receiver.find(labels).flatMap(({ entries }) => entries.map(({ line }) => line.toString()))
-
 type Files = { [name: string]: string | Buffer | Files }
 
 async function scene(t: Test, files: Files, paths: string, type = 'containers') {
   const directory = t.testdir({ logs: files })
-  const receiver = await startReceiver({ limits: UNLIMITED_RATES })
-  t.teardown(() => receiver.close())
+  const receiver = await receiverOf(t)
   const config = writeConfig(directory, {
     sources: [{ name: 'x', type, paths: [`${directory}/logs/${paths}`], roots: [`${directory}/logs`] }],
     sinks: [lokiSink(receiver.url)],
@@ -42,7 +38,7 @@ t.test('a container: restarts, rotated, compressed, a last line without its end'
   }
   const { directory, receiver, config } = await scene(t, { ns_web_uid: { app: files } }, '*/*/*.log')
   t.match(await runToEnd(t, ['run', '--config', config, '--once']), CLEAN)
-  t.strictSame(lines(receiver, { stream: 'stdout' }), [
+  t.strictSame(linesOf(receiver, { stream: 'stdout' }), [
     ...texts('compressed', 50),
     ...texts('rotated', 50),
     'begun in one file, ended in the next',
@@ -50,7 +46,7 @@ t.test('a container: restarts, rotated, compressed, a last line without its end'
     ...texts('restarted', 50),
     'no newline',
   ])
-  t.strictSame(lines(receiver, { stream: 'stderr' }), ['heard'])
+  t.strictSame(linesOf(receiver, { stream: 'stderr' }), ['heard'])
 
   const { requests } = receiver.counts
   const again = await runToEnd(t, ['run', '-c', config, '--once'])
@@ -60,7 +56,7 @@ t.test('a container: restarts, rotated, compressed, a last line without its end'
 
   appendFileSync(`${directory}/logs/ns_web_uid/app/1.log`, `\n${row('later')}`)
   t.match(await runToEnd(t, ['run', '-c', config, '--once']), CLEAN)
-  t.equal(lines(receiver, { stream: 'stdout' }).at(-1), 'later')
+  t.equal(linesOf(receiver, { stream: 'stdout' }).at(-1), 'later')
   t.equal(receiver.counts.repeated, 0)
 })
 
@@ -77,7 +73,7 @@ t.test('plain files: rotated by logrotate and lumberjack, compressed, empty, wit
   const { directory, receiver, config } = await scene(t, files, '*.log', 'files')
   for (const _ of ['first', 'second']) {
     t.match(await runToEnd(t, ['run', '-c', config, '--once']), CLEAN)
-    const of = (name: string) => lines(receiver, { filename: `${directory}/logs/${name}` })
+    const of = (name: string) => linesOf(receiver, { filename: `${directory}/logs/${name}` })
     t.strictSame(of('app.log'), texts('app', 7).slice(1))
     t.strictSame(of('audit.log'), ['audit 1', 'audit 2'])
     t.strictSame(of('empty.log'), [])
@@ -95,7 +91,7 @@ t.test('a sink that fails for a while is waited for', async (t) => {
   const { receiver, config } = await scene(t, { 'a.log': 'a 1\na 2\n' }, '*.log', 'files')
   receiver.setFault(({ n }) => (n <= 4 ? { kind: 'answer', status: 503 } : null))
   t.match(await runToEnd(t, ['run', '-c', config, '--once']), CLEAN)
-  t.strictSame(lines(receiver, {}), ['a 1', 'a 2'])
+  t.strictSame(linesOf(receiver, {}), ['a 1', 'a 2'])
 })
 
 t.test('a dead sink: it does not end by itself, and a signal ends it with 1', async (t) => {
@@ -111,7 +107,7 @@ t.test('a dead sink: it does not end by itself, and a signal ends it with 1', as
   t.match(taffrail.told('agent.stopped'), [{ drained: false }])
   receiver.setFault(null)
   t.match(await runToEnd(t, ['run', '-c', config, '--once']), CLEAN)
-  t.strictSame(lines(receiver, {}), ['a 1', 'a 2'])
+  t.strictSame(linesOf(receiver, {}), ['a 1', 'a 2'])
 })
 
 t.test('one of two sinks is dead: the other one gets everything', async (t) => {

@@ -4,9 +4,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { UNLIMITED_RATES } from '../../src/demo/loki-limits.ts'
-import { startReceiver } from '../../src/demo/receiver.ts'
 import { lokiSink, runToEnd, SERVER, startRun, within, writeConfig } from '../support/process.ts'
+import { receiverOf } from '../support/receivers.ts'
 
 const run = promisify(execFile)
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -26,8 +25,7 @@ t.test('compiled, it starts, checks, runs, and shows its page', async (t) => {
   t.notOk(existsSync(`${directory}/dist/test`))
   t.match(await runToEnd(t, ['--version'], { program }), { code: 0, stdout: `taffrail ${version}\n`, stderr: '' })
 
-  const receiver = await startReceiver({ limits: UNLIMITED_RATES })
-  t.teardown(() => receiver.close())
+  const receiver = await receiverOf(t)
   const config = writeConfig(directory, {
     sources: [{ name: 'x', type: 'files', paths: [`${directory}/*.log`] }],
     sinks: [lokiSink(receiver.url)],

@@ -5,8 +5,7 @@ import { once } from 'node:events'
 import { appendFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
-import { UNLIMITED_RATES } from '../../src/demo/loki-limits.ts'
-import { type Receiver, type ReceiverOptions, startReceiver } from '../../src/demo/receiver.ts'
+import type { ReceiverOptions } from '../../src/demo/receiver.ts'
 import {
   eventually,
   lokiSink,
@@ -17,6 +16,7 @@ import {
   writeConfig,
 } from '../support/process.ts'
 import { Judge, keepWriting, NOTHING_WRONG, seeded, WritingContainer } from '../support/process-logs.ts'
+import { arrives, linesOf, receiverOf } from '../support/receivers.ts'
 
 t.jobs = 4
 
@@ -25,8 +25,7 @@ const CLEAN = { code: 0, signal: null }
 /** Two plain files, `a.log` and `b.log`, of which the configuration reads the first. */
 async function scene(t: Test, options: ReceiverOptions = {}) {
   const directory = t.testdir({ 'a.log': 'a 1\n', 'b.log': 'b 1\n' })
-  const receiver = await startReceiver({ limits: UNLIMITED_RATES, ...options })
-  t.teardown(() => receiver.close())
+  const receiver = await receiverOf(t, options)
   const source = (name: string) => ({ name, type: 'files', paths: [`${directory}/${name}.log`] })
   const base = { sources: [source('a')], sinks: [lokiSink(receiver.url)], server: SERVER }
   const config = writeConfig(directory, base)
@@ -42,23 +41,12 @@ function reconfigure(directory: string, taffrail: TaffrailProcess, config: objec
   taffrail.child.kill('SIGHUP')
 }
 
-const lines = (receiver: Receiver, labels: Record<string, string> = {}) =>
-  receiver.find(labels).flatMap(({ entries }) => entries.map(({ line }) => line.toString()))
-
-async function arrives(receiver: Receiver, taffrail: TaffrailProcess, line: string) {
-  await within(
-    receiver.until(() => lines(receiver).includes(line)),
-    () => `${line} arrives\n${taffrail.story()}`,
-  )
-}
-
 t.test('other labels, again and again, while lines come', { buffered: true }, async (t) => {
   const directory = t.testdir()
   const judge = new Judge()
   const random = seeded(7)
   const writers = ['a', 'b', 'c'].map((pod) => new WritingContainer(directory, pod, judge, random, true))
-  const receiver = await startReceiver({ limits: UNLIMITED_RATES, onEntry: judge.see })
-  t.teardown(() => receiver.close())
+  const receiver = await receiverOf(t, { onEntry: judge.see })
   receiver.setFault(({ n }) => (n % 3 === 0 ? { kind: 'slow', delayMs: 80 } : null))
   const configOf = (round: number) => ({
     sources: [{ name: 'c', type: 'containers', paths: [`${directory}/containers/*.log`] }],
@@ -111,8 +99,8 @@ t.test('another source, another name for the node, and one source less', { buffe
   say('b', 'b 2')
   await arrives(receiver, taffrail, 'b 2')
   t.same(await taffrail.end(), CLEAN)
-  t.strictSame(lines(receiver, { node_name: 'node' }), ['a 1'])
-  t.strictSame(lines(receiver, { node_name: 'renamed' }).sort(), ['a 2', 'b 1', 'b 2'])
+  t.strictSame(linesOf(receiver, { node_name: 'node' }), ['a 1'])
+  t.strictSame(linesOf(receiver, { node_name: 'renamed' }).sort(), ['a 2', 'b 1', 'b 2'])
   t.equal(receiver.counts.repeated, 0)
 })
 
@@ -124,7 +112,7 @@ t.test('a sink that was misconfigured is mended', { buffered: true }, async (t) 
   reconfigure(directory, taffrail, base)
   await arrives(receiver, taffrail, 'a 1')
   t.same(await taffrail.end(), CLEAN)
-  t.strictSame(lines(receiver), ['a 1'])
+  t.strictSame(linesOf(receiver), ['a 1'])
 })
 
 t.test('a configuration with errors is refused with every line number', { buffered: true }, async (t) => {
@@ -156,8 +144,8 @@ t.test('a configuration with errors is refused with every line number', { buffer
   say('a', 'a 3')
   await arrives(receiver, taffrail, 'a 3')
   t.same(await taffrail.end(), CLEAN)
-  t.strictSame(lines(receiver), ['a 1', 'a 2', 'a 3'])
-  t.strictSame(lines(receiver, { mended: 'yes' }), ['a 3'])
+  t.strictSame(linesOf(receiver), ['a 1', 'a 2', 'a 3'])
+  t.strictSame(linesOf(receiver, { mended: 'yes' }), ['a 3'])
 })
 
 t.test('what cannot change while it runs is refused', { buffered: true }, async (t) => {
@@ -174,7 +162,7 @@ t.test('what cannot change while it runs is refused', { buffered: true }, async 
   say('a', 'a 2')
   await arrives(receiver, taffrail, 'a 2')
   t.same(await taffrail.end(), CLEAN)
-  t.strictSame(lines(receiver, { refused: 'no' }), [])
+  t.strictSame(linesOf(receiver, { refused: 'no' }), [])
 })
 
 t.test('another port of the server; one that is taken is refused', { buffered: true }, async (t) => {
@@ -205,7 +193,7 @@ t.test('another port of the server; one that is taken is refused', { buffered: t
   say('a', 'a 2')
   await arrives(receiver, taffrail, 'a 2')
   t.same(await taffrail.end(), CLEAN)
-  t.strictSame(lines(receiver), ['a 1', 'a 2'])
+  t.strictSame(linesOf(receiver), ['a 1', 'a 2'])
 })
 
 t.test('SIGHUP many times, then the end, and SIGHUP again', { buffered: true }, async (t) => {
@@ -234,7 +222,7 @@ t.test('with --once it is refused: what began is brought to its end', { buffered
   await taffrail.logged('config.rejected')
   receiver.setFault(null)
   t.same(await taffrail.result(), CLEAN)
-  t.strictSame(lines(receiver), ['a 1'])
+  t.strictSame(linesOf(receiver), ['a 1'])
 })
 
 t.test('a directory that comes with the configuration', { buffered: true }, async (t) => {

@@ -2,10 +2,10 @@
 import { appendFileSync, readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import type { Fault } from '../../src/demo/faults.ts'
-import { UNLIMITED_RATES } from '../../src/demo/loki-limits.ts'
-import { type ReceiverOptions, startReceiver } from '../../src/demo/receiver.ts'
+import type { ReceiverOptions } from '../../src/demo/receiver.ts'
 import { eventually, lokiSink, SERVER, startRun, within, writeConfig } from '../support/process.ts'
 import { Judge, keepWriting, NOTHING_WRONG, seeded, WritingContainer } from '../support/process-logs.ts'
+import { receiverOf } from '../support/receivers.ts'
 
 t.jobs = 4
 
@@ -23,8 +23,7 @@ const rows = (name: string, count: number, from = 0) =>
 /** A container's directory with these files, a receiver and a configuration. */
 async function scene(t: Test, files: Record<string, string>, options: ReceiverOptions = {}, sink: object = {}) {
   const directory = t.testdir({ pods: { ns_web_uid: { app: files } } })
-  const receiver = await startReceiver({ limits: UNLIMITED_RATES, ...options })
-  t.teardown(() => receiver.close())
+  const receiver = await receiverOf(t, options)
   const config = writeConfig(directory, {
     sources: [{ name: 'c', type: 'containers', paths: [`${directory}/pods/*/*/*.log`] }],
     sinks: [lokiSink(receiver.url, sink)],
@@ -81,8 +80,7 @@ t.test('while lines come and pushes are under way: not one is repeated', { buffe
   const random = seeded(5)
   // An open line is begun again by the next start, and what came after its beginning with it.
   const writers = ['a', 'b', 'c'].map((pod) => new WritingContainer(directory, pod, judge, random, true))
-  const receiver = await startReceiver({ limits: UNLIMITED_RATES, onEntry: judge.see })
-  t.teardown(() => receiver.close())
+  const receiver = await receiverOf(t, { onEntry: judge.see })
   receiver.setFault(() => ({ kind: 'slow', delayMs: 120 }))
   const config = writeConfig(directory, {
     sources: [{ name: 'c', type: 'containers', paths: [`${directory}/containers/*.log`] }],

@@ -3,10 +3,9 @@ import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import t from 'tap'
-import { UNLIMITED_RATES } from '../../src/demo/loki-limits.ts'
-import { startReceiver } from '../../src/demo/receiver.ts'
 import { VERSION } from '../../src/version.ts'
 import { lokiSink, runToEnd, writeConfig } from '../support/process.ts'
+import { receiverOf } from '../support/receivers.ts'
 
 t.jobs = 4
 
@@ -97,8 +96,7 @@ t.test('check prints what run would do', async (t) => {
 
 t.test('the port of the server is taken: an end with 1, before anything is read or sent', async (t) => {
   const directory = t.testdir({ 'a.log': 'a 1\n' })
-  const receiver = await startReceiver({ limits: UNLIMITED_RATES })
-  t.teardown(() => receiver.close())
+  const receiver = await receiverOf(t)
   const taken = createServer().listen(0, '127.0.0.1')
   t.teardown(() => taken.close())
   await once(taken, 'listening')

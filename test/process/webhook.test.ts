@@ -2,7 +2,6 @@
 // its sinks fail, every event is in the store in the end, once, as it was sent. TAFFRAIL_LONG=1 has a sink down for five minutes.
 import { readFileSync } from 'node:fs'
 import { request as httpsRequest } from 'node:https'
-import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
@@ -11,6 +10,7 @@ import { type Receiver, startReceiver } from '../../src/demo/receiver.ts'
 import { kubeconfigAccess } from '../../src/enrich/access.ts'
 import { fixture } from '../audit/fixtures.ts'
 import { ApiServerSender } from '../support/api-server-sender.ts'
+import { freePort } from '../support/free-port.ts'
 import {
   eventually,
   lokiSink,
@@ -30,14 +30,6 @@ const TLS = fileURLToPath(new URL('../fixtures/tls/', import.meta.url))
 const EVENTS: { stage: string; auditID: string }[] = JSON.parse(
   fixture('webhook/webhook-0001.json.gz').toString(),
 ).items
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 /** A batch of captured events with ids of its own, of now; `expected` gets the lines that they are in a log. */
 function batchOf(name: string, count: number, expected: Set<string>): string {
