@@ -171,7 +171,17 @@ export class Shipment implements EntryWriter {
   }
 
   writeEvents(events: EventRows): boolean {
-    return (this.#encoder as EntryEncoder).writeEvents?.(events, this.#room()) === true
+    const encoder = this.#encoder as EntryEncoder
+    if (encoder.writeEvents === undefined) return false
+    const [part] = this.parts
+    const segment = this.#segment as Segment
+    const start = part.end
+    const begins = part.count === segment.firstRecords[0]
+    if (begins) this.#frame.beginSegment(part, segment.lane.key, 0)
+    const mayTake = encoder.writeEvents(events, this.#room())
+    // Nothing was taken: it begins with the next record.
+    if (begins && part.count === segment.firstRecords[0]) part.end = start
+    return mayTake
   }
 
   #room(): Room {

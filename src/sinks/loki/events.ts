@@ -153,8 +153,6 @@ export class EventsAtOnce {
   take(events: EventRows, room: Room, streams: AuditStreams, lane: LokiStream, overheadBytes: number): boolean {
     const { block } = events
     if (block.buffer !== this.#memory.buffer) return false
-    // The first entry begins the segment.
-    if (!room.begun[0]) return true
     const offset = block.byteOffset
     const found = this.#find(offset + events.from, offset + events.end, room)
     if (found === 0) return true
