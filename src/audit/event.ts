@@ -142,11 +142,8 @@ export class EventFacts {
     this.#ownBytes = null
   }
 
-  /**
-   * Takes the facts of an event that were found with others: a row of `found` that begins at `at`, places in `b`. `sender`:
-   * who sent it, where that is known.
-   */
-  take(b: Buffer, found: Int32Array, at: number, sender: Sender | null): void {
+  /** Takes the places of an event that was found with others: a row of `found` that begins at `at`, places in `b`. Its sender is not looked for. */
+  takePlaces(b: Buffer, found: Int32Array, at: number): void {
     if (this.#ownBytes !== null) this.release()
     this.buffer = b
     const places = this.#places
@@ -159,6 +156,12 @@ export class EventFacts {
     this.#isVersion = true
     this.#isUsual = true
     this.#members = NEEDED
+    this.sender = null
+  }
+
+  /** The same with its sender; `sender`: who it is, where that is known. */
+  take(b: Buffer, found: Int32Array, at: number, sender: Sender | null): void {
+    this.takePlaces(b, found, at)
     this.sender = sender
     const end = found[at + SENDER_END]!
     if (sender !== null || end === 0) return

@@ -106,7 +106,7 @@ export class AuditLines {
     const { continuity } = this.#options
     if (continuity === undefined || continuity.isSilentAbout(file, b, found, at)) return
     const { facts } = this.#filter
-    facts.take(b, found, at, null)
+    facts.takePlaces(b, found, at)
     continuity.note(facts, file as LogFile, isKept)
   }
 

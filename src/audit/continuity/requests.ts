@@ -6,6 +6,7 @@
 // and as many that are late. For most events, which begin and end in one, a bit that is not set in a table says that it is none of them.
 import { AUDIT_ID, type EventFacts, REQUEST_URI, RESOURCE, STAGE, SUBRESOURCE, USERNAME, VERB } from '../event.ts'
 import { CODE, PLACES } from '../found.ts'
+import { KnownBytes } from '../known.ts'
 import type { Unended } from './finding.ts'
 
 /** The API server ends a watch that asks for nothing within the hour; the rest is for what is slow. */
@@ -28,6 +29,9 @@ const PAIRS_LIKELY = 3
 /** More than one end of so many without its start: this log does not hold all of them. */
 const ORPHANS_ONE_OF = 10
 const SAVED_MAX = 8
+/** What a kind is made of; of longer ones it is made each time. */
+const KIND_FACTS = [VERB, RESOURCE, SUBRESOURCE, USERNAME]
+const KIND_BYTES_MAX = 250
 
 interface Kind {
   /** Verb and resource. */
@@ -61,6 +65,9 @@ export class OpenRequests {
   #ended = new Set<string>()
   #endedBefore = new Set<string>()
   readonly #kinds = new Map<string, Kind>()
+  /** The same by the bytes that they are made of. */
+  readonly #knownKinds = new KnownBytes<Kind>(7)
+  readonly #kindBytes = Buffer.alloc(KIND_BYTES_MAX + KIND_FACTS.length + 3)
   /** Requests that are over their time: their end may yet come. */
   readonly #late = new Map<string, Open>()
   #began = -1
@@ -201,6 +208,35 @@ export class OpenRequests {
   }
 
   #kindOf(facts: EventFacts): Kind | null {
+    const bytes = this.#putKind(facts)
+    if (bytes === 0) return this.#madeKind(facts)
+    let kind = this.#knownKinds.find(this.#kindBytes, 0, bytes)
+    if (kind === undefined) {
+      const made = this.#madeKind(facts)
+      if (made === null) return null
+      kind = made
+      this.#knownKinds.add(this.#kindBytes, 0, bytes, kind)
+    }
+    return kind
+  }
+
+  /** Puts all that a kind is made of together; returns its length, 0 where it is too long. */
+  #putKind(facts: EventFacts): number {
+    const { buffer: b } = facts
+    const to = this.#kindBytes
+    let length = 0
+    for (const fact of KIND_FACTS) {
+      const end = facts.endOf(fact)
+      let at = facts.startOf(fact)
+      if (length + end - at >= KIND_BYTES_MAX) return 0
+      for (; at < end; at++) to[length++] = b[at]!
+      // In no text of JSON; and what is not there is another kind than what is empty.
+      to[length++] = end === 0 ? 1 : 0
+    }
+    return length
+  }
+
+  #madeKind(facts: EventFacts): Kind | null {
     const subresource = facts.has(SUBRESOURCE) ? `/${facts.text(SUBRESOURCE)}` : ''
     const said = `${facts.text(VERB)} ${facts.text(RESOURCE) || 'a path'}${subresource}`
     const what = said.slice(0, 100).replace(/[^ \w./-]/g, '?')

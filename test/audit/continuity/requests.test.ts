@@ -62,6 +62,23 @@ t.test('a session may last: possible', async (t) => {
   t.equal(log.found.length, 1)
 })
 
+t.test(
+  'what was said of one kind is not taken for another, whose parts make the same text, nor forgotten of the same one',
+  async (t) => {
+    const log = pairs(new Log(), { ...WATCH, resource: 'pods', user: 'alice' })
+    open(log, { ...WATCH, resource: 'podsa', user: 'lice' })
+    open(log, { ...WATCH, resource: 'pod', user: 'salice' })
+    open(log, { ...WATCH, resource: 'pods', subresource: 'x', user: 'alice' })
+    log.beat(2 * HOUR)
+    t.strictSame(log.told, [])
+    const nodes = pairs(new Log(), { ...WATCH, user: 'system:node:a' })
+    open(nodes, { ...WATCH, user: 'system:node:b' })
+    open(nodes, { ...WATCH, user: 'system:node:a' })
+    nodes.beat(2 * HOUR)
+    t.match(nodes.found[0]?.text, /^2 requests begun/)
+  },
+)
+
 t.test('near misses', async (t) => {
   const cases: [name: string, run: (log: Log) => void][] = [
     ['it ends within the hour', (log) => pairs(log, WATCH, 2, HOUR - 100)],
