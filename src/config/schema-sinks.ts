@@ -104,7 +104,7 @@ const elasticsearch = record<Omit<ElasticsearchSinkConfig, 'type'>>(
     urls: key(
       list(format.hostUrl(), 'URLs', 1),
       REQUIRED,
-      'The hosts of one cluster. Requests take turns among those that answer. A path before the API (of a gateway) is kept.',
+      'The hosts of one cluster. Requests take turns among those that answer. A path before the API (of a gateway) is kept. Proxies named in the environment are not used.',
     ),
     auth: key<ElasticsearchAuthConfig | null>(elasticsearchAuth, none('none'), 'How it authenticates itself.'),
     tls: key<TlsConfig | null>(tls, none('none'), 'Only with `https://` URLs.'),
