@@ -105,20 +105,22 @@ class Simulation {
   }
 
   report({ rules }: Policy): string {
-    const dead = new Map(
-      deadRules({ rules, omitStages: 0, omitManagedFields: false }).map((each) => [each.rule, each.reason]),
+    const remarks = new Map(
+      deadRules({ rules, omitStages: 0, omitManagedFields: false }).map(({ rule, isCertain }) => [
+        rule,
+        isCertain ? 'can never match' : 'matches no usual request',
+      ]),
     )
     const head = ['rule', 'level', 'kept', 'trimmed', 'dropped', 'bytes in', 'bytes out', '']
     const rows = this.#tallies.map((tally, index) => {
       const rule = rules[index]
       const name = rule === undefined ? 'none' : String(index)
       const { kept, trimmed, dropped, bytesIn, bytesOut } = tally
-      const remark = dead.has(index) ? 'can never match' : ''
       return [
         name,
         LEVELS[rule?.level ?? 0] as string,
         ...[kept, trimmed, dropped, bytesIn, bytesOut].map(String),
-        remark,
+        remarks.get(index) ?? '',
       ]
     })
     const sum = (key: keyof Tally) => String(this.#tallies.reduce((total, tally) => total + tally[key], 0))

@@ -27,9 +27,9 @@ export function checkPolicies(config: Config): { errors: ConfigError[]; warnings
     warnings.push(...loaded.warnings)
     if ('errors' in loaded) errors.push(...loaded.errors)
     else {
-      for (const { rule, reason } of deadRules(loaded.policy)) {
+      for (const { rule, reason, isCertain } of deadRules(loaded.policy)) {
         const place = loaded.places[rule] ?? { line: 1, column: 1 }
-        const message = `this rule can never match: ${reason}`
+        const message = `this rule ${isCertain ? 'can never match' : 'matches no usual request'}: ${reason}`
         warnings.push({ path, ...place, key: `rules[${rule}]`, message, suggestion: null })
       }
     }

@@ -1,12 +1,15 @@
 // Which rules of a policy can never decide anything: because no request is like that (a verb that no resource has, a
-// pattern that matches nothing), or because rules before them take all that they would. Pure. It never calls a rule dead
-// that is not; a rule that is dead for a deeper reason may go unnoticed.
+// pattern that matches nothing), or because rules before them take all that they would; and which match only requests that
+// clients can make and do not (LIST /healthz; POST to a pod that has a name). Pure. It never calls a rule dead that is not; a
+// rule that is dead for a deeper reason may go unnoticed.
 import { matchesOneResource, matchesPath, type Policy, type PolicyRule } from './policy.ts'
 
 export interface DeadRule {
   rule: number
   /** In words, for people. */
   reason: string
+  /** False: requests may be like that, but no client in its right mind sends them. */
+  isCertain: boolean
 }
 
 /** Products of lists larger than this are not looked through. */
@@ -29,7 +32,7 @@ type Target =
   | { kind: 'resource'; group: string; resource: string | null; name: string | null }
   | { kind: 'path'; pattern: string }
 
-/** The rules that can never match, in order. */
+/** The rules that can never match, and those that only odd requests do, in order. */
 export function deadRules(policy: Policy): DeadRule[] {
   const dead: DeadRule[] = []
   for (const [index, rule] of policy.rules.entries()) {
@@ -38,7 +41,7 @@ export function deadRules(policy: Policy): DeadRule[] {
     const alive = atoms.filter((atom) => whyImpossible(atom) === null)
     if (alive.length === 0) {
       const reason = atoms.map(whyImpossible).find((each) => each !== null) ?? 'it matches no request'
-      dead.push({ rule: index, reason })
+      dead.push({ rule: index, reason, isCertain: true })
       continue
     }
     const takers = new Set<number>()
@@ -47,8 +50,12 @@ export function deadRules(policy: Policy): DeadRule[] {
       if (taker >= 0) takers.add(taker)
       return taker >= 0
     })
-    if (isTaken)
-      dead.push({ rule: index, reason: `${rulesText([...takers])} before it already match all that it would` })
+    const odd = alive.map(whyOdd)
+    if (isTaken) {
+      const reason = `${rulesText([...takers])} before it already match all that it would`
+      dead.push({ rule: index, reason, isCertain: true })
+    } else if (odd.every((each) => each !== null))
+      dead.push({ rule: index, reason: odd[0] as string, isCertain: false })
   }
   return dead
 }
@@ -96,18 +103,28 @@ function whyImpossible({ user, group, verb, namespace, target }: Atom): string |
   if (user === '*' || group === '*' || verb === '*' || namespace === '*') {
     return '"*" is a name like others in users, userGroups, verbs and namespaces; leave the list out to match all'
   }
-  if (target.kind === 'path') {
-    const isResourceVerb = verb !== null && RESOURCE_VERBS.includes(verb) && !['get', 'patch', 'delete'].includes(verb)
-    return isResourceVerb ? `no path has the verb "${verb}"; its verb is the HTTP method in lower case` : null
-  }
+  // Its verb is whatever method a client sends, in lower case: the API server answers LIST /healthz with 200.
+  if (target.kind === 'path') return null
   if (verb !== null && !RESOURCE_VERBS.includes(verb)) return `no resource has the verb "${verb}"`
   const { resource, name } = target
   if (resource !== null && !isPossibleResource(resource)) {
     return `"${resource}" matches no resource; there are "*", "pods", "pods/log", "pods/*" and "*/status"`
   }
   if (name !== null && name !== '' && verb !== null && NAMELESS_VERBS.includes(verb)) return `${verb} has no name`
+  return null
+}
+
+/** Why no usual request is like that; null when some are. */
+function whyOdd({ verb, target }: Atom): string | null {
+  if (target.kind === 'path') {
+    const isResourceVerb = verb !== null && RESOURCE_VERBS.includes(verb) && !['get', 'patch', 'delete'].includes(verb)
+    return isResourceVerb
+      ? `the verb of a path is its HTTP method in lower case, and no usual client sends "${verb.toUpperCase()}"`
+      : null
+  }
+  const { resource, name } = target
   if (name !== null && name !== '' && verb === 'create' && resource !== null && !/[/*]/.test(resource)) {
-    return `create of ${resource} has no name, for that is in the body`
+    return `a create of ${resource} has its name in the body, where no rule looks; the URL has none, but in requests that are refused`
   }
   return null
 }
