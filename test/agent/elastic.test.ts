@@ -340,6 +340,29 @@ t.test('an answer in another order is put in order', async (t) => {
   t.match(JSON.parse(world.letters.letters[0]?.create?.document ?? '{}'), { message: 'poison' })
 })
 
+t.test('Retry-After is waited for, whoever the answer was to', async (t) => {
+  const world = worldOf(t)
+  const slowDown = status(429, '', { 'retry-after': '120' })
+  world.elastic.fault = ({ n }) => (n === 1 || n === 4 ? slowDown : null)
+  // The third has a record that there is no room for: it is repeated alone, and that is answered so.
+  world.elastic.refuse = ({ text }) =>
+    world.elastic.seen.length === 3 && text.includes('late')
+      ? { status: 429, type: 'es_rejected_execution_exception', reason: 'queue' }
+      : null
+  world.write('a', texts('line', 3))
+  world.start()
+  await world.drain()
+  world.write('a', texts('late', 3))
+  await world.drain()
+  exact(t, world)
+  const at = world.elastic.seen.map(({ atMs }) => atMs)
+  t.equal(at.length, 5)
+  for (const n of [1, 4]) {
+    const waitedMs = (at[n] as number) - (at[n - 1] as number)
+    t.ok(waitedMs >= 120_000 && waitedMs < 140_000, `${waitedMs} ms`)
+  }
+})
+
 t.test('several hosts: in turn, without those that do not answer', async (t) => {
   const world = worldOf(t, {
     urls: ['http://es1.test:9200', 'http://es2.test:9200', 'http://es3.test:9200/prefix'],
@@ -450,6 +473,7 @@ t.test('set up at the start: nothing is sent before templates are there', async 
   await world.drain()
   exact(t, world)
   t.strictSame([order[0], order[1]], ['GET ', 'GET '], 'tried again')
+  t.strictSame(world.events.of('sink.halted'), [], 'a server that cannot now is no reason to call anybody')
   t.equal(order.filter((each) => each.startsWith('PUT')).length, 2)
   t.equal(order.filter((each) => each === 'GET ').length, 2, 'once for all that wait')
 })

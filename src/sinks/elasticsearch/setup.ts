@@ -26,7 +26,8 @@ export interface SetupDeps {
 
 /**
  * Makes what is missing. Throws `SETUP_FAILED` with the server's words when it does not let us, or when the templates there
- * say of all documents that they are another cluster's; and what the client throws when there is no answer.
+ * say of all documents that they are another cluster's; `SETUP_UNAVAILABLE` when it cannot now; and what the client throws
+ * when there is no answer.
  */
 export async function setUp(options: Omit<SetupOptions, 'product'>, deps: SetupDeps): Promise<SetupResult[]> {
   const product = await productOf(deps)
@@ -125,7 +126,7 @@ function failed(what: string, status: number, body: Buffer): TaffrailError {
   const reason =
     typeof error === 'string' ? error : [error?.reason, error?.caused_by?.reason].filter(Boolean).join(': ')
   return new TaffrailError(
-    'SETUP_FAILED',
+    status === 429 || status >= 500 ? 'SETUP_UNAVAILABLE' : 'SETUP_FAILED',
     `${what}: ${status} ${reason || body.toString('utf8', 0, 200).trim() || 'without a word'}`,
   )
 }

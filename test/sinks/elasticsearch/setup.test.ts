@@ -211,5 +211,9 @@ t.test('a server that does not let us, and one that is none', async (t) => {
     code: 'SETUP_FAILED',
     message: /PUT \/_ilm\/policy\/taffrail-logs-prod_1: 403 action is unauthorized/,
   })
+  for (const status of [429, 500, 503]) {
+    server.refusePut = { status, body: '' }
+    await t.rejects(server.run(), { code: 'SETUP_UNAVAILABLE' }, `${status} is for now`)
+  }
   await t.rejects(new FakeServer({ hello: 'world' }).run(), { code: 'SETUP_FAILED' })
 })
