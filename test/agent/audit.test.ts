@@ -316,6 +316,48 @@ t.test(
   },
 )
 
+t.test("events of megabytes in a container's log, in pieces, over a rotation and a kill", async (t) => {
+  const limits = { lineBytesMax: 4 * 1024 * 1024 }
+  const sinks = [lokiConfig({ lineBytesMax: 4 * 1024 * 1024 })]
+  const world = auditWorld(t, {}, { sinks, limits, eagerCheckpoints: false })
+  const paths = [`${world.directory}/pods/*/*/*.log`]
+  world.options.sources = [world.auditSource({ format: 'cri', paths, redaction: { keyFile: null } })]
+  const [first = '', ...big] = [everything[0] as string, ...fixtureLines('big-event.log.gz')]
+  const tooBig = JSON.parse(big[0] as string)
+  tooBig.auditID = 'too-big'
+  tooBig.requestObject = { data: { x: 'y'.repeat(5 * 1024 * 1024) } }
+  const events = [first, ...big, JSON.stringify(tooBig), everything[1] as string]
+  const pieces = events.flatMap((line, event) => {
+    const chunks = line.match(/.{1,16000}/gsu) as string[]
+    return chunks.flatMap((chunk, i) => {
+      const time = criTime(START_MS + event)
+      const row = `${time} stdout ${i < chunks.length - 1 ? 'P' : 'F'} ${chunk}`
+      return i % 50 === 1 ? [row, `${time} stderr F I1121 klog line ${event} ${i}`] : [row]
+    })
+  })
+  const path = `${world.directory}/pods/kube-system_kube-apiserver-node_u1/kube-apiserver/0.log`
+  const half = Math.floor(pieces.length / 2)
+  append(world, pieces.slice(0, half), path)
+  world.start()
+  await world.clock.advance(3000)
+  world.kill()
+  renameSync(path, `${path}.20261121-080500`)
+  append(world, pieces.slice(half), path)
+  world.start()
+  await delivered(world)
+  const audit = stored(world).filter(({ labels }) => labels.job === 'kube-audit')
+  const ids = (all: { auditID: string; stage: string }[]) =>
+    all.map(({ auditID, stage }) => `${auditID} ${stage}`).sort()
+  const told = audit.map(({ line }) => JSON.parse(line))
+  t.strictSame(ids(told), ids(events.map((line) => JSON.parse(line))), 'each once')
+  t.equal(audit.find(({ metadata }) => metadata.auditID === 'too-big')?.metadata.taffrail_mark, 'cut_to_metadata')
+  t.equal(audit.filter(({ metadata }) => metadata.taffrail_mark !== undefined).length, 1)
+  const klog = pieces.filter((row) => row.includes(' stderr '))
+  const others = stored(world).filter(({ labels }) => labels.stream === 'stderr')
+  t.strictSame(others.map(({ line }) => line).sort(), klog.map((row) => row.slice(row.indexOf('I1121'))).sort())
+  world.settled()
+})
+
 t.test('an audit source that cannot be what it should is not read, and all others are', async (t) => {
   const world = auditWorld(t)
   writeFileSync(`${world.directory}/policy.yaml`, 'kind: Policy\n')
