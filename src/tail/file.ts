@@ -40,6 +40,8 @@ export interface TailedFile {
   order: FileOrder
   /** The highest rank among the names of its life when it was last met as the live file: all of them come before it. */
   rankBefore?: string
+  /** What names before its own led to that could not be opened then (`contentOf`): it comes before this one. */
+  unopenedBefore?: Set<string>
   /** Whether a name still leads to it. */
   linked: boolean
   /** Whether all files that come before it are known. */

@@ -425,6 +425,7 @@ export class Lineage {
       complete = false
       failed = true
     }
+    const late: { candidate: Candidate; content: string }[] = []
     for (const { candidate, stat, id } of unopened) {
       if (isBlind) {
         noteUnknown(candidate.path, candidate.order)
@@ -438,11 +439,17 @@ export class Lineage {
       if (file === 'later') {
         complete = false
         noteUnknown(candidate.path, candidate.order)
+        late.push({ candidate, content: contentOf(stat) })
       } else if (file !== null) {
         listed.add(identity(file.dev, file.ino))
         this.#noteRankBefore(file, candidates)
         fresh.push(file)
         this.#opening = fresh.length
+      }
+    }
+    for (const { candidate, content } of late) {
+      for (const file of [...present, ...fresh]) {
+        if (compareOrder(candidate.order, file.order) < 0) (file.unopenedBefore ??= new Set()).add(content)
       }
     }
     // A name that could not be looked at says nothing about what it led to before.
@@ -747,7 +754,7 @@ export class Lineage {
       const other = this.files[i] as TailedFile
       const isPlaced = present.has(other) || hasPlaceForEver(other.order) || !this.looked
       if (isPlaced && compareOrder(other.order, file.order) <= 0) break
-      if (isPlaced || wasThereBefore(file, other)) index = i
+      if (isPlaced || wasThereBefore(file, other) || other.unopenedBefore?.has(contentOf(file))) index = i
     }
     present.add(file)
     const begun = this.#newestBegun()
@@ -969,6 +976,11 @@ const NO_HEAD: Head = { hash: '', bytes: 0 }
 function wasThereBefore({ order }: TailedFile, other: TailedFile): boolean {
   if (order.restart !== other.order.restart) return order.restart < other.order.restart
   return hasPlaceForEver(order) && order.rank <= (other.rankBefore ?? '')
+}
+
+/** What a file is known by over renames while it is not written to; its number alone may come back in another one. */
+function contentOf({ dev, ino, mtimeMs }: Pick<FileStat, 'dev' | 'ino' | 'mtimeMs'>): string {
+  return `${identity(dev, ino)} ${mtimeMs}`
 }
 
 /** '' for what leads nowhere, or cannot be told. */

@@ -370,3 +370,33 @@ t.test('numbers move up, and a file that could be opened late comes before one t
   await rig.run(5000)
   t.strictSame(sink.texts, messages(0, 50))
 })
+
+t.test(
+  'after a restart, a file that was read is met late, and what comes after it has lost its name meanwhile',
+  async (t) => {
+    const rig = new TailRig(t, { kind: 'app.log', directory: 'logs' })
+    const sink = rig.sink()
+    rig.write('app.log', plain(0, 10))
+    await rig.step()
+    rig.rename('app.log', 'app.log.1')
+    rig.write('app.log', plain(10, 20))
+    await rig.run(3000)
+    t.strictSame(sink.texts, messages(0, 20))
+    // The place is in the second file; the first one is compressed, and cannot be opened.
+    rig.compress('app.log.1')
+    rig.rename('app.log.1.gz', 'app.log.2.gz')
+    rig.rename('app.log', 'app.log.1')
+    rig.write('app.log', plain(20, 30))
+    rig.restart()
+    rig.fs.fault = (operation, path) => (operation === 'open' && path.endsWith('.gz') ? 'EMFILE' : null)
+    rig.look()
+    rig.rename('app.log.2.gz', 'app.log.3.gz')
+    rig.compress('app.log.1')
+    rig.rename('app.log.1.gz', 'app.log.2.gz')
+    rig.rename('app.log', 'app.log.1')
+    rig.write('app.log', plain(30, 40))
+    rig.fs.fault = () => null
+    await rig.run(5000)
+    t.strictSame(sink.texts, messages(0, 40))
+  },
+)
