@@ -87,13 +87,13 @@ export class Filling {
   }
 
   #tellMarks(reader: Reader): void {
-    if (reader.marks.size === 0) return
+    const marks = reader.takeMarks()
+    if (marks === null) return
     const { source } = reader.lineage.info
     const path = reader.current?.path ?? reader.lineage.info.path
-    for (const [bit, lines] of reader.marks) {
+    for (const [bit, lines] of marks) {
       const mark = MARK_NAMES.find(([each]) => each === bit)?.[1] ?? String(bit)
       this.#deps.events.emit('lines.marked', { source, path, mark, lines })
     }
-    reader.marks.clear()
   }
 }

@@ -56,10 +56,10 @@ export class ContainerListing implements Listing {
   readonly #fs: ReadFileSystem
   readonly #roots: readonly string[]
   readonly #version = new Versions()
-  /** By restart: where the link leads. */
-  #linked = new Map<number, { directory: Directory; base: string }>()
+  /** By restart: where the link leads. Null: there are no links. */
+  #linked: Map<number, { directory: Directory; base: string }> | null = null
   /** Restarts whose link led to something at some time: if it dangles now, its file was deleted. */
-  readonly #resolved = new Set<number>()
+  #resolved: Set<number> | null = null
 
   /** Links are followed only to directories under `roots`. */
   constructor(directories: Directories, path: string, roots: readonly string[], fs: ReadFileSystem) {
@@ -74,7 +74,7 @@ export class ContainerListing implements Listing {
     if (!this.#version.has(0, listed)) this.#readLinks()
     this.#version.note(0, listed)
     let part = 0
-    for (const { directory } of this.#linked.values()) this.#version.note(++part, directory.refresh())
+    for (const { directory } of this.#linked?.values() ?? []) this.#version.note(++part, directory.refresh())
     return this.#version.number
   }
 
@@ -84,10 +84,12 @@ export class ContainerListing implements Listing {
       const sibling = kubeletSibling(name)
       if (sibling === null) continue
       const { order, compressed } = sibling
-      const linked = order.rank === LIVE ? this.#linked.get(order.restart) : undefined
+      const linked = order.rank === LIVE ? this.#linked?.get(order.restart) : undefined
       const there = linked === undefined ? [] : genericCandidates(linked.directory, linked.base)
-      if (there.length > 0) this.#resolved.add(order.restart)
-      else if (linked === undefined || !this.#resolved.has(order.restart)) {
+      if (there.length > 0) {
+        this.#resolved ??= new Set()
+        this.#resolved.add(order.restart)
+      } else if (linked === undefined || this.#resolved?.has(order.restart) !== true) {
         candidates.push({ path: join(this.#directory.path, name), order, compressed })
       }
       for (const each of there) candidates.push({ ...each, order: { restart: order.restart, rank: each.order.rank } })
@@ -96,7 +98,7 @@ export class ContainerListing implements Listing {
   }
 
   #readLinks(): void {
-    this.#linked = new Map()
+    this.#linked = null
     for (const name of this.#directory.names ?? []) {
       const sibling = kubeletSibling(name)
       if (sibling?.order.rank !== LIVE) continue
@@ -105,6 +107,7 @@ export class ContainerListing implements Listing {
       // A link to elsewhere stands for itself, and will be refused: not even the directory is looked into.
       if (!isUnderRoots(this.#fs, target, this.#roots)) continue
       const directory = this.#directories.at(dirname(target))
+      this.#linked ??= new Map()
       this.#linked.set(sibling.order.restart, { directory, base: basename(target) })
     }
   }

@@ -13,11 +13,8 @@ export class Account {
   readonly #ledger: Ledger
   readonly #place: Place
   readonly #acked: [Acked | null, Acked | null] = [null, null]
-  // Skipped since the last commit, by rule and source stream: settled by the next ack, given back by a rewind.
-  readonly #skipped: Record<SkipRule, [Amount, Amount]> = {
-    startAgeMax: [nothing(), nothing()],
-    auditPolicy: [nothing(), nothing()],
-  }
+  // Skipped since the last commit, by rule and source stream: settled by the next ack, given back by a rewind. Null: nothing ever was.
+  #skipped: Record<SkipRule, [Amount, Amount]> | null = null
   /** Taken from the files and not settled: what a rewind gives back. */
   readonly unsettled: Amount = { bytes: 0, lines: 0 }
 
@@ -62,6 +59,7 @@ export class Account {
   skip(stream: number, endOffset: number, bytes: number, lines: number, rule: SkipRule = 'startAgeMax'): void {
     if (this.isAcked(stream, endOffset)) return
     this.take(bytes, lines)
+    this.#skipped ??= { startAgeMax: [nothing(), nothing()], auditPolicy: [nothing(), nothing()] }
     const skipped = this.#skipped[rule][stream === STDERR ? STDERR : STDOUT]
     skipped.bytes += bytes
     skipped.lines += lines
@@ -80,6 +78,7 @@ export class Account {
     const passed =
       committed !== null && isBefore(acked, { ...committed, offset: committed.offset + (committed.ended ? AT_END : 0) })
     this.#acked[stream] = passed ? null : acked
+    if (this.#skipped === null) return
     for (const rule of SKIP_RULES) {
       const skipped = this.#skipped[rule][stream]
       if (skipped.bytes === 0 && skipped.lines === 0) continue
@@ -101,10 +100,7 @@ export class Account {
     this.#ledger.untake(this.unsettled.bytes, this.unsettled.lines)
     this.unsettled.bytes = 0
     this.unsettled.lines = 0
-    for (const skipped of SKIP_RULES.flatMap((rule) => this.#skipped[rule])) {
-      skipped.bytes = 0
-      skipped.lines = 0
-    }
+    this.#skipped = null
   }
 }
 

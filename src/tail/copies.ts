@@ -5,7 +5,8 @@ import type { ReadFileSystem } from '../ports/fs.ts'
 import { gzipContentBytes, readAll, type TailedFile } from './file.ts'
 import { OVERLAP_BYTES, type Snapshot } from './place.ts'
 
-type Witness = Pick<Snapshot, 'file' | 'offset' | 'tail'>
+/** An earlier place. */
+export type Witness = Pick<Snapshot, 'file' | 'offset' | 'tail'>
 
 /**
  * How much of a truncated file is in its copy; -1 when `next` is not a copy of it. `here` is where it is read, `before`

@@ -1,6 +1,7 @@
 // One file of a lineage: its identity, its open descriptor (shared by all sinks through positional reads) and what was
 // last seen of it. While the descriptor is open the inode cannot be given to another file, so device+inode is exact.
 import { hash } from 'node:crypto'
+import { crc32 } from 'node:zlib'
 import type { FileOrder } from '../discover/names.ts'
 import { parseCri } from '../parse/cri.ts'
 import { parseDockerJson } from '../parse/docker-json.ts'
@@ -22,11 +23,15 @@ const BEGINNING_BYTES_MIN = 64
 const FIRST_ROW_BYTES = 4096
 const LINE_SEARCH_BYTES_MAX = 1024 * 1024
 
-/** A head: the hash of the first `bytes` of the decompressed content. */
+/** A head: the hash of the first `bytes` of the decompressed content, and their CRC-32. */
 export interface Head {
   hash: string
   bytes: number
+  sum: number
 }
+
+/** What a checkpoint knows of a head. */
+export type SavedHead = Omit<Head, 'sum'>
 
 export interface TailedFile {
   /** Ascends in reading order within the lineage. */
@@ -95,7 +100,19 @@ function readBeginning(fs: ReadFileSystem, fd: number, compressed: boolean, gunz
 function headOf(content: Buffer): Head {
   const most = content.subarray(0, HEAD_BYTES_MAX)
   const bytes = most.indexOf(10) + 1 || most.length
-  return { hash: digest(most.subarray(0, bytes)), bytes }
+  const first = most.subarray(0, bytes)
+  return { hash: digest(first), bytes, sum: crc32(first) }
+}
+
+/**
+ * Whether a plain file that is open still begins with the whole head that was read of it, by its sum: files that grow are asked
+ * at every look, and a hash for each took an allowance's tenth and most of the old generation. A head that may still grow is
+ * not whole. Throws the system's error.
+ */
+export function keepsHead(fs: ReadFileSystem, { fd, head: { bytes, sum } }: TailedFile): boolean {
+  if (bytes === 0 || readAll(fs, fd, scratch, 0, bytes, 0) < bytes) return false
+  const isWhole = bytes === HEAD_BYTES_MAX || scratch[bytes - 1] === 10
+  return isWhole && crc32(scratch.subarray(0, bytes)) === sum
 }
 
 /**
@@ -107,8 +124,8 @@ export function sameHead(
   fd: number,
   compressed: boolean,
   gunzip: Gunzip,
-  candidate: Head,
-  known: Head,
+  candidate: SavedHead,
+  known: SavedHead,
 ): boolean {
   return isSameHead(candidate, known, () => readBeginning(fs, fd, compressed, gunzip))
 }
@@ -119,14 +136,14 @@ export function headMatcher(
   fd: number,
   compressed: boolean,
   gunzip: Gunzip,
-  candidate: Head,
-): (known: Head) => boolean {
+  candidate: SavedHead,
+): (known: SavedHead) => boolean {
   let content: Buffer | null = null
   const read = () => (content ??= Buffer.from(readBeginning(fs, fd, compressed, gunzip)))
   return (known) => isSameHead(candidate, known, read)
 }
 
-function isSameHead(candidate: Head, known: Head, read: () => Buffer): boolean {
+function isSameHead(candidate: SavedHead, known: SavedHead, read: () => Buffer): boolean {
   if (known.bytes === 0 || candidate.bytes < known.bytes) return false
   if (candidate.bytes === known.bytes) return candidate.hash === known.hash
   const content = read()

@@ -18,6 +18,7 @@ import {
   isBeginningOf,
   isCompressionOf,
   isCopyOf,
+  keepsHead,
   readHead,
   readWitness,
   sameHead,
@@ -130,8 +131,8 @@ export class Lineage {
   #reported: Map<string, string> | null = null
   /** Monotonic ms since which some part of the listing has failed; null when the last one was complete. */
   #incompleteSince: number | null = null
-  /** By name, what it is not known to lead to; '' for all names. */
-  #unknown = new Map<string, Unknown>()
+  /** By name, what it is not known to lead to; '' for all names. Null: there is nothing. */
+  #unknown: Map<string, Unknown> | null = null
   /** Monotonic ms since which names and files do not go together; null: they do. */
   #blindSince: number | null = null
   #retryAt = Number.NEGATIVE_INFINITY
@@ -166,6 +167,7 @@ export class Lineage {
         this.looked = true
       } catch (error) {
         this.#failed(this.info.path, 'readdir', error)
+        this.#unknown ??= new Map()
         if (!this.#unknown.has('')) this.#unknown.set('', { since: now, order: null })
         this.#noteComplete(false, now)
       }
@@ -218,7 +220,7 @@ export class Lineage {
     this.wasWhole = false
     this.#version = -1
     this.#incompleteSince = null
-    this.#unknown.clear()
+    this.#unknown = null
   }
 
   /** Whether something may have changed since it fell asleep: two or three stats. Keeps account of what came. */
@@ -270,6 +272,7 @@ export class Lineage {
     // A place is searched for among all files, however long it takes until there are descriptors for them.
     if (this.starved && this.users.some((user) => user.isSearching)) return false
     if (!this.looked) return false
+    if (this.#unknown === null) return true
     const now = this.#deps.clock.monotonic()
     return [...this.#unknown.values()].every(({ since }) => now - since > SETTLE_MS_MAX)
   }
@@ -392,7 +395,7 @@ export class Lineage {
     const fresh: TailedFile[] = []
     const unknown = new Map<string, Unknown>()
     const noteUnknown = (path: string, order: FileOrder | null) =>
-      unknown.set(path, { since: this.#unknown.get(path)?.since ?? now, order })
+      unknown.set(path, { since: this.#unknown?.get(path)?.since ?? now, order })
     const pathsBefore = new Map(this.files.filter(({ placed }) => !placed).map((file) => [file, file.path]))
     let complete = true
     let failed = false
@@ -483,7 +486,7 @@ export class Lineage {
     const stillLeads = complete && (!isSearched || this.#leads(led))
     if (isSearched && stillLeads) this.#allPlaced()
     if (complete && !stillLeads) noteUnknown('', null)
-    this.#unknown = unknown
+    this.#unknown = unknown.size === 0 ? null : unknown
     return stillLeads
   }
 
@@ -827,6 +830,7 @@ export class Lineage {
   #headHolds(file: TailedFile): boolean {
     const { fs, gunzip } = this.#deps
     try {
+      if (!file.compressed && keepsHead(fs, file)) return true
       const head = readHead(fs, file.fd, file.compressed, gunzip)
       if (file.head.bytes > 0 && !sameHead(fs, file.fd, file.compressed, gunzip, head, file.head)) return false
       file.head = head
@@ -970,7 +974,7 @@ export class Lineage {
   }
 }
 
-const NO_HEAD: Head = { hash: '', bytes: 0 }
+const NO_HEAD: Head = { hash: '', bytes: 0, sum: 0 }
 
 /** Whether `file`, as its name tells, was rotated already when `other` was live. */
 function wasThereBefore({ order }: TailedFile, other: TailedFile): boolean {

@@ -57,8 +57,8 @@ export class Lines {
   skipBeforeSeconds = Number.NEGATIVE_INFINITY
   /** Wall clock of this round. */
   nowMs = 0
-  /** Marks seen since they were cleared: MARK bit -> lines. */
-  readonly marks = new Map<number, number>()
+  /** Marks seen since they were taken: MARK bit -> lines. Most readers see none. */
+  marks: Map<number, number> | null = null
   readonly #place: Place
   readonly #account: Account
   readonly #container: boolean
@@ -799,6 +799,7 @@ export class Lines {
   }
 
   #noteMarks(marks: number, lines: number): void {
+    this.marks ??= new Map()
     for (let bit = 1; bit <= marks; bit <<= 1) {
       if ((marks & bit) !== 0) this.marks.set(bit, (this.marks.get(bit) ?? 0) + lines)
     }

@@ -17,7 +17,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
 import { Account } from './account.ts'
-import { bytesInCopy, readTail } from './copies.ts'
+import { bytesInCopy, readTail, type Witness } from './copies.ts'
 import { lastLineStart, readFirstTime, readWitness, type TailedFile, takeHead, WITNESS_BYTES } from './file.ts'
 import { Forecast } from './forecast.ts'
 import { type DroppedRange, decideGap, type Gap, type Hole } from './gap.ts'
@@ -45,6 +45,7 @@ const RECORD_QUIET_MS = 1000
 const PIECE_BYTES_MIN = 128 * 1024
 /** Committed places that are remembered. */
 const WITNESSES = 4
+const NO_GAPS: readonly Gap[] = []
 const CAUSE_ASLEEP = 'gone or replaced while there was no descriptor for it'
 /** full: the writer has no room; dry: nothing more to read now; wait: decompression is under way, `wake` is called. */
 export type FillEnd = 'full' | 'dry' | 'wait'
@@ -93,12 +94,12 @@ export class Reader implements FileUser {
   readonly #audit: AuditLines | null
   /** Of an audit log: what is missing in it. */
   readonly #continuity: Continuity | null
-  #tail = Buffer.alloc(OVERLAP_BYTES)
+  #tail = Buffer.allocUnsafe(OVERLAP_BYTES)
   #tailBytes = 0
   #gzip: GzipReader | null = null
   #committed: Snapshot | null = null
   /** The committed places before it, the last one first: copies of a truncated file are known by them. */
-  #witnesses: Snapshot[] = []
+  #witnesses: Witness[] = []
   /** Holes whose records are to be written next. */
   #gaps: Gap[] = []
   /** Files the loss of which, or of whose rest, was noticed, and from where on. */
@@ -213,9 +214,11 @@ export class Reader implements FileUser {
     return this.#committed?.file ?? null
   }
 
-  /** MARK bit -> lines with that mark since they were cleared. */
-  get marks(): Map<number, number> {
-    return this.#lines.marks
+  /** MARK bit -> lines with that mark since the last call; null: there were none. */
+  takeMarks(): ReadonlyMap<number, number> | null {
+    const { marks } = this.#lines
+    this.#lines.marks = null
+    return marks
   }
 
   get current(): TailedFile | null {
@@ -686,7 +689,7 @@ export class Reader implements FileUser {
     this.#noteFindings()
     const open = this.#lines.openSince
     if (open === null) this.#commitHere()
-    else this.#committed = { ...open, gaps: [...this.#gaps], ...this.#course }
+    else this.#committed = { ...open, gaps: this.#gapsToWrite, ...this.#course }
     this.ackStream(0)
     this.ackStream(1)
     const committed = this.#committed as Snapshot
@@ -933,7 +936,8 @@ export class Reader implements FileUser {
     const file = this.#place.file as TailedFile
     const last = this.#committed
     if (last !== null && (last.file !== file || last.offset !== this.#place.offset)) {
-      this.#witnesses = [last, ...this.#witnesses.slice(0, WITNESSES - 1)]
+      const { file: inFile, offset, tail } = last
+      this.#witnesses = [{ file: inFile, offset, tail }, ...this.#witnesses.slice(0, WITNESSES - 1)]
     }
     this.#committed = {
       file,
@@ -942,9 +946,13 @@ export class Reader implements FileUser {
       tail: file.compressed ? '' : this.#tailText(),
       times: this.#lines.timeline.save(),
       ended: this.#ended === file,
-      gaps: [...this.#gaps],
+      gaps: this.#gapsToWrite,
       ...this.#course,
     }
+  }
+
+  get #gapsToWrite(): readonly Gap[] {
+    return this.#gaps.length === 0 ? NO_GAPS : [...this.#gaps]
   }
 
   get #course(): { continuity?: ContinuityState } {

@@ -263,6 +263,22 @@ t.test('truncation that is outgrown before we look', async (t) => {
   }
 })
 
+t.test(
+  'truncation that is outgrown, with the same bytes before the place: the first line is another one',
+  async (t) => {
+    const { rig, sink } = plainRig(t)
+    const content = (start: number, count: number) => [`start ${start}`, ...new Array<string>(count).fill('.')]
+    const text = (all: string[]) => all.map((line) => `${line}\n`).join('')
+    rig.write('app.log', text(content(1, 60)))
+    await rig.step()
+    truncateSync(rig.path('app.log'), 0)
+    rig.append('app.log', text(content(2, 80)))
+    await rig.run(3000)
+    t.strictSame(sink.texts, [...content(1, 60), ...content(2, 80)])
+    t.equal(rig.counters.truncations, 1)
+  },
+)
+
 t.test('truncation that is outgrown before anything was read', async (t) => {
   for (const gz of [false, true]) {
     const { rig, sink } = plainRig(t)

@@ -24,7 +24,8 @@ export function labelSet(labels: Labels): string {
 /** What stands before the entries of a stream: room for tag and length, then the labels. */
 export function streamHeader(labels: Labels): Buffer {
   const text = Buffer.from(labelSet(labels))
-  const header = Buffer.alloc(STREAM_PREFIX_BYTES + 1 + varintBytes(text.length) + text.length)
+  const header = Buffer.allocUnsafe(STREAM_PREFIX_BYTES + 1 + varintBytes(text.length) + text.length)
+  header.fill(0, 0, STREAM_PREFIX_BYTES)
   header[0] = 0x0a
   header[STREAM_PREFIX_BYTES] = 0x0a
   const at = writeVarint(header, STREAM_PREFIX_BYTES + 1, text.length)

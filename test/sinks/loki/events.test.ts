@@ -118,7 +118,14 @@ function encode(content: Buffer, limits: Limits, events: EventsAtOnce | null) {
   const { read } = ledger
   account.ack(0, { file, offset: content.length }, null)
   const { skipped } = ledger
-  return { batches, times: lines.timeline.save(), marks: [...lines.marks], read, skipped, left: account.unsettled }
+  return {
+    batches,
+    times: lines.timeline.save(),
+    marks: [...(lines.marks ?? [])],
+    read,
+    skipped,
+    left: account.unsettled,
+  }
 }
 
 const USUAL: Limits = {

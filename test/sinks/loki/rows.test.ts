@@ -98,7 +98,7 @@ function encode(content: Buffer, limits: Limits, atOnce: RowsAtOnce | null, bloc
   return {
     batches,
     times: lines.timeline.save(),
-    marks: [...lines.marks],
+    marks: [...(lines.marks ?? [])],
     read: ledger.read,
     unsettled: account.unsettled,
   }
