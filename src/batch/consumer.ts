@@ -17,6 +17,7 @@ import { HeldLines } from './held.ts'
 import type { Lane } from './lane.ts'
 import { Members, type MembersDeps } from './members.ts'
 import { PartPool } from './part.ts'
+import { Pieces } from './pieces.ts'
 import { recordsOf, Settlement } from './settlement.ts'
 import { type Segment, Shipment } from './shipment.ts'
 
@@ -53,6 +54,7 @@ export class Consumer {
   readonly #due: DueLanes
   readonly #settlement: Settlement
   readonly #filling: Filling
+  readonly #pieces: Pieces
   #active = 0
   /** Shipments begun. */
   #turns = 0
@@ -69,7 +71,8 @@ export class Consumer {
     this.#members = new Members(sink, this.#held, deps)
     this.#due = new DueLanes(this.#members.lanes, sink)
     this.#settlement = new Settlement(sink.name, this.#held, deps)
-    this.#filling = new Filling(sink, this.#members.lanes, this.#settlement, deps)
+    this.#pieces = new Pieces(deps)
+    this.#filling = new Filling(sink, this.#members.lanes, this.#settlement, this.#pieces, deps)
     this.#budget = deps.budget.share(this.#reservationBytes)
     this.broken = new Promise((_, reject) => {
       this.#break = reject
@@ -251,7 +254,9 @@ export class Consumer {
       if (sendable.length === 0) return
       await this.#makeDurable(sendable)
       const results = await this.sink.ship(shipment)
+      this.#pieces.begin()
       for (const [index, segment] of sendable.entries()) {
+        if (this.#pieces.isOver) await this.#pieces.next()
         this.#settle(segment, results[index] as SegmentResult, startedAt)
       }
     } finally {

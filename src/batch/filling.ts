@@ -8,12 +8,10 @@ import type { Selection } from '../select/selection.ts'
 import type { Sink } from '../sinks/sink.ts'
 import type { Reader } from '../tail/reader.ts'
 import type { Lane } from './lane.ts'
+import type { Pieces } from './pieces.ts'
 import { SelectingWriter } from './selecting.ts'
 import type { Settlement } from './settlement.ts'
 import type { Shipment } from './shipment.ts'
-
-/** One turn of the event loop fills for at most so long. */
-const TURN_MS_MAX = 8
 
 export interface FillingDeps {
   clock: Clock
@@ -26,10 +24,12 @@ export class Filling {
   readonly #sink: Sink
   readonly #lanes: ReadonlyMap<string, Lane>
   readonly #settlement: Settlement
+  readonly #pieces: Pieces
   readonly #deps: FillingDeps
 
-  constructor(sink: Sink, lanes: ReadonlyMap<string, Lane>, settlement: Settlement, deps: FillingDeps) {
+  constructor(sink: Sink, lanes: ReadonlyMap<string, Lane>, settlement: Settlement, pieces: Pieces, deps: FillingDeps) {
     this.#sink = sink
+    this.#pieces = pieces
     this.#lanes = lanes
     this.#settlement = settlement
     this.#deps = deps
@@ -40,13 +40,13 @@ export class Filling {
    * with it; they are made busy.
    */
   async fill(shipment: Shipment, first: Lane): Promise<void> {
-    const { clock } = this.#deps
+    const pieces = this.#pieces
     const bytesMax = Math.min(this.#sink.batchBytesMax, first.bytesMax)
-    let turnStartedAt = clock.monotonic()
+    const now = this.#deps.clock.monotonic()
+    pieces.begin()
     const together = this.#sink.mayShare(first.key)
     this.#fillLane(shipment, first, bytesMax, together)
     if (!together) return
-    const now = turnStartedAt
     for (const lane of this.#lanes.values()) {
       if (shipment.roomBytes < 4096) return
       if (lane.dueAt === Number.POSITIVE_INFINITY && !lane.isStirred) continue
@@ -54,10 +54,7 @@ export class Filling {
       if (!this.#sink.mayShare(lane.key, first.key)) continue
       if (lane.unreadBytes > shipment.roomBytes) continue
       lane.busy = true
-      if (clock.monotonic() - turnStartedAt > TURN_MS_MAX) {
-        await clock.yield()
-        turnStartedAt = clock.monotonic()
-      }
+      if (pieces.isOver) await pieces.next()
       this.#fillLane(shipment, lane, bytesMax, true)
     }
   }

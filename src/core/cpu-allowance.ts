@@ -27,6 +27,8 @@ interface Sample {
 
 export class CpuAllowance {
   readonly millicores: number
+  /** No turn should be longer, in milliseconds. */
+  readonly turnMsMax: number
   readonly #monotonic: () => number
   readonly #cpuMs: () => number
   /** CPU time in one period, in milliseconds. */
@@ -48,7 +50,8 @@ export class CpuAllowance {
     this.#cpuMs = cpuMs
     this.#periodMs = (USABLE * PERIOD_MS * millicores) / 1000
     this.#creditMs = this.#periodMs
-    this.#turnMs = Math.min(TURN_MS_FIRST, TURN_SHARE_MAX * this.#periodMs)
+    this.turnMsMax = TURN_SHARE_MAX * this.#periodMs
+    this.#turnMs = Math.min(TURN_MS_FIRST, this.turnMsMax)
     this.#turnAt = monotonic()
     this.#samples = [{ at: this.#turnAt, cpuMs: cpuMs() }]
   }
@@ -103,7 +106,7 @@ export class CpuAllowance {
     const given = this.#turns.length
     if (given > 0 && this.#freshTurns(now) === 0) {
       const measuredMs = this.#turnMs + LATEST * (usedMs / given - this.#turnMs)
-      this.#turnMs = Math.min(TURN_SHARE_MAX * this.#periodMs, Math.max(TURN_MS_MIN, measuredMs))
+      this.#turnMs = Math.min(this.turnMsMax, Math.max(TURN_MS_MIN, measuredMs))
     }
     return usedMs
   }

@@ -5,16 +5,17 @@ import t from 'tap'
 import type { FileSystem } from '../../src/ports/fs.ts'
 import { realFileSystem } from '../../src/ports/real-fs.ts'
 import { criTime, lokiConfig, MIB, stdoutConfig, texts, World } from '../agent/world.ts'
+import { FakeClock } from '../support/fake-clock.ts'
 
 /** The machine's files, with an ear on every read. */
-function listening(onRead: (fd: number, length: number) => void): FileSystem {
+function listening(onRead: (fd: number, length: number, position: number) => void): FileSystem {
   const { reads, writes } = realFileSystem
   return {
     writes,
     reads: {
       ...bound(reads),
       read: (fd, target, targetOffset, length, position) => {
-        onRead(fd, length)
+        onRead(fd, length, position)
         return reads.read(fd, target, targetOffset, length, position)
       },
     },
@@ -88,6 +89,44 @@ t.test('it keeps to its CPU allowance, and delivers everything in its time', asy
   const busy = perPeriod.filter((ms) => ms > 0)
   t.ok(Math.max(...busy) <= 50, `${Math.max(...busy)} ms in one period`)
   t.ok(busy.length <= 10, 'and most of it is used')
+})
+
+/** A clock of a process that works: what it does takes time, too. */
+class WorkingClock extends FakeClock {
+  workedMs = 0
+
+  override monotonic(): number {
+    return super.monotonic() + this.workedMs
+  }
+}
+
+t.test('a shipment of many lanes keeps to the allowance while it is filled, and while it is settled', async (t) => {
+  const READ_MS = 3
+  const PERIOD_MS = 100
+  const clock = new WorkingClock()
+  let isCounted = false
+  const work: number[] = []
+  // What costs: a read for a shipment, and the one behind a watermark; not the looks at beginnings of files.
+  const fs = listening((_, length, position) => {
+    if (!isCounted || (length <= 1024 && position === 0)) return
+    clock.workedMs += READ_MS
+    work.push(clock.monotonic())
+  })
+  const world: World = new World(t, { fs, clock, cpu: { millicores: 500, usedMs: () => clock.workedMs } })
+  const pods = Array.from({ length: 60 }, (_, i) => `pod-${i}`)
+  for (const pod of pods) world.write(pod, texts('a line that is long enough '.repeat(10), 10))
+  world.start()
+  await world.clock.advance(10_000)
+  t.equal(world.loki.lines().length, 600, 'all streams are calm now')
+  const from = world.loki.seen.length
+  isCounted = true
+  for (const pod of pods) world.write(pod, texts('another line', 1))
+  await world.clock.advance(20_000)
+  t.equal(world.loki.lines().length, 660)
+  t.ok(world.loki.seen.length - from <= 5, 'in a few pushes')
+  t.ok(work.length >= 2 * pods.length, `${work.length} reads`)
+  const most = Math.max(...work.map((at) => work.filter((other) => other > at - PERIOD_MS && other <= at).length))
+  t.ok(most * READ_MS <= PERIOD_MS / 2, `${most * READ_MS} ms in a period`)
 })
 
 /** One request at a time, which is repeated soon. */
