@@ -9,7 +9,7 @@ export const STREAM_MEMORY_BYTES = 40 * MEBIBYTE
 /**
  * V8's flags for a sidecar. With thousands of files (12 KiB each) it needs more than its 40 MiB, and must not end for it.
  */
-export const STREAM_FLAGS = heapFlags(256 * MEBIBYTE)
+export const STREAM_FLAGS = heapFlags(256 * MEBIBYTE, null)
 
 /**
  * V8's flags for a process that may use `memoryBytes` of anonymous memory. The old generation gets half: what is not
@@ -18,21 +18,24 @@ export const STREAM_FLAGS = heapFlags(256 * MEBIBYTE)
  * tenth less CPU and 12 MiB less at the peak than with V8's own choices. No threads of V8's own: one of them may still
  * compile when the process ends, and now and then the end waits for it for ever (seen in 2 of 30 early ends; without
  * threads in none of 54; nodejs/node#54918).
+ *
+ * `millicores`, of a CPU allowance, null: none. With less than a core a whole collection is no bargain: with 2,000 files it takes
+ * 50 ms at once, more than a period of 100 ms has, and the kernel stops the process for it. So it is marked in steps there.
  */
-export function heapFlags(memoryBytes: number): string[] {
+export function heapFlags(memoryBytes: number, millicores: number | null): string[] {
   const oldMiB = Math.max(32, Math.floor(memoryBytes / MEBIBYTE / 2))
   return [
     `${MARK}=${oldMiB}`,
     '--max-semi-space-size=1',
-    '--no-incremental-marking',
+    ...(millicores === null || millicores >= 1000 ? ['--no-incremental-marking'] : []),
     '--single-threaded',
     '--disable-warning=ExperimentalWarning',
   ]
 }
 
 /** Replaces the process by one under the limits, unless it was given limits already. Returns if it cannot. */
-export function restartUnderLimits(memoryBytes: number): void {
-  restartWith(heapFlags(memoryBytes))
+export function restartUnderLimits(memoryBytes: number, millicores: number | null = null): void {
+  restartWith(heapFlags(memoryBytes, millicores))
 }
 
 /** The same with these flags. */
@@ -59,5 +62,7 @@ export async function restartUnderConfig(args: readonly string[]): Promise<void>
   if (typeof config !== 'string') return
   const { loadConfigFile } = await import('./config/load.ts')
   const loaded = loadConfigFile(config, process.env)
-  if ('config' in loaded) restartUnderLimits(loaded.config.limits.memory)
+  if (!('config' in loaded)) return
+  const { memory, cpu } = loaded.config.limits
+  restartUnderLimits(memory, cpu)
 }

@@ -28,7 +28,7 @@ function small(t: Test, limits: object) {
 }
 
 t.test('V8 is limited by a restart of the process in place', async (t) => {
-  const config = small(t, { memory: '200Mi' })
+  const config = small(t, { memory: '200Mi', cpu: '2' })
   for (const args of [
     ['--config', config],
     ['-c', config],
@@ -40,10 +40,22 @@ t.test('V8 is limited by a restart of the process in place', async (t) => {
     await taffrail.logged('agent.started')
     // By the pid that was started: the process is the same one.
     const [node, ...rest] = commandLine(taffrail)
-    const flags = heapFlags(200 * MEBIBYTE)
+    const flags = heapFlags(200 * MEBIBYTE, 2000)
     t.equal(node, process.execPath)
     t.strictSame(rest.slice(0, flags.length), flags)
     t.equal(flags[0], '--max-old-space-size=100')
+    t.same(await taffrail.end(), CLEAN)
+  }
+})
+
+t.test('with less than a core whole collections are marked in steps', async (t) => {
+  for (const [cpu, isWhole] of [
+    ['200m', false],
+    ['1', true],
+  ] as const) {
+    const taffrail = startRun(t, small(t, { memory: '200Mi', cpu }))
+    await taffrail.logged('agent.started')
+    t.equal(commandLine(taffrail).includes('--no-incremental-marking'), isWhole, cpu)
     t.same(await taffrail.end(), CLEAN)
   }
 })
