@@ -6,8 +6,14 @@
 
 /** Of cgroups, unless somebody changed it (cpu.max, cpu.cfs_period_us). */
 const PERIOD_MS = 100
-/** The rest is for what nobody asks for: timers, answers, a look at a status. */
+/** The rest is for what nobody asks for: timers, answers, looks, a step of a collection. */
 const USABLE = 0.9
+/**
+ * The kernel gives a quota out in slices to each core. What is left of one when we go on on another core is missing there; of a
+ * small quota it is not allowed to be more than USABLE_MIN leaves.
+ */
+const SLICE_MS = 5
+const USABLE_MIN = 0.8
 /** What a turn is taken to cost until some were measured. */
 const TURN_MS_FIRST = 2
 const TURN_MS_MIN = 0.1
@@ -31,7 +37,7 @@ export class CpuAllowance {
   readonly turnMsMax: number
   readonly #monotonic: () => number
   readonly #cpuMs: () => number
-  /** CPU time in one period, in milliseconds. */
+  /** CPU time that turns may use in one period, in milliseconds. */
   readonly #periodMs: number
   /** What may be used now; grows with time up to one period's. */
   #creditMs: number
@@ -48,7 +54,8 @@ export class CpuAllowance {
     this.millicores = millicores
     this.#monotonic = monotonic
     this.#cpuMs = cpuMs
-    this.#periodMs = (USABLE * PERIOD_MS * millicores) / 1000
+    const quotaMs = (PERIOD_MS * millicores) / 1000
+    this.#periodMs = Math.max(USABLE_MIN * quotaMs, Math.min(USABLE * quotaMs, quotaMs - SLICE_MS))
     this.#creditMs = this.#periodMs
     this.turnMsMax = TURN_SHARE_MAX * this.#periodMs
     this.#turnMs = Math.min(TURN_MS_FIRST, this.turnMsMax)
