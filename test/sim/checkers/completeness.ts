@@ -12,6 +12,9 @@ const REPLACEMENT = Buffer.from('\ufffd')
 /** What may stand between two pieces: both of a character's parts, or the signs that stand for them. */
 const SEAM_BYTES_MAX = 4 * REPLACEMENT.length
 
+/** More than any burst has lines. */
+const MOVED_NS_MAX = 1000n
+
 /** How long a file that cannot be read holds up the search for a place. */
 const SEARCH_MS_MAX = 10_000
 
@@ -134,7 +137,8 @@ export class Completeness implements Checker {
   }
 
   /** Where docs/guarantees.md says that a repeat may be another entry. */
-  #mayDiffer({ sender, late }: StoredRecord, line: TruthLine, marks: readonly string[]): boolean {
+  #mayDiffer(record: StoredRecord, line: TruthLine, marks: readonly string[]): boolean {
+    const { sender, late } = record
     const { on } = this.#deps.faults
     const { accepted } = this.#deps.endOf(line)
     // The cut form of a file that was read before it was compressed is not always known for it.
@@ -143,6 +147,8 @@ export class Completeness implements Checker {
     if (late && on.has('behind')) return true
     if (accepted?.life === sender) return false
     if (marks.includes('future_time') || accepted?.metadata.includes('future_time') === true) return true
+    // How often a time was taken already, the lines before it tell, and those may be gone by the next process.
+    if (line.log.damaged && accepted !== null && isMovedBit(record, accepted)) return true
     if (line.timeNs !== null) return false
     return on.has('fullDisk') || on.has('badDisk')
   }
@@ -246,6 +252,12 @@ function isTwin(record: StoredRecord, accepted: Accepted): boolean {
   return (
     timestampNs === accepted.timestampNs && stream === accepted.stream && JSON.stringify(metadata) === accepted.metadata
   )
+}
+
+/** Whether nothing but some nanoseconds is between the two. */
+function isMovedBit({ timestampNs, metadata }: StoredRecord, accepted: Accepted): boolean {
+  const byNs = timestampNs - accepted.timestampNs
+  return byNs > -MOVED_NS_MAX && byNs < MOVED_NS_MAX && JSON.stringify(metadata) === accepted.metadata
 }
 
 function shown(text: Buffer): string {
