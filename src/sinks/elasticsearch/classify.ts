@@ -183,15 +183,25 @@ function fateKind(status: number, type: string, reason: string): 'retry' | 'susp
   return 'halt'
 }
 
+/** What servers say of indices, blocks and shards; only so much of it is told as stands here. */
+const PUBLIC_WORDS = [
+  /^index \[[^\]]{1,255}\] blocked by: [^'"]{1,200}/,
+  /^closed$/,
+  /^no such index \[[^\]]{1,255}\](?: and \[action\.auto_create_index\])?/,
+  /^Invalid index name \[[^\]]{1,255}\], [\w ]{1,100}/,
+  /^pipeline with id \[[^\]]{1,255}\] does not exist/,
+  /Limit of total fields \[\d+\]/,
+  /data stream timestamp field \[@timestamp\] is missing/,
+  /^\[[^\]]{1,255}\]\[\d+\] primary shard is not active/,
+  /^rejected execution of \w+/,
+]
+
 /** What of the server's words holds nothing of the document: names of errors, fields, types, indices and blocks. */
 function publicWords(status: number, type: string, reason: string): string {
   const field = /field \[([\w.@-]{1,128})\] of type \[(\w+)\]/.exec(reason)
   if (field !== null) return `${status} ${type}: field [${field[1]}] of type [${field[2]}]`
-  const known =
-    /^index \[[^\]]{1,255}\] blocked by: [^'"]{1,200}$|^closed$|^no such index \[[^\]]{1,255}\]$|^Limit of total fields \[\d+\]|^\[[^\]]{1,255}\]\[\d+\] primary shard is not active|^rejected execution of \w+/.exec(
-      reason,
-    )
-  return clean(known === null ? `${status} ${type}` : `${status} ${type}: ${known[0]}`)
+  const known = PUBLIC_WORDS.map((words) => words.exec(reason)).find((match) => match !== null)
+  return clean(known === undefined ? `${status} ${type}` : `${status} ${type}: ${known[0]}`)
 }
 
 function readError(body: Buffer): { type: string; reason: string } {

@@ -36,8 +36,6 @@ const QUOTE = 0x22
 const BRACE = 0x7b
 
 export interface DocumentOptions {
-  /** Named in each action line; null: the request says it. */
-  index: string | null
   /** Without one the server makes an id, and a repeat is another document. */
   hasIds: boolean
   /** What makes the lineage's files unlike everybody else's: the pod's UID and the container, or node and path. */
@@ -57,9 +55,9 @@ class Template {
   readonly timeAt: number
   seconds = -1
 
-  constructor({ index, hasIds }: DocumentOptions, fields: string) {
-    const action = { ...(index !== null && { _index: index }), ...(hasIds && { _id: 'A'.repeat(ID_LETTERS) }) }
-    const actionLine = JSON.stringify({ create: action })
+  constructor({ hasIds }: DocumentOptions, fields: string) {
+    // The request names the index.
+    const actionLine = JSON.stringify({ create: hasIds ? { _id: 'A'.repeat(ID_LETTERS) } : {} })
     const head = `${actionLine}\n{"@timestamp":"`
     this.bytes = Buffer.from(`${head}${secondsText(0)}.000000000Z",${fields},"offset":`)
     this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length)

@@ -25,7 +25,6 @@ export function encoderFor(info: LineageInfo, metadata: Metadata, options: Encod
   const fields = (stream: 'stdout' | 'stderr') =>
     lineageFields(info, metadata, labels, sourceType === 'containers' ? stream : null)
   const lines = new DocumentEncoder({
-    index: null,
     hasIds,
     owner: podUid !== '' ? [podUid, container] : [clusterName, node, key],
     fields: [fields('stdout'), fields('stderr')],

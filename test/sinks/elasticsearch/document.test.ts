@@ -30,7 +30,6 @@ const info = {
 const metadata = pathMetadata(info, 'node-1')
 const fields = (stream: 'stdout' | 'stderr') => lineageFields(info, metadata, { team: 'x' }, stream)
 const options: DocumentOptions = {
-  index: null,
   hasIds: true,
   owner: [info.podUid, info.container],
   fields: [fields('stdout'), fields('stderr')],
@@ -297,7 +296,6 @@ t.test('names', async (t) => {
     'default',
     'default',
   ])
-  t.equal(one(entryOf('x'), { index: 'logs-x-y' })._index, 'logs-x-y')
 })
 
 t.test('the id of an audit event is of its bytes, behind its time', async (t) => {
