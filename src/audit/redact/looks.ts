@@ -87,9 +87,10 @@ function isRandomWord(word: string): boolean {
   // A dot is a separator of versions, files and hosts, and no letter of base64.
   const changes = word.includes('.') ? parts.reduce((sum, part) => sum + alternations(part), 0) : alternations(word)
   if (isMixed && word.length >= 20 && changes >= word.length / 3) return true
-  // Letters in both cases, or lower ones and digits: where they change often they are no words.
-  const isLong = longest.length >= 20
-  return isLong && alternations(longest) >= longest.length / 3.5
+  // Letters in both cases, or of one and digits: where they change often they are no words. Names in camel case change, too.
+  if (longest.length < 20) return false
+  const isOfOneCase = !/[a-z]/.test(longest) || !/[A-Z]/.test(longest)
+  return alternations(longest) >= longest.length / (isOfOneCase && longest.length >= 24 ? 6 : 3.5)
 }
 
 /** Punctuation in the middle of letters and digits, no blanks: S3cr3t!pass, unlike a sentence, a path or an expression. */

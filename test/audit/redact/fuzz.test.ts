@@ -17,6 +17,11 @@ const credential = fc.oneof(
   // Half of it in runs of small letters: that may be a name.
   base62(24).filter((text) => (text.match(/[a-z]{4,}/g) ?? []).join('').length < text.length / 2),
   fc.array(fc.constantFrom(...HEX), { minLength: 40, maxLength: 64 }).map((digits) => digits.join('')),
+  // Of one case, as generators of passwords and of one-time codes make them; where letters and digits hardly change, they may be words.
+  fc
+    .array(fc.constantFrom(...'abcdefghijklmnopqrstuvwxyz0123456789'), { minLength: 24, maxLength: 40 })
+    .map((letters) => letters.join(''))
+    .filter((text) => (text.match(/\d+/g) ?? []).length >= text.length / 8),
   base62(30).map((text) => `ghp_${text}`),
   fc.tuple(base62(20), base62(40), base62(20)).map(([a, b, c]) => `eyJ${a}.eyJ${b}.${c}`),
 )
