@@ -43,6 +43,8 @@ export class Course {
   want: Want = { kind: 'list', resourceVersion: '0', continue: '' }
   /** Ends in a row that were failures. */
   failures = 0
+  /** Of these, refusals (401, 403, 404) in a row: a server that comes back refuses for a moment, after any number of other failures. */
+  #refusals = 0
   readonly #random: Random
   /** The watch under way has said something. */
   #heard = false
@@ -57,6 +59,7 @@ export class Course {
   heard(resourceVersion: string): void {
     this.#heard = true
     this.failures = 0
+    this.#refusals = 0
     if (resourceVersion !== '') this.want = { kind: 'watch', resourceVersion }
   }
 
@@ -84,6 +87,7 @@ export class Course {
 
   #page(resourceVersion: string, rest: string): Next {
     this.failures = 0
+    this.#refusals = 0
     this.#heard = false
     if (rest !== '') this.want = { kind: 'list', resourceVersion: '', continue: rest }
     else {
@@ -116,8 +120,11 @@ export class Course {
       this.want = { kind: 'list', resourceVersion: '', continue: '' }
       relist = 'untrusted'
     }
-    const limits = isRefused ? REFUSED_BACKOFF : BACKOFF
-    return { delayMs: backoffDelayMs(this.failures, limits, this.#random, retryAfterMs), relist }
+    this.#refusals = isRefused ? this.#refusals + 1 : 0
+    const delayMs = isRefused
+      ? backoffDelayMs(this.#refusals, REFUSED_BACKOFF, this.#random, retryAfterMs)
+      : backoffDelayMs(this.failures, BACKOFF, this.#random, retryAfterMs)
+    return { delayMs, relist }
   }
 
   #untrusted(): Next {

@@ -267,6 +267,23 @@ t.test(
   },
 )
 
+t.test('a server that was away and forbids everything at first is asked again within seconds', async (t) => {
+  const { clock, server, names, watcher } = start(t)
+  watcher.start()
+  await clock.advance(1000)
+  const backAt = clock.monotonic() + 30_000
+  let forbidden = 0
+  server.refuse = () => {
+    if (clock.monotonic() < backAt) return 'break'
+    return ++forbidden <= 2 ? { status: 403, message: 'pods is forbidden' } : null
+  }
+  server.endWatches('break')
+  server.put(pod('a'))
+  while (forbidden === 0) await clock.advance(100)
+  await clock.advance(5000)
+  t.strictSame(names.all, ['a'])
+})
+
 t.test('a server that is down, slow, or wants to be left alone', async (t) => {
   const { clock, server, names, events, watcher } = start(t)
   const refusals: Refusal[] = [
