@@ -198,6 +198,23 @@ t.test('odd answers', async (t) => {
     })
     return client
   }
+  t.test('one without a length ends with its connection, also in HTTP/1.0', async (t) => {
+    for (const version of ['1.1', '1.0']) {
+      const bytes = `HTTP/${version} 200 OK\r\n\r\n{"errors":false`
+      const server = createServer((socket) => {
+        socket.on('error', () => {}).on('data', () => socket.end(`${bytes},"items":[]}`))
+      })
+      const client = createHttpClient(await listen(server), { connections: 1 })
+      for (let n = 0; n < 2; n++) t.equal((await client.send(post())).body.toString(), '{"errors":false,"items":[]}')
+      await client.close()
+      server.close()
+    }
+  })
+  // undici does not take it; nobody sends it to a request that did not ask.
+  t.test('100 that nobody asked for is an error with a name', async (t) => {
+    const client = await say(t, 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n')
+    t.equal((await failure(client.send(post()))).code, 'HTTP_PROTOCOL')
+  })
   t.test('interim ones are passed over', async (t) => {
     const client = await say(t, 'HTTP/1.1 103 Early Hints\r\nx: y\r\n\r\nHTTP/1.1 204 No Content\r\na: b\r\n\r\n')
     t.strictSame(await client.send(post()), { status: 204, headers: { a: 'b' }, body: Buffer.alloc(0) })
