@@ -204,6 +204,34 @@ test('with redaction a torn line is told as far as it can hold no secret', (t) =
   t.end()
 })
 
+test('what an event tells before its bodies is redacted in a torn one, too', (t) => {
+  const filter = new AuditFilter(REDACTING)
+  const secret = 'zqxjkvwords'
+  const extra = { 'authentication.kubernetes.io/credential-id': ['x]"y', secret] }
+  const exec = `/api/v1/namespaces/a/pods/b/exec?command=login&command=--token&command=${secret}&stdin=true`
+  const patch = JSON.stringify({ patch: [{ op: 'add', path: '/data/x', value: secret }] })
+  const message = `Secret "x" is invalid: data[a]: Invalid value: "${secret}"`
+  for (const more of [
+    { user: { username: 'alice', extra } },
+    { impersonatedUser: { username: 'bob', extra } },
+    { requestURI: exec },
+    { requestURI: `/api/v1/namespaces/a/services/b/proxy/?token=${secret}` },
+    { responseStatus: { code: 422, message } },
+    { annotations: { 'patch.webhook.admission.k8s.io/round_0_index_0': patch } },
+    { requestObject: secret },
+    { password: secret },
+  ]) {
+    const text = JSON.stringify({ ...EVENT, ...more, stageTimestamp: '2026-11-21T07:51:17.474222Z' })
+    const from = text.indexOf('zqxjk') + 5
+    for (let at = from; at < text.length; at++) {
+      const out = run(filter, text.slice(0, at)) as string
+      if (out.includes('zqxjk')) t.fail(`torn at ${at}: ${out}`)
+      if (!out.startsWith('{"kind":"Event"')) t.fail(`nothing is told of what is torn at ${at}: ${out}`)
+    }
+  }
+  t.end()
+})
+
 test('what is nested too deeply, or longer than can be kept, is cut to its metadata', (t) => {
   const filter = new AuditFilter(REDACTING)
   const deep = JSON.stringify({ ...EVENT, requestObject: 0 }).replace(
