@@ -214,6 +214,6 @@ export function isDestroyed({ content, end }: Row): boolean {
 }
 
 /** How much of a content is left. */
-function heldBytesOf({ holders }: Content): number {
+export function heldBytesOf({ holders }: Content): number {
   return Math.max(0, ...holders.values())
 }

@@ -8,25 +8,31 @@ import type { Checker, CheckerDeps, SavedPosition } from '../checker.ts'
 import type { Life } from '../life.ts'
 import type { Inode, SimDisk } from '../sim-disk.ts'
 import type { StoredRecord } from '../sink.ts'
-import { isSettled, nameOf, type TruthLine, type TruthLog } from '../truth.ts'
+import { type Content, heldBytesOf, isSettled, nameOf, type TruthLine, type TruthLog } from '../truth.ts'
 
 /** The promise is 250 ms; a disk that is well takes some of its own. */
 const DURABLE_MS_MAX = 250 + 100
+
+interface KnownPlace {
+  content: Content
+  offset: number
+  /** How many lines of its log lie before it. */
+  before: number
+}
 
 export class Checkpoints implements Checker {
   readonly name = 'checkpoints'
   readonly #deps: CheckerDeps
   readonly #disk: SimDisk
   readonly #logs = new Map<string, TruthLog>()
-  /** By place: how many lines of its log lie before it. */
-  readonly #linesBefore = new Map<string, number>()
+  readonly #places = new Map<string, KnownPlace>()
   /** By log: lines before the last checkpoint set; those before the last that the store called durable. */
   #set = new Map<string, number>()
   #durable = new Map<string, number>()
   /** By log: the least lines before any checkpoint set since then: it may go back, where a place is not found again. */
   #least = new Map<string, number>()
-  /** By log: lines before the checkpoint that the process began with. */
-  #begun = new Map<TruthLog, number>()
+  /** By log: the checkpoint that the process began with. */
+  #begun = new Map<TruthLog, KnownPlace>()
   readonly #settled = new Map<TruthLog, number>()
 
   constructor(deps: CheckerDeps, disk: SimDisk) {
@@ -36,9 +42,10 @@ export class Checkpoints implements Checker {
 
   checkpoint(_life: Life, lineage: string, position: Position): void {
     const log = this.#log(lineage)
-    const before = log === null ? null : this.#countBefore(log, position)
-    if (log === null || before === null) return
-    this.#linesBefore.set(placeOf(lineage, position), before)
+    const place = log === null ? null : this.#placeIn(log, position)
+    if (log === null || place === null) return
+    const { before } = place
+    this.#places.set(placeOf(lineage, position), place)
     this.#set.set(lineage, before)
     this.#least.set(lineage, Math.min(before, this.#least.get(lineage) ?? before))
     let index = this.#settled.get(log) ?? 0
@@ -77,10 +84,14 @@ export class Checkpoints implements Checker {
   opened(_life: Life, positions: readonly SavedPosition[]): void {
     const found = new Map<string, number>()
     const untold = new Set<string>()
+    this.#begun = new Map()
     for (const { lineage, position } of positions) {
-      const before = this.#linesBefore.get(placeOf(lineage, position))
-      if (before !== undefined) found.set(lineage, before)
-      else untold.add(lineage)
+      const place = this.#places.get(placeOf(lineage, position))
+      if (place === undefined) untold.add(lineage)
+      else {
+        found.set(lineage, place.before)
+        this.#begun.set(place.content.log, place)
+      }
     }
     for (const [lineage, before] of this.#durable) {
       if (untold.has(lineage)) continue
@@ -93,18 +104,16 @@ export class Checkpoints implements Checker {
     this.#set = new Map(found)
     this.#durable = found
     this.#least.clear()
-    this.#begun = new Map()
-    for (const [lineage, before] of found) {
-      const log = this.#log(lineage)
-      if (log !== null) this.#begun.set(log, before)
-    }
   }
 
   stored({ sender }: StoredRecord, line: TruthLine | null, isRepeat: boolean, life: Life | null): void {
     if (line === null || !isRepeat || life === null || sender !== life.number) return
     // A file that could not be read when its place was looked for is begun again: harmless, and said.
     if (life.files.errorCount > 0) return
-    if (line.index < (this.#begun.get(line.log) ?? 0)) {
+    const begun = this.#begun.get(line.log)
+    // Neither is one found again that was destroyed meanwhile.
+    if (begun !== undefined && heldBytesOf(begun.content) < begun.offset) return
+    if (line.index < (begun?.before ?? 0)) {
       this.#deps.fail(`${nameOf(line)} was sent again, although the process began with a checkpoint behind it`)
     } else if (line.index < (this.#set.get(line.log.key) ?? 0)) {
       this.#deps.fail(`${nameOf(line)} was sent again, although the checkpoint is behind it`)
@@ -119,8 +128,8 @@ export class Checkpoints implements Checker {
     return log ?? null
   }
 
-  /** How many lines of the log end at or before the place; null when it cannot be told. */
-  #countBefore(log: TruthLog, position: Position): number | null {
+  /** The place in the log; null when it cannot be told. */
+  #placeIn(log: TruthLog, position: Position): KnownPlace | null {
     const { ino, offset } = position
     const inode = this.#disk.byNumber(ino)
     if (inode === null || !isOf(inode, position)) return null
@@ -135,7 +144,7 @@ export class Checkpoints implements Checker {
       if (isBefore) low = middle + 1
       else high = middle
     }
-    return low
+    return { content, offset, before: low }
   }
 
   #isBuried(line: TruthLine): boolean {

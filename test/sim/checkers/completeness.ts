@@ -150,7 +150,8 @@ export class Completeness implements Checker {
     // How often a time was taken already, the lines before it tell, and those may be gone by the next process.
     if (line.log.damaged && accepted !== null && isMovedBit(record, accepted)) return true
     if (line.timeNs !== null) return false
-    return on.has('fullDisk') || on.has('badDisk')
+    // Where the file of a checkpoint's place is destroyed, what is left is read from its start.
+    return line.log.damaged || on.has('fullDisk') || on.has('badDisk')
   }
 
   #checkLetter({ reason, line: text }: DeadLetterOnDisk): void {
