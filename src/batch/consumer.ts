@@ -33,7 +33,7 @@ export interface ConsumerDeps extends MembersDeps, FillingDeps {
   allowance: CpuAllowance | null
 }
 
-/** Budget that a shipment of the sink takes: both parts, or one line that is larger, and what goes out of them. */
+/** Budget that a shipment of the sink takes: both parts, or one with two batches, or one line that is larger, and what goes out of them. */
 export function reservationBytes(sink: Pick<Sink, 'batchBytesMax' | 'lineBytesMax'>): number {
   return 2 * (Math.max(sink.batchBytesMax, sink.lineBytesMax) + 128 * 1024)
 }

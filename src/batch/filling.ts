@@ -1,17 +1,20 @@
 // What a shipment is filled with: the lane that is due, and calm ones beside it as far as there is room. Each reader fills its
-// share in one go, within one turn of the event loop, into the one block that all of them use. Bound: the sink's batch, and
-// two batches of a file that are read and passed over.
+// share in one go, within one turn of the event loop, into the one block that all of them use. Bound: the sink's batch, two
+// where the lane's records go in several requests, and two batches of a file that are read and passed over in a turn.
 import { MARK_NAMES } from '../core/entry.ts'
 import type { Events } from '../core/events.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Selection } from '../select/selection.ts'
 import type { Sink } from '../sinks/sink.ts'
-import type { Reader } from '../tail/reader.ts'
-import type { Lane } from './lane.ts'
+import type { FillEnd, Reader } from '../tail/reader.ts'
+import type { Lane, LaneMember } from './lane.ts'
 import type { Pieces } from './pieces.ts'
 import { SelectingWriter } from './selecting.ts'
 import type { Settlement } from './settlement.ts'
 import type { Shipment } from './shipment.ts'
+
+/** Less than so much of a batch is not worth a piece of its own. */
+const MORE_ONE_OF = 4
 
 export interface FillingDeps {
   clock: Clock
@@ -46,6 +49,8 @@ export class Filling {
     pieces.begin()
     const together = this.#sink.mayShare(first.key)
     this.#fillLane(shipment, first, bytesMax, together)
+    if (!together) await this.#fillMore(shipment, first)
+    shipment.end()
     if (!together) return
     for (const lane of this.#lanes.values()) {
       if (shipment.roomBytes < 4096) return
@@ -56,6 +61,24 @@ export class Filling {
       lane.busy = true
       if (pieces.isOver) await pieces.next()
       this.#fillLane(shipment, lane, bytesMax, true)
+      shipment.end()
+    }
+  }
+
+  /**
+   * Goes on with a lane whose records go in several requests, as long as none of these is full; each time in a piece of its own. A
+   * lane that has failed takes no more than a batch.
+   */
+  async #fillMore(shipment: Shipment, lane: Lane): Promise<void> {
+    const [member, other] = lane.members
+    while (lane.backlog && lane.attempts === 0 && member !== undefined && other === undefined && shipment.records > 0) {
+      const bytes = this.#sink.moreBytes?.(lane.key, shipment) ?? 0
+      if (bytes < this.#sink.batchBytesMax / MORE_ONE_OF) return
+      await this.#pieces.next()
+      shipment.extend(bytes)
+      const { records } = shipment
+      lane.backlog = this.#read(shipment, member) === 'full'
+      if (shipment.records === records) return
     }
   }
 
@@ -63,18 +86,22 @@ export class Filling {
     shipment.begin(lane, bytesMax, shipment.records + lane.recordsMax, together)
     lane.backlog = false
     lane.waitingSince = null
-    lane.fill(({ reader, target, selection }) => {
-      shipment.from(reader, target.encoder)
-      const begun = reader.current !== null
-      const out = selection === null ? shipment : new SelectingWriter(shipment, selection)
-      const end = reader.fill(out, this.#deps.block, 2 * this.#sink.batchBytesMax)
-      if (!begun) this.#settlement.savePosition(reader)
-      this.#tellMarks(reader)
-      if (selection !== null) this.#tellRedacted(reader, selection)
+    lane.fill((member) => {
+      shipment.from(member.reader, member.target.encoder)
+      const end = this.#read(shipment, member)
       if (end === 'full') lane.backlog = true
       return end
     })
-    shipment.end()
+  }
+
+  #read(shipment: Shipment, { reader, selection }: LaneMember): FillEnd {
+    const begun = reader.current !== null
+    const out = selection === null ? shipment : new SelectingWriter(shipment, selection)
+    const end = reader.fill(out, this.#deps.block, 2 * this.#sink.batchBytesMax)
+    if (!begun) this.#settlement.savePosition(reader)
+    this.#tellMarks(reader)
+    if (selection !== null) this.#tellRedacted(reader, selection)
+    return end
   }
 
   #tellRedacted(reader: Reader, { redacted }: Selection): void {

@@ -63,6 +63,10 @@ export class Lane {
     return this.#members.size
   }
 
+  get members(): Iterable<LaneMember> {
+    return this.#members.values()
+  }
+
   member(reader: Reader): LaneMember | undefined {
     return this.#members.get(reader)
   }

@@ -109,6 +109,11 @@ export class Shipment implements EntryWriter {
     }
   }
 
+  /** So many bytes more may follow from the same reader. */
+  extend(bytes: number): void {
+    this.#bytesMax = Math.max(this.#filled(0), this.#filled(1)) + bytes
+  }
+
   /** What follows comes from this reader, encoded so. */
   from(reader: Reader, encoder: EntryEncoder): void {
     this.#closeShare()

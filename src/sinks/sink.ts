@@ -52,6 +52,11 @@ export interface Sink extends SegmentFrame {
   target(lineage: LineageInfo, metadata: Metadata): Target
   /** Whether the lane's entries may share a shipment with others now; with those of the lane `withKey`, if it is given. */
   mayShare(laneKey: string, withKey?: string): boolean
+  /**
+   * How much more of a lane a shipment takes that is full, where the lane's records go in several requests, each of them within
+   * the batch's bytes. Absent: nothing.
+   */
+  moreBytes?(laneKey: string, shipment: Pick<Shipment, 'parts'>): number
   /** Sends the shipment; one result per segment, in order. Never rejects for what a server or a network does. */
   ship(shipment: Shipment): Promise<SegmentResult[]>
   /**

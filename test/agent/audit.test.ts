@@ -397,22 +397,24 @@ t.test('no annotation of its pod leaves an event out, or takes it elsewhere', as
   t.ok(world.loki.find().every(({ tenant }) => tenant === 'audit'))
 })
 
+const complete = everything
+  .map((line) => JSON.parse(line))
+  .find(({ stage, verb }) => stage === 'ResponseComplete' && verb === 'get')
+
+function event(n: number, verb: string): string {
+  const stamp = new Date(START_MS + n).toISOString().replace('Z', '000Z')
+  return JSON.stringify({
+    ...complete,
+    auditID: `id-${n}`,
+    verb,
+    stageTimestamp: stamp,
+    requestReceivedTimestamp: stamp,
+  })
+}
+
 t.test('a fast stream that is refused in company is told, because it goes last, and nothing is lost', async (t) => {
   const limits = { streamBytesPerSecond: 1_000_000, streamBurstBytes: 4_000_000 }
   const world = auditWorld(t, {}, { limits, eagerCheckpoints: false })
-  const complete = everything
-    .map((line) => JSON.parse(line))
-    .find(({ stage, verb }) => stage === 'ResponseComplete' && verb === 'get')
-  const event = (n: number, verb: string) => {
-    const stamp = new Date(START_MS + n).toISOString().replace('Z', '000Z')
-    return JSON.stringify({
-      ...complete,
-      auditID: `id-${n}`,
-      verb,
-      stageTimestamp: stamp,
-      requestReceivedTimestamp: stamp,
-    })
-  }
   // `get` is first in every part and by far the fastest, then `list`; the others are calm.
   const verbs = [...Array(80).fill('get'), ...Array(16).fill('list'), 'create', 'delete', 'update']
   const written = Array.from({ length: 20_000 }, (_, n) => event(n, verbs[n % verbs.length]))
@@ -439,3 +441,26 @@ t.test('a fast stream that is refused in company is told, because it goes last, 
     'refused in company, and told',
   )
 })
+
+t.test(
+  'of a backlog in several fast streams twice as much is read as a push takes, and no push takes more',
+  async (t) => {
+    const world = auditWorld(t, {}, { eagerCheckpoints: false })
+    const { batchBytesMax } = lokiConfig()
+    const verbs = ['get', 'get', 'get', 'get', 'list', 'create', 'update']
+    const written = Array.from({ length: 12_000 }, (_, n) => event(n, verbs[n % verbs.length] as string))
+    append(world, written)
+    world.start()
+    await delivered(world)
+    t.strictSame(lines(world).sort(), written.sort())
+    const pushes = world.loki.seen.map(({ push }) =>
+      push.streams.map(({ entries }) => entries.map(({ line }) => line.length)),
+    )
+    const bytes = (some: typeof pushes) =>
+      some.map((streams) => streams.flat().reduce((sum, length) => sum + length, 0))
+    const most = (some: typeof pushes) => Math.max(...bytes(some)) / batchBytesMax
+    t.ok(most(pushes) <= 1, `${most(pushes)} of a batch in a push`)
+    const alone = pushes.filter((streams) => streams.length === 1)
+    t.ok(most(alone) > 0.6, `${most(alone)} of a batch in a push of one stream`)
+  },
+)

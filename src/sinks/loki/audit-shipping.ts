@@ -16,6 +16,8 @@ import { type Load, streamsOf, stretchOf } from './segments.ts'
 
 export interface AuditShippingDeps {
   sink: string
+  /** Of a push that several streams share. */
+  bytesMax: number
   requests: LokiRequests
   failures: LokiFailures
   clock: Clock
@@ -40,10 +42,10 @@ export class AuditShipping {
     let failure: { answer: Answer; recordsMax?: number } | null = null
     for (const index of streamsOf(segment)) {
       const part = shipment.parts[index]
-      const groups = audit.groups(index)
+      const groups = audit.groups(index, segment.ends[index])
       const messagesOf = (some: readonly AuditGroup[]) => audit.body(index, part, segment.ends[index], some)
       const now = this.#now
-      const together = sharing(groups, now)
+      const together = sharing(groups, now, this.#deps.bytesMax)
       const rest = groups.filter((group) => !together.includes(group))
       if (together.length > 0) {
         const answer = await this.#deps.requests.push(messagesOf(together), lane.tenant)
@@ -129,11 +131,17 @@ export class AuditShipping {
 /**
  * What of a lane's audit streams shares a push: the calm ones, and as the last one, of which the answer tells, one that is
  * only fast. (Loki divides a push among its ingesters in the order of its streams, so it is the last one of each that gets
- * it.) None where it would be alone.
+ * it.) None where it would be alone. What does not fit in it goes alone.
  */
-function sharing(groups: readonly AuditGroup[], now: number): AuditGroup[] {
-  const calm = groups.filter(({ stream }) => stream.isCalm(now))
-  const last = groups.find((group) => !calm.includes(group) && group.stream.isWelcome(now))
+function sharing(groups: readonly AuditGroup[], now: number, bytesMax: number): AuditGroup[] {
+  let bytesLeft = bytesMax
+  const fits = ({ bytes }: AuditGroup) => {
+    if (bytes > bytesLeft) return false
+    bytesLeft -= bytes
+    return true
+  }
+  const calm = groups.filter((group) => group.stream.isCalm(now) && fits(group))
+  const last = groups.find((group) => !calm.includes(group) && group.stream.isWelcome(now) && fits(group))
   const together = last === undefined ? calm : [...calm, last]
   return together.length > 1 ? together : []
 }

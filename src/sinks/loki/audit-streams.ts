@@ -39,7 +39,7 @@ const RUN = 3
 export interface AuditGroup {
   stream: LokiStream
   number: number
-  /** Of its stream message, once it was made. */
+  /** Of its stream message. */
   bytes: number
 }
 
@@ -106,16 +106,31 @@ export class AuditStreams {
     return number
   }
 
-  /** What a part holds, by stream; that is left out that was delivered before. */
-  groups(index: 0 | 1): AuditGroup[] {
+  /** What a part holds up to `end`, by stream; that is left out that was delivered before. */
+  groups(index: 0 | 1, end: number): AuditGroup[] {
     const groups = new Map<number, AuditGroup>()
     const runs = this.#runs[index]
     for (let at = 0; at < runs.length; at += RUN) {
       const number = runs[at]!
-      if (number === DELIVERED || groups.has(number)) continue
-      groups.set(number, { stream: this.streams[number] as LokiStream, number, bytes: 0 })
+      if (number === DELIVERED) continue
+      let group = groups.get(number)
+      if (group === undefined) {
+        const stream = this.streams[number] as LokiStream
+        group = { stream, number, bytes: stream.header.length }
+        groups.set(number, group)
+      }
+      group.bytes += (runs[at + RUN + 2] ?? end) - runs[at + 2]!
     }
     return [...groups.values()]
+  }
+
+  /** How much more a shipment with these parts takes, of which no stream is to have more than `bytesMax`, and all twice as much. */
+  bytesLeft(parts: readonly [Part, Part], bytesMax: number): number {
+    let left = 2 * bytesMax - parts[0].end - parts[1].end
+    for (const index of [0, 1] as const) {
+      for (const { bytes } of this.groups(index, parts[index].end)) left = Math.min(left, bytesMax - bytes)
+    }
+    return left
   }
 
   /** The records of a group, the part's last one being the one before `end`. */
@@ -136,19 +151,17 @@ export class AuditStreams {
    */
   body(index: 0 | 1, part: Part, end: number, groups: readonly AuditGroup[]): Buffer {
     const runs = this.#runs[index]
-    const headers = groups.reduce((sum, { stream }) => sum + stream.header.length, 0)
-    const bytesMax = headers + end - (runs[2] ?? end)
+    const bytesMax = groups.reduce((sum, { bytes }) => sum + bytes, 0)
     if (this.#body.length < bytesMax) this.#body = moved(this.#body, bytesMax)
     const body = this.#body
     let at = 0
-    for (const group of groups) {
+    for (const { stream, number } of groups) {
       const from = at
-      at += group.stream.header.copy(body, at)
+      at += stream.header.copy(body, at)
       for (let run = 0; run < runs.length; run += RUN) {
-        if (runs[run] !== group.number) continue
+        if (runs[run] !== number) continue
         at += part.buffer.copy(body, at, runs[run + 2]!, runs[run + RUN + 2] ?? end)
       }
-      group.bytes = at - from
       closeStream(body, from, at)
     }
     return body.subarray(0, at)

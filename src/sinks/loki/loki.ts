@@ -2,7 +2,7 @@
 // a lane that may be refused goes alone, each of its two streams in a push of its own.
 import { Lane } from '../../batch/lane.ts'
 import { Part } from '../../batch/part.ts'
-import type { Segment } from '../../batch/shipment.ts'
+import type { Segment, Shipment } from '../../batch/shipment.ts'
 import type { Target } from '../../batch/target.ts'
 import type { LokiSinkConfig } from '../../config/config.ts'
 import type { Events } from '../../core/events.ts'
@@ -96,7 +96,13 @@ export class LokiSink implements Sink {
       retried: (status) => this.#requests.counts.retried(status),
       ...deps,
     })
-    this.#auditShipping = new AuditShipping({ sink: name, requests: this.#requests, failures: this.#failures, ...deps })
+    this.#auditShipping = new AuditShipping({
+      sink: name,
+      bytesMax: this.batchBytesMax,
+      requests: this.#requests,
+      failures: this.#failures,
+      ...deps,
+    })
   }
 
   target(info: LineageInfo, metadata: Metadata): Target {
@@ -132,6 +138,11 @@ export class LokiSink implements Sink {
   mayShare(laneKey: string, withKey: string = laneKey): boolean {
     const lane = this.#lanes.get(laneKey)
     return lane?.mayShare(this.#now) === true && lane.tenant === this.#lanes.get(withKey)?.tenant
+  }
+
+  /** Each stream of audit events has a push of its own. */
+  moreBytes(laneKey: string, { parts }: Pick<Shipment, 'parts'>): number {
+    return this.#lane(laneKey).audit?.bytesLeft(parts, this.batchBytesMax) ?? 0
   }
 
   beginSegment(part: Part, laneKey: string, stream: number): void {

@@ -98,7 +98,7 @@ function encode(content: Buffer, limits: Limits, events: EventsAtOnce | null) {
     const [part] = shipment.parts
     const end = segment.endRecords[0]
     const noteOf = (record: number) => [part.offsetOf(record), part.bytesOf(record), part.linesOf(record)]
-    const groups = (end === 0 ? [] : streams.groups(0)).toSorted((a, b) => a.number - b.number)
+    const groups = (end === 0 ? [] : streams.groups(0, part.end)).toSorted((a, b) => a.number - b.number)
     batches.push({
       consumed,
       bytes: part.end,
