@@ -400,3 +400,17 @@ t.test(
     t.strictSame(sink.texts, messages(0, 40))
   },
 )
+
+t.test('the decision is in the checkpoint though the file could not be read at once', async (t) => {
+  const rig = new TailRig(t, { kind: 'app.log', directory: 'logs' })
+  const sink = rig.sink()
+  rig.write('app.log', 'a\n')
+  await rig.step()
+  rig.append('app.log', 'b\n')
+  rig.look()
+  sink.fill()
+  let failures = 0
+  rig.fs.fault = (operation) => (operation === 'read' && ++failures < 3 ? 'EIO' : null)
+  t.ok(sink.reader.position()?.stamps.length)
+  t.equal(failures, 3)
+})
