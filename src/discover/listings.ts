@@ -2,8 +2,8 @@
 import { basename, dirname, join, resolve } from 'node:path'
 import { errorCode } from '../core/errors.ts'
 import type { FileStat, ReadFileSystem } from '../ports/fs.ts'
+import type { Candidate, Listing } from '../tail/candidates.ts'
 import { isUnderRoots } from '../tail/guard.ts'
-import type { Candidate, Listing } from '../tail/lineage.ts'
 import type { Directories, Directory } from './directory.ts'
 import { compareSiblings, genericSibling, kubeletSibling, LIVE } from './names.ts'
 

@@ -45,6 +45,6 @@ export function givers<Member extends Rationed>(members: Iterable<Member>, now: 
   return found.map(({ member }) => member)
 }
 
-function urgency({ waitingSince, wasRotated }: Lineage): number {
-  return (waitingSince ?? 0) - (wasRotated ? ROTATED_MS : 0)
+function urgency({ waitingSince, sleeping }: Lineage): number {
+  return (waitingSince ?? 0) - (sleeping.wasRotated ? ROTATED_MS : 0)
 }

@@ -19,10 +19,11 @@ import type { Gunzip } from '../ports/gunzip.ts'
 import { Account } from './account.ts'
 import { bytesInCopy, readTail, type Witness } from './copies.ts'
 import { lastLineStart, readFirstTime, readWitness, type TailedFile, takeHead, WITNESS_BYTES } from './file.ts'
+import type { FileUser } from './file-user.ts'
 import { Forecast } from './forecast.ts'
 import { type DroppedRange, decideGap, type Gap, type Hole } from './gap.ts'
 import { GzipReader, WAIT } from './gzip.ts'
-import type { FileUser, Lineage } from './lineage.ts'
+import type { Lineage } from './lineage.ts'
 import { Lines } from './lines.ts'
 import { type Acked, AT_CUT, AT_END, OVERLAP_BYTES, type Place, type Snapshot } from './place.ts'
 import { comesBefore, findResumption, holeOf, type Missing, type Resumption } from './resume.ts'
@@ -266,8 +267,8 @@ export class Reader implements FileUser {
 
   /** Bytes that are not acknowledged. */
   get lagBytes(): number {
-    const { asleep, asleepBytes, waitingSince } = this.lineage
-    if (asleep) return (this.#slept?.lagBytes ?? 0) + (waitingSince === null ? 0 : Math.max(1, asleepBytes))
+    const { asleep, sleeping, waitingSince } = this.lineage
+    if (asleep) return (this.#slept?.lagBytes ?? 0) + (waitingSince === null ? 0 : Math.max(1, sleeping.bytes))
     return this.#bytesFrom(this.#committed?.file ?? null, this.committedOffset)
   }
 
@@ -437,7 +438,7 @@ export class Reader implements FileUser {
 
   /** The place with what was seen of its file since: should it be gone, that is lost. */
   #asSeen(saved: Position): Position {
-    const seen = this.lineage.seenAsleep
+    const { seen } = this.lineage.sleeping
     const isOther = seen === null || seen.dev !== saved.dev || seen.ino !== saved.ino
     if (isOther || saved.ended || seen.size <= saved.sizeSeen) return saved
     return { ...saved, sizeSeen: seen.size, mtimeMs: seen.mtimeMs }

@@ -1,7 +1,7 @@
 // One lineage of files in memory, for targets that read many small worlds a second: what a reader needs of a file system
 // and no more.
 import type { FileStat, ReadFileSystem } from '../../src/ports/fs.ts'
-import type { Candidate, Listing } from '../../src/tail/lineage.ts'
+import type { Candidate, Listing } from '../../src/tail/candidates.ts'
 
 interface MemoryFile extends Candidate {
   ino: number

@@ -1,0 +1,221 @@
+// Takes in what is listed: which names lead to files that are open, which files are new, and where each belongs among the
+// others. Invariant: a file that cannot be met now is not gone, and none is put before one that some reader has begun. Owns
+// nothing: files.ts holds the files, placing.ts what is not certain of them. Bound: a stat for each name, two when a place is
+// searched for.
+import { compareOrder, hasPlaceForEver, LIVE } from '../discover/names.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { FileStat } from '../ports/fs.ts'
+import type { Candidate, Listing } from './candidates.ts'
+import type { TailedFile } from './file.ts'
+import type { FileUser } from './file-user.ts'
+import { type Files, NO_HEAD } from './files.ts'
+import { identity } from './finished.ts'
+import type { Openings } from './openings.ts'
+import type { Placing } from './placing.ts'
+import type { Reports } from './reports.ts'
+import type { Rotation } from './rotation.ts'
+
+/** A file with a successor that holds something is not written any more when it has not been for so long. */
+const MOVED_ON_MS = 1000
+
+export interface MeetingDeps {
+  clock: Clock
+  listing: Listing
+  reports: Reports
+  rotation: Rotation
+  files: Files
+  openings: Openings
+  placing: Placing
+  users: readonly FileUser[]
+}
+
+export class Meeting {
+  readonly #deps: MeetingDeps
+  readonly #list: TailedFile[]
+
+  constructor(deps: MeetingDeps) {
+    this.#deps = deps
+    this.#list = deps.files.list
+  }
+
+  /**
+   * Takes in the listing; false when something failed and it should be done again. `looked`: it has been taken in before.
+   * `isScarce`: there are fewer descriptors than files. `onNew`: a file came that nobody had seen.
+   */
+  takeIn(looked: boolean, isScarce: boolean, onNew: (now: number) => void): boolean {
+    const { clock, listing, reports, rotation, users, placing, openings } = this.#deps
+    const now = clock.monotonic()
+    const listed = new Set<string>()
+    const present = new Set<TailedFile>()
+    const fresh: TailedFile[] = []
+    const { known } = this.#deps.files
+    placing.begin()
+    const pathsBefore = new Map(this.#list.filter(({ placed }) => !placed).map((file) => [file, file.path]))
+    let complete = true
+    let failed = false
+    openings.starved = false
+    openings.opening = 0
+    const candidates = listing.candidates()
+    const led = new Map<string, string>()
+    const unopened: { candidate: Candidate; stat: FileStat; id: string }[] = []
+    for (const candidate of candidates) {
+      const stat = openings.statOf(candidate)
+      led.set(candidate.path, identityOf(stat))
+      if (stat === 'later') {
+        complete = false
+        failed = true
+        if (!this.#hadName(candidate)) placing.noteUnknown(candidate.path, candidate.order, now)
+      }
+      if (stat === null || stat === 'later') continue
+      const id = identity(stat.dev, stat.ino)
+      listed.add(id)
+      const open = this.#list.find((file) => file.fd >= 0 && file.dev === stat.dev && file.ino === stat.ino)
+      if (open !== undefined) {
+        open.path = candidate.path
+        open.order = candidate.order
+        this.#noteRankBefore(open, candidates)
+        present.add(open)
+      } else if (!known.has(id, candidate, stat)) unopened.push({ candidate, stat, id })
+    }
+    const isBlind = placing.isBlind(present, now, () => failed || !this.#leads(led))
+    if (isBlind) {
+      complete = false
+      failed = true
+    }
+    const late: { candidate: Candidate; content: string }[] = []
+    for (const { candidate, stat, id } of unopened) {
+      if (isBlind) {
+        placing.noteUnknown(candidate.path, candidate.order, now)
+        continue
+      }
+      if (openings.isTwin(candidate, present, fresh)) {
+        this.#deps.files.remember(id, NO_HEAD, candidate, stat, '', null)
+        continue
+      }
+      const file = openings.open(candidate)
+      if (file === 'later') {
+        complete = false
+        placing.noteUnknown(candidate.path, candidate.order, now)
+        late.push({ candidate, content: contentOf(stat) })
+      } else if (file !== null) {
+        listed.add(identity(file.dev, file.ino))
+        this.#noteRankBefore(file, candidates)
+        fresh.push(file)
+        openings.opening = fresh.length
+      }
+    }
+    for (const { candidate, content } of late) {
+      for (const file of [...present, ...fresh]) {
+        if (compareOrder(candidate.order, file.order) < 0) (file.unopenedBefore ??= new Set()).add(content)
+      }
+    }
+    // A name that could not be looked at says nothing about what it led to before.
+    if (complete) known.forgetUnlisted(listed)
+    reports.forgetUnlisted(candidates)
+    for (const file of this.#list) {
+      const linked = present.has(file) || (file.fd >= 0 && listed.has(identity(file.dev, file.ino)))
+      if (failed && !linked) continue
+      if (file.linked && !linked) file.unlinkedAt = now
+      if (linked) file.unlinkedAt = null
+      file.linked = linked
+    }
+    openings.dropCopies(fresh)
+    for (const file of fresh) this.#insert(file, present, looked)
+    if (fresh.length > 0) for (const user of users) user.filesCame()
+    openings.opening = 0
+    if (fresh.some((file) => file.begin === 0)) onNew(now)
+    for (const [index, file] of this.#list.entries()) {
+      if (index === this.#list.length - 1 || file.supersededAt !== null) continue
+      file.supersededAt = now
+      if (isScarce) this.#noteMovedOn(file, this.#list[index + 1] as TailedFile)
+      if (!file.compressed) rotation.superseded(file.sizeSeen)
+    }
+    if (complete) rotation.listed(candidates)
+    placing.place(pathsBefore, present, now)
+    // Between a listing and a look at each of its names files are renamed and compressed, and one of them may be met under
+    // no name; a reader that has a place to find must not miss it.
+    const isSearched = users.some((user) => user.current === null)
+    const stillLeads = complete && (!isSearched || this.#leads(led))
+    if (isSearched && stillLeads) placing.allPlaced()
+    if (complete && !stillLeads) placing.noteUnknown('', null, now)
+    placing.end()
+    return stillLeads
+  }
+
+  #noteRankBefore(file: TailedFile, candidates: readonly Candidate[]): void {
+    const { restart, rank } = file.order
+    if (rank !== LIVE) return
+    const before = candidates.findLast(({ order }) => order.restart === restart && hasPlaceForEver(order))
+    file.rankBefore = before?.order.rank ?? ''
+  }
+
+  /** Whether what the candidate's name leads to is known from an earlier look: it is one file's for ever. */
+  #hadName({ path, order }: Candidate): boolean {
+    if (!hasPlaceForEver(order)) return false
+    if (this.#list.some((file) => file.fd >= 0 && file.path === path)) return true
+    return this.#deps.files.known.hasPath(path)
+  }
+
+  /** Where descriptors are short, a file whose writer has moved on, as the times of writing tell, is not waited for. */
+  #noteMovedOn(file: TailedFile, next: TailedFile): void {
+    if (file.compressed || next.sizeSeen === 0) return
+    if (this.#deps.clock.now() - file.mtimeMs < MOVED_ON_MS) return
+    file.supersededAt = Number.NEGATIVE_INFINITY
+    file.grewAt = Number.NEGATIVE_INFINITY
+  }
+
+  /** Whether the names are still the same and lead where they led. */
+  #leads(led: ReadonlyMap<string, string>): boolean {
+    const { listing, openings } = this.#deps
+    listing.version()
+    const candidates = listing.candidates()
+    if (candidates.length !== led.size) return false
+    return candidates.every((candidate) => led.get(candidate.path) === identityOf(openings.statOf(candidate)))
+  }
+
+  /** `present`: the files whose names were met in this look, this one's from now on. */
+  #insert(file: TailedFile, present: Set<TailedFile>, looked: boolean): void {
+    // Before the first file that is known to be later. Files whose names are gone were seen before this one came, unless
+    // they follow one that is later.
+    let index = this.#list.length
+    for (let i = this.#list.length - 1; i >= 0; i--) {
+      const other = this.#list[i] as TailedFile
+      const isPlaced = present.has(other) || hasPlaceForEver(other.order) || !looked
+      if (isPlaced && compareOrder(other.order, file.order) <= 0) break
+      if (isPlaced || wasThereBefore(file, other) || other.unopenedBefore?.has(contentOf(file))) index = i
+    }
+    present.add(file)
+    const begun = this.#newestBegun()
+    if (begun !== null) index = Math.max(index, this.#list.indexOf(begun) + 1)
+    this.#list.splice(index, 0, file)
+    this.#deps.files.renumber(index)
+    if (looked && !file.compressed) this.#deps.files.grew(file.sizeSeen - file.begin)
+    this.#deps.files.activeAt = this.#deps.clock.monotonic()
+  }
+
+  /** The newest file that some reader has begun; what is met later cannot come before it. */
+  #newestBegun(): TailedFile | null {
+    let newest: TailedFile | null = null
+    for (const user of this.#deps.users) {
+      const file = user.begun
+      if (file !== null && (newest === null || file.sequence > newest.sequence)) newest = file
+    }
+    return newest
+  }
+}
+
+/** Whether `file`, as its name tells, was rotated already when `other` was live. */
+function wasThereBefore({ order }: TailedFile, other: TailedFile): boolean {
+  if (order.restart !== other.order.restart) return order.restart < other.order.restart
+  return hasPlaceForEver(order) && order.rank <= (other.rankBefore ?? '')
+}
+
+/** What a file is known by over renames while it is not written to; its number alone may come back in another one. */
+function contentOf({ dev, ino, mtimeMs }: Pick<FileStat, 'dev' | 'ino' | 'mtimeMs'>): string {
+  return `${identity(dev, ino)} ${mtimeMs}`
+}
+
+/** '' for what leads nowhere, or cannot be told. */
+function identityOf(stat: FileStat | 'later' | null): string {
+  return stat === null || stat === 'later' ? '' : identity(stat.dev, stat.ino)
+}
