@@ -12,6 +12,10 @@ import { Walk } from './redact/walk.ts'
 
 /** A quoted name before a colon: what is left of some JSON. Also with the quotes escaped. */
 const JSON_PIECE = /\\?"\s*:|"\s*[,}\]]/
+/** How Kubernetes' own programs begin a line of their logs (klog): I1121 07:51:10.123456       1 server.go:12] */
+const KLOG = /^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ [\w./-]+:\d+\] /
+/** A member of an object, and not `Get "https://x": dial tcp` or `{Addr: "x", }`. */
+const JSON_MEMBER = /\\*"\s*:\s*\\*["{[]/
 /** Where the first body may begin, written in any way. */
 const BODY =
   /"[^"]{0,80}(?:[Oo]bject|\\u)[^"]{0,40}"\s*:\s*[{[]|"(?:data|stringData|items|spec|status|patch|metadata)"\s*:/
@@ -27,7 +31,8 @@ export function safePart(line: Buffer, start: number, end: number, mask: Mask): 
   const whole = redactedJson(line, start, end, mask)
   if (whole !== undefined) return whole
   const text = line.toString('utf8', start, end)
-  if (!JSON_PIECE.test(text)) return holdsCredential(text) ? mask(text) : null
+  const isText = KLOG.test(text) ? !JSON_MEMBER.test(text) : !JSON_PIECE.test(text)
+  if (isText) return holdsCredential(text) ? mask(text) : null
   // It begins as an event does, with its metadata; a line that begins elsewhere may begin in the middle of a secret.
   if (!text.startsWith(HEAD.slice(0, text.length))) return `[redacted: ${end - start} bytes of a torn line]`
   const body = text.search(BODY)

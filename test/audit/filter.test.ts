@@ -204,6 +204,31 @@ test('with redaction a torn line is told as far as it can hold no secret', (t) =
   t.end()
 })
 
+test("lines of Kubernetes' own programs pass beside events, unless they hold objects or credentials", (t) => {
+  const filter = new AuditFilter(REDACTING)
+  const head = 'W1130 21:04:01.875340   23761 logging.go:55] '
+  for (const line of [
+    '[core] [Channel #24] createTransport failed to connect to {Addr: "127.0.0.1:2379", ServerName: "127.0.0.1:2379", }. Err: x',
+    '"Unhandled Error" err="Get \\"https://10.0.0.1/api\\": dial tcp: lookup x: no such host" logger="UnhandledError"',
+    'Trace[12]: ---"Listing from storage done" 512ms (21:04:01.875), "limit:500", "x"',
+    'loaded [{Name:"a", Kind:"Pod"}], "b"',
+  ])
+    t.equal(run(filter, head + line), head + line)
+  for (const line of [
+    'created {"data":{"x":"aHVudGVyMg=="}}',
+    'created {\\"a\\": \\"aHVudGVyMg==\\"}',
+    'body "{\\\\\\"x\\\\\\":\\\\\\"aHVudGVyMg==\\\\\\"}"',
+    '"Login" password="aHVudGVyMg=="',
+  ])
+    t.notMatch(run(filter, head + line), /aHVu/, line)
+  t.notMatch(
+    run(filter, 'xW1130 21:04:01.875340 1 x.go:5] , "aHVudGVyMg==", "b"'),
+    /aHVu/,
+    'and nothing else that begins so',
+  )
+  t.end()
+})
+
 test('what an event tells before its bodies is redacted in a torn one, too', (t) => {
   const filter = new AuditFilter(REDACTING)
   const secret = 'zqxjkvwords'
