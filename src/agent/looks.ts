@@ -50,8 +50,8 @@ export class Looks {
     const { clock } = this.#deps
     const round = (this.#round ??= { left: this.#tailed.values(), next: now + ROUND_MS_MAX })
     let looks = 0
-    for (let each = round.left.next(); !each.done; each = round.left.next()) {
-      const tailed = each.value
+    // What is left when it is ended early is there the next time: an iterator of a map goes on where it was.
+    for (const tailed of round.left) {
       if (tailed.lookAt <= now) this.#look(tailed, now)
       round.next = Math.min(round.next, tailed.lookAt)
       if (++looks % LOOKS_TIMED === 0 && clock.monotonic() - now > LOOK_TURN_MS) return null
