@@ -4,9 +4,47 @@
 // facts are places in the line. It checks that strings and brackets close where the line ends, and no more.
 
 import { parseTimestamp, timestamp } from '../parse/timestamp.ts'
+import {
+  ANNOTATIONS_KEY,
+  API_GROUP_KEY,
+  API_VERSION,
+  AUDIT_ID_KEY,
+  CODE,
+  EVENT,
+  is,
+  NAME_KEY,
+  NAMESPACE_KEY,
+  OBJECT_REF,
+  RECEIVED_TIMESTAMP,
+  REQUEST_OBJECT_KEY,
+  REQUEST_URI_KEY,
+  RESOURCE_KEY,
+  RESPONSE_OBJECT_KEY,
+  RESPONSE_STATUS_KEY,
+  SOURCE_IPS,
+  STAGE_TIMESTAMP,
+  SUBRESOURCE_KEY,
+  USER_AGENT,
+  USERNAME_KEY,
+  VERSION,
+  word_anno,
+  word_apiV,
+  word_audi,
+  word_kind,
+  word_leve,
+  word_obje,
+  word_requ,
+  word_resp,
+  word_sour,
+  word_stag,
+  word_user,
+  word_verb,
+} from './event-keys.ts'
 import { CODE as FOUND_CODE, NANOS, PLACES, SECONDS, SENDER_END } from './found.ts'
 import { PADDING_BYTES, stringEnd, textOf, viewOf } from './json/strings.ts'
 import { scalarEnd } from './json/tape.ts'
+import { integer, skipSpace, skipSpaceTo, valueEnd } from './json/values.ts'
+import { type Sender, Senders } from './senders.ts'
 
 // Strings: the place of their content.
 export const AUDIT_ID = 0
@@ -48,6 +86,12 @@ const HAS_TIME = 32768
 const HAS_ANNOTATIONS = 65536
 const HAS_SENDER = HAS_USER | HAS_SOURCE | HAS_AGENT
 const NEEDED = HAS_SENDER | HAS_LEVEL | HAS_URI | HAS_VERB | HAS_STAGE
+
+// What an object is whose members are read.
+const IN_USER = 0
+const IN_OBJECT_REF = 1
+const IN_STATUS = 2
+const IN_OBJECT_REF_FACTS = [RESOURCE, NAMESPACE, NAME, SUBRESOURCE, API_GROUP]
 
 /** Of a copy that is worth giving back by hand. */
 const LARGE_BYTES = 64 * 1024
@@ -410,183 +454,4 @@ export class EventFacts {
     this.#places[2 * fact] = 0
     this.#places[2 * fact + 1] = 0
   }
-}
-
-/** One client's user, sourceIPs and userAgent as they stand in its events, which are many, and what was found there. */
-export interface Sender {
-  bytes: Buffer
-  view: DataView
-  userBytes: number
-  nameStart: number
-  nameEnd: number
-}
-
-const SENDERS = 64
-const SENDER_BYTES_MAX = 1024
-
-/**
- * Stretches of bytes that were read before: where the same bytes stand again they say the same. A few clients send most
- * requests, and this is a third of an event. Bound: SENDERS times SENDER_BYTES_MAX.
- */
-class Senders {
-  readonly #known: (Sender | null)[] = new Array(SENDERS).fill(null)
-
-  find(b: Buffer, view: DataView, start: number, end: number): Sender | null {
-    if (start + 48 > end) return null
-    const known = this.#known[slotOf(view, start)]!
-    if (known === null) return null
-    const { length } = known.bytes
-    if (start + length > end) return null
-    const other = known.view
-    let at = 0
-    for (; at + 4 <= length; at += 4) if (view.getInt32(start + at, true) !== other.getInt32(at, true)) return null
-    for (; at < length; at++) if (b[start + at] !== known.bytes[at]) return null
-    return known
-  }
-
-  add(b: Buffer, start: number, end: number, userBytes: number, nameStart: number, nameEnd: number): Sender | null {
-    if (end - start > SENDER_BYTES_MAX || end - start < 48 || nameEnd <= 0) return null
-    const bytes = Buffer.alloc(end - start)
-    b.copy(bytes, 0, start, end)
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-    const sender = { bytes, view, userBytes, nameStart, nameEnd }
-    this.#known[slotOf(view, 0)] = sender
-    return sender
-  }
-}
-
-/** By a part of the user's name and what follows it: {"username":"system:… */
-function slotOf(view: DataView, start: number): number {
-  let hash = view.getInt32(start + 20, true)
-  for (let at = 24; at < 48; at += 4) hash = Math.imul(hash, 0x01000193) ^ view.getInt32(start + at, true)
-  return (Math.imul(hash, 0x9e3779b1 | 0) >>> 26) % SENDERS
-}
-
-const IN_USER = 0
-const IN_OBJECT_REF = 1
-const IN_STATUS = 2
-const IN_OBJECT_REF_FACTS = [RESOURCE, NAMESPACE, NAME, SUBRESOURCE, API_GROUP]
-
-const EVENT = wordsOf('Event')
-const VERSION = wordsOf('audit.k8s.io/v1')
-const API_VERSION = wordsOf('apiVersion')
-const AUDIT_ID_KEY = wordsOf('auditID')
-const REQUEST_URI_KEY = wordsOf('requestURI')
-const STAGE_TIMESTAMP = wordsOf('stageTimestamp')
-const RESPONSE_STATUS_KEY = wordsOf('responseStatus')
-const RECEIVED_TIMESTAMP = wordsOf('requestReceivedTimestamp')
-const RESPONSE_OBJECT_KEY = wordsOf('responseObject')
-const REQUEST_OBJECT_KEY = wordsOf('requestObject')
-const ANNOTATIONS_KEY = wordsOf('annotations')
-const OBJECT_REF = wordsOf('objectRef')
-const USERNAME_KEY = wordsOf('username')
-const RESOURCE_KEY = wordsOf('resource')
-const NAMESPACE_KEY = wordsOf('namespace')
-const NAME_KEY = wordsOf('name')
-const API_GROUP_KEY = wordsOf('apiGroup')
-const SUBRESOURCE_KEY = wordsOf('subresource')
-const USER_AGENT = wordsOf('userAgent')
-const SOURCE_IPS = wordsOf('sourceIPs')
-const CODE = wordsOf('code')
-
-/** The first four letters of a key as a word. */
-function wordOf(letters: string): number {
-  return Buffer.from(letters).readInt32LE(0)
-}
-const word_resp = wordOf('resp')
-const word_requ = wordOf('requ')
-const word_user = wordOf('user')
-const word_obje = wordOf('obje')
-const word_sour = wordOf('sour')
-const word_anno = wordOf('anno')
-const word_verb = wordOf('verb')
-const word_kind = wordOf('kind')
-const word_stag = wordOf('stag')
-const word_leve = wordOf('leve')
-const word_audi = wordOf('audi')
-const word_apiV = wordOf('apiV')
-
-/** A text of four letters or more as words, the last of which may overlap the one before. */
-interface Words {
-  length: number
-  words: Int32Array
-}
-
-function wordsOf(text: string): Words {
-  const bytes = Buffer.from(text)
-  const words = new Int32Array(Math.ceil(bytes.length / 4))
-  for (let i = 0; i < words.length; i++) words[i] = bytes.readInt32LE(Math.min(4 * i, bytes.length - 4))
-  return { length: bytes.length, words }
-}
-
-/** Whether the text stands at `at`; their lengths are known to be equal. */
-function is(view: DataView, at: number, { words, length }: Words): boolean {
-  const last = words.length - 1
-  for (let i = 0; i < last; i++) if (view.getInt32(at + 4 * i, true) !== words[i]) return false
-  return view.getInt32(at + length - 4, true) === words[last]
-}
-
-function integer(b: Buffer, start: number, end: number): number {
-  let value = 0
-  for (let at = start; at < end; at++) {
-    const digit = b[at]! - 0x30
-    if (digit < 0 || digit > 9) return 0
-    value = 10 * value + digit
-  }
-  return end - start < 10 ? value : 0
-}
-
-function skipSpace(b: Buffer, start: number): number {
-  let at = start
-  while (b[at] === 0x20 || b[at] === 0x09 || b[at] === 0x0d) at++
-  return at
-}
-
-/** `end` when there is nothing but space up to it. */
-function skipSpaceTo(b: Buffer, start: number, end: number): number {
-  const at = skipSpace(b, start)
-  return at >= end ? end : -1
-}
-
-/** Where the value at `at` ends; -1 when it does not before `end`. Of what is in it only strings and depth are looked at. */
-export function valueEnd(b: Buffer, view: DataView, start: number, end: number): number {
-  let at = start
-  const first = b[at]
-  if (first === 0x22) {
-    const close = stringEnd(b, view, at + 1, end)
-    return close < 0 ? -1 : close + 1
-  }
-  if (first !== 0x7b && first !== 0x5b) return scalarEnd(b, at, end)
-  let depth = 0
-  while (at < end) {
-    const c = b[at]!
-    if (c === 0x22) {
-      // The same as stringEnd, in place: this loop is most of the cost of an event.
-      at++
-      for (;;) {
-        const word = view.getInt32(at, true)
-        const quote = word ^ 0x22222222
-        const slash = word ^ 0x5c5c5c5c
-        const found = (((quote - 0x01010101) & ~quote) | ((slash - 0x01010101) & ~slash)) & 0x80808080
-        if (found === 0) {
-          at += 4
-          if (at >= end) return -1
-          continue
-        }
-        at += (31 - Math.clz32(found & -found)) >> 3
-        if (at >= end) return -1
-        if (b[at] === 0x22) break
-        at += 2
-        if (at >= end) return -1
-      }
-      at++
-      // Nearly always a key follows, or its value.
-      if (b[at + 1] === 0x22 && (b[at] === 0x3a || b[at] === 0x2c)) at++
-      continue
-    }
-    at++
-    if (c === 0x7b || c === 0x5b) depth++
-    else if ((c === 0x7d || c === 0x5d) && --depth === 0) return at
-  }
-  return -1
 }

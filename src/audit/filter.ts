@@ -19,7 +19,6 @@ import {
   RESOURCE,
   RESPONSE_OBJECT,
   RESPONSE_STATUS,
-  type Sender,
   STAGE,
   USER,
 } from './event.ts'
@@ -43,6 +42,8 @@ import {
 } from './redact/roles.ts'
 import { redactUri } from './redact/uri.ts'
 import { Walk, type WalkOptions } from './redact/walk.ts'
+import type { Sender } from './senders.ts'
+import { memberPlace, truncated } from './truncation.ts'
 import { type Verdict, Verdicts } from './verdicts.ts'
 
 export interface FilterOptions {
@@ -416,40 +417,19 @@ export class AuditFilter {
     if (bytes <= this.#options.lineBytesMax) return 'kept'
     this.originalBytes = bytes
     this.originalSha256 = createHash('sha256').update(this.buffer.subarray(this.start, this.end)).digest('hex')
-    const facts = this.#truncation
-    if (!facts.read(this.buffer, this.start, this.end)) return 'kept'
-    const { buffer } = facts
-    const from = buffer === this.buffer ? this.start : 0
-    let left = bytes
-    const dropped: [number, number][] = []
-    for (const fact of [RESPONSE_OBJECT, REQUEST_OBJECT]) {
-      if (!facts.has(fact) || left <= this.#options.lineBytesMax - TRUNCATION_BYTES) continue
-      const place = memberPlace(buffer, facts.startOf(fact), facts.endOf(fact))
-      dropped.push(place)
-      left -= place[1] - place[0]
-    }
-    if (dropped.length === 0) return 'kept'
+    const left = truncated(
+      this.#truncation,
+      this.buffer,
+      this.start,
+      this.end,
+      this.#options.lineBytesMax,
+      this.originalSha256,
+    )
+    if (left === null) return 'kept'
     this.isTruncated = true
-    const edits = new Edits()
-    const note =
-      `"audit.k8s.io/truncated":"true","taffrail/original-bytes":"${bytes}",` +
-      `"taffrail/original-sha256":"${this.originalSha256}"`
-    const changes = dropped.map(([start, end]) => ({ start, end, text: '' }))
-    if (facts.has(ANNOTATIONS)) {
-      const at = facts.startOf(ANNOTATIONS) + 1
-      const isEmpty = /^\s*\}/.test(buffer.toString('latin1', at, at + 8))
-      changes.push({ start: at, end: at, text: isEmpty ? note : `${note},` })
-    } else {
-      const at = from + bytes - 1 - trailingSpace(buffer, from + bytes)
-      changes.push({ start: at, end: at, text: `,"annotations":{${note}}` })
-    }
-    changes.sort((a, b) => a.start - b.start)
-    for (const { start, end, text } of changes) edits.add(start, end, text)
-    const out = Buffer.allocUnsafeSlow(edits.bytesMax(left) + dropped.length) // two may share a comma
-    this.end = edits.apply(buffer, from, from + bytes, out, 0)
-    facts.release()
-    this.buffer = out
+    this.buffer = left
     this.start = 0
+    this.end = left.length
     return 'kept'
   }
 
@@ -479,30 +459,6 @@ export class AuditFilter {
     this.start = 0
     this.end = this.buffer.length
   }
-}
-
-/** What the annotation of a truncated event adds. */
-const TRUNCATION_BYTES = 256
-
-/** The place of a member with the value [start, end), with one comma beside it. */
-function memberPlace(b: Buffer, start: number, end: number): [number, number] {
-  let from = start
-  while (b[from] !== 0x3a) from--
-  while (b[from] !== 0x22) from--
-  do from--
-  while (b[from] !== 0x22)
-  let before = from - 1
-  while (b[before]! <= 0x20) before--
-  if (b[before] === 0x2c) return [before, end]
-  let after = end
-  while (b[after]! <= 0x20) after++
-  return [from, b[after] === 0x2c ? after + 1 : end]
-}
-
-function trailingSpace(b: Buffer, end: number): number {
-  let space = 0
-  while (b[end - 1 - space] !== 0x7d) space++
-  return space
 }
 
 /** What the type of a request says of its bodies. */

@@ -1,0 +1,69 @@
+// Where a JSON value ends, for whoever asks for a few members only: strings and depth are followed, nothing else is looked at.
+import { stringEnd } from './strings.ts'
+import { scalarEnd } from './tape.ts'
+
+/** The number that the digits are; 0 where they are none, or too many. */
+export function integer(b: Buffer, start: number, end: number): number {
+  let value = 0
+  for (let at = start; at < end; at++) {
+    const digit = b[at]! - 0x30
+    if (digit < 0 || digit > 9) return 0
+    value = 10 * value + digit
+  }
+  return end - start < 10 ? value : 0
+}
+
+export function skipSpace(b: Buffer, start: number): number {
+  let at = start
+  while (b[at] === 0x20 || b[at] === 0x09 || b[at] === 0x0d) at++
+  return at
+}
+
+/** `end` when there is nothing but space up to it. */
+export function skipSpaceTo(b: Buffer, start: number, end: number): number {
+  const at = skipSpace(b, start)
+  return at >= end ? end : -1
+}
+
+/** Where the value at `at` ends; -1 when it does not before `end`. Of what is in it only strings and depth are looked at. */
+export function valueEnd(b: Buffer, view: DataView, start: number, end: number): number {
+  let at = start
+  const first = b[at]
+  if (first === 0x22) {
+    const close = stringEnd(b, view, at + 1, end)
+    return close < 0 ? -1 : close + 1
+  }
+  if (first !== 0x7b && first !== 0x5b) return scalarEnd(b, at, end)
+  let depth = 0
+  while (at < end) {
+    const c = b[at]!
+    if (c === 0x22) {
+      // The same as stringEnd, in place: this loop is most of the cost of an event.
+      at++
+      for (;;) {
+        const word = view.getInt32(at, true)
+        const quote = word ^ 0x22222222
+        const slash = word ^ 0x5c5c5c5c
+        const found = (((quote - 0x01010101) & ~quote) | ((slash - 0x01010101) & ~slash)) & 0x80808080
+        if (found === 0) {
+          at += 4
+          if (at >= end) return -1
+          continue
+        }
+        at += (31 - Math.clz32(found & -found)) >> 3
+        if (at >= end) return -1
+        if (b[at] === 0x22) break
+        at += 2
+        if (at >= end) return -1
+      }
+      at++
+      // Nearly always a key follows, or its value.
+      if (b[at + 1] === 0x22 && (b[at] === 0x3a || b[at] === 0x2c)) at++
+      continue
+    }
+    at++
+    if (c === 0x7b || c === 0x5b) depth++
+    else if ((c === 0x7d || c === 0x5d) && --depth === 0) return at
+  }
+  return -1
+}
