@@ -186,12 +186,27 @@ export class Openings {
       this.#files.measure(file)
       if (file.gone !== null) return null
     }
-    if (!compressed) return null
-    const bytes = gzipContentBytes(fs, fd)
+    return compressed ? this.#finishedFormOf(fd, same) : null
+  }
+
+  /** The file that was read of which this is the compressed form. */
+  #finishedFormOf(fd: number, same: (known: Head) => boolean): FinishedFile | null {
+    const bytes = gzipContentBytes(this.#deps.fs, fd)
     for (const known of this.#files.known.all()) {
       if (!known.compressed && known.size % 2 ** 32 === bytes && same(known.head)) return known
     }
     return null
+  }
+
+  /** The file, open or read, of which this is the compressed form by more than its head. */
+  #plainFormOf(fd: number, head: Head): TailedFile | FinishedFile | null {
+    const { fs, gunzip } = this.#deps
+    const same = headMatcher(fs, fd, true, gunzip, head)
+    for (const file of this.#files.list) {
+      if (file.gone !== null || file.compressed || !same(file.head)) continue
+      if (isCompressionOf(fs, fd, gunzip, file.fd)) return file
+    }
+    return this.#finishedFormOf(fd, same)
   }
 
   /**
@@ -263,7 +278,9 @@ export class Openings {
     let head: Head | 'later' | null = null
     try {
       head = readHead(fs, fd, compressed, gunzip)
-      if (!sameHead(fs, fd, compressed, gunzip, head, original.head)) head = null
+      // Of a first line that was not whole there is little to know a copy by.
+      const isAlike = sameHead(fs, fd, compressed, gunzip, head, original.head)
+      if (!isAlike || (compressed && this.#plainFormOf(fd, head) !== null)) head = null
     } catch (error) {
       this.#reports.failed(path, 'read', error)
       head = 'later'

@@ -492,6 +492,26 @@ t.test('what was read of a file that was cut is not behind again with its copy',
   t.equal(sink.reader.lagBytes, 0)
 })
 
+t.test('cut when little was there: what was read and compressed meanwhile is not taken for its copy', async (t) => {
+  for (const isRead of [false, true]) {
+    const { rig, sink } = plainRig(t)
+    rig.write('app.log', lines(0, 10))
+    await rig.step()
+    copyTruncate(rig)
+    rig.append('app.log', 'li')
+    await rig.run(isRead ? 3000 : 100)
+    rig.compress('app.log.1')
+    rig.rename('app.log.1.gz', 'app.log.2.gz')
+    rig.append('app.log', 'ne 10\n')
+    copyTruncate(rig)
+    await rig.run(500)
+    rig.append('app.log', lines(11, 15))
+    await rig.run(5000)
+    t.strictSame(sink.texts, messages(0, 15), isRead ? 'it was finished' : 'it was still open')
+    t.strictSame(losses(rig), [])
+  }
+})
+
 t.test('a copy that cannot be read when its original was cut is waited for', async (t) => {
   for (const isSeen of [false, true]) {
     for (const failing of ['stat', 'open', 'read', 'readdir'] as const) {
