@@ -14,6 +14,7 @@ import type { Time } from './gap.ts'
 export const HEAD_BYTES_MAX = 1024
 /** The second witness is the hash of this many bytes before an offset. */
 export const WITNESS_BYTES = 1024
+const WITNESS_TRIES = 3
 const GZIP_HEAD_BYTES = 4096
 /** How much of two files is compared to tell whether one is a copy of the other. */
 const COMPARED_BYTES = 4096
@@ -168,6 +169,20 @@ export function readWitness(fs: ReadFileSystem, fd: number, offset: number, tail
   if (readAll(fs, fd, scratch, 0, length, offset - length) < length) return ''
   if (scratch.toString('latin1', length - tail.length, length) !== tail) return ''
   return digest(scratch.subarray(0, length))
+}
+
+/**
+ * `readWitness` for a checkpoint: a read that fails may do at once what it did not, and without a witness what was decided
+ * of lines is not on disk before they are sent. Throws the system's error.
+ */
+export function insistOnWitness(fs: ReadFileSystem, fd: number, offset: number, tail = ''): string {
+  for (let tries = 1; ; tries++) {
+    try {
+      return readWitness(fs, fd, offset, tail)
+    } catch (error) {
+      if (tries === WITNESS_TRIES) throw error
+    }
+  }
 }
 
 /**

@@ -18,7 +18,7 @@ import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
 import { Account } from './account.ts'
 import { bytesInCopy, readTail, type Witness } from './copies.ts'
-import { lastLineStart, readFirstTime, readWitness, type TailedFile, takeHead, WITNESS_BYTES } from './file.ts'
+import { insistOnWitness, lastLineStart, readFirstTime, type TailedFile, takeHead, WITNESS_BYTES } from './file.ts'
 import type { FileUser } from './file-user.ts'
 import { Forecast } from './forecast.ts'
 import { type DroppedRange, decideGap, type Gap, type Hole } from './gap.ts'
@@ -44,8 +44,6 @@ const SEARCH_MS_MAX = 10_000
 const RECORD_QUIET_MS = 1000
 /** The least that is read at once; a line that is not whole in what was read then is taken in pieces. */
 const PIECE_BYTES_MIN = 128 * 1024
-/** A read that fails may do at once what it did not: without a witness no decision is on disk before its lines are sent. */
-const WITNESS_TRIES = 3
 /** Committed places that are remembered. */
 const WITNESSES = 4
 const NO_GAPS: readonly Gap[] = []
@@ -795,15 +793,12 @@ export class Reader implements FileUser {
     }
     if (!this.lineage.hasHead(file)) return null
     if (file.compressed) return ''
-    for (let tries = 1; ; tries++) {
-      try {
-        // No witness: what was read is not there any more, which the next read will find out.
-        return readWitness(this.#deps.fs, file.fd, offset, tail) || null
-      } catch (error) {
-        if (tries < WITNESS_TRIES) continue
-        this.#failed('read', error)
-        return null
-      }
+    try {
+      // No witness: what was read is not there any more, which the next read will find out.
+      return insistOnWitness(this.#deps.fs, file.fd, offset, tail) || null
+    } catch (error) {
+      this.#failed('read', error)
+      return null
     }
   }
 

@@ -3,7 +3,7 @@
 // file has grown. Bound: LATER_FILES_MAX files.
 import type { SeenFile } from '../checkpoint/position.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
-import { readWitness, type TailedFile } from './file.ts'
+import { insistOnWitness, type TailedFile } from './file.ts'
 import { comesBefore, type Missing } from './resume.ts'
 
 /** Files after the committed one that a checkpoint names. */
@@ -59,7 +59,7 @@ export class SeenFiles {
     let known = this.#witnessOf?.get(file) ?? { offset: 0, witness: '' }
     if (!compressed && gone === null && known.offset !== sizeSeen) {
       try {
-        known = { offset: sizeSeen, witness: readWitness(this.#fs, file.fd, sizeSeen) }
+        known = { offset: sizeSeen, witness: insistOnWitness(this.#fs, file.fd, sizeSeen) }
       } catch (error) {
         this.#failed(error)
       }

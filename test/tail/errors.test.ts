@@ -413,4 +413,14 @@ t.test('the decision is in the checkpoint though the file could not be read at o
   rig.fs.fault = (operation) => (operation === 'read' && ++failures < 3 ? 'EIO' : null)
   t.ok(sink.reader.position()?.stamps.length)
   t.equal(failures, 3)
+  // And of a file behind it.
+  rig.fs.fault = () => null
+  rig.rename('app.log', 'app.log.1')
+  rig.write('app.log', 'c\n')
+  rig.look()
+  failures = 0
+  rig.fs.fault = (operation, path) => {
+    return operation === 'read' && path.endsWith('/app.log') && ++failures < 3 ? 'EIO' : null
+  }
+  t.ok(sink.reader.position()?.later?.[0]?.witness)
 })
