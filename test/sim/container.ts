@@ -202,7 +202,8 @@ export class Container {
     file.compressed = true
     const { path, inode } = file
     let gz = gzipSync(inode.bytes.subarray(0, inode.size), { level: 1 })
-    if (faults.on.has('cutGzip') && draw.chance(0.2)) gz = gz.subarray(0, draw.int(0, gz.length - 1))
+    const isCut = faults.on.has('cutGzip') && draw.chance(0.2)
+    if (isCut) gz = gz.subarray(0, draw.int(0, gz.length - 1))
     const made = disk.create(`${path}.tmp`, gz.subarray(0, gz.length >> 1))
     this.#acts.must(draw.scale(1, 300), () => {
       if (disk.at(`${path}.tmp`) !== made) return // it was removed meanwhile
@@ -210,6 +211,8 @@ export class Container {
       disk.rename(`${path}.tmp`, `${path}.gz`)
       const content = truth.contentOf(inode)
       if (content !== null) truth.hold(content, made, contentBytes(gz))
+      // What its end may have said is lost, though all that was in the file may be there.
+      if (content !== null && isCut) content.log.damaged = true
       this.#acts.must(draw.scale(1, 30), () => disk.remove(path))
     })
   }

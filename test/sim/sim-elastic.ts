@@ -112,9 +112,9 @@ export class SimElastic implements SimSink, Store {
   }
 
   #create({ id, text, message }: Sent, sender: number): Item {
-    const { receiver, faults } = this.#deps
+    const { receiver } = this.#deps
     const there = this.#stored.get(id)
-    const record = recordOf(sender, id, text, faults.on.has('swingingLink'))
+    const record = recordOf(sender, id, text)
     if (there === undefined) {
       this.#stored.set(id, record)
       receiver.stored(record)
@@ -285,12 +285,12 @@ function readBulk(body: Buffer): Sent[] {
 }
 
 /** A document as the checkers see records. */
-function recordOf(sender: number, id: string, text: string, isOfManyLinks: boolean): StoredRecord {
+function recordOf(sender: number, id: string, text: string): StoredRecord {
   const { '@timestamp': time, message, taffrail = {}, ...fields } = JSON.parse(text) as Document
   const { mark = [], ...others } = taffrail
   const marks = Object.entries(others).map(([name, value]) => [`taffrail_${name}`, value])
   // By which of its links a log was found last, is not the record's.
-  if (isOfManyLinks && fields.log !== undefined) fields.log.file.path = ''
+  if (fields.log !== undefined) fields.log.file.path = ''
   const metadata = { fields: JSON.stringify(fields), taffrail_mark: mark.join(), ...Object.fromEntries(marks) }
   const timestampNs = BigInt(Date.parse(`${time.slice(0, 19)}Z`)) * 1_000_000n + BigInt(time.slice(20, 29))
   return { sender, stream: `${INDEX} ${id}`, late: false, timestampNs, line: Buffer.from(message), metadata }
