@@ -638,6 +638,8 @@ export class Reader implements FileUser {
         continue
       }
       const available = got - overlap
+      // Less than was seen: cut since then, and what is there now may begin alike.
+      if (!file.compressed && available < want && this.#isCutTo(file, this.#place.offset + available)) continue
       if (!file.compressed) this.lineage.sawBytes(file, this.#place.offset + available)
       const lastNewline = available === 0 ? -1 : block.lastIndexOf(10, got - 1)
       if (lastNewline >= overlap) {
@@ -897,6 +899,15 @@ export class Reader implements FileUser {
     }
     this.#retryLater()
     return false
+  }
+
+  /** Whether a file of which a read found no more than `bytes` is shorter than it was seen; it is noted to be. */
+  #isCutTo(file: TailedFile, bytes: number): boolean {
+    if (bytes >= file.sizeSeen) return false
+    const size = this.#size(file)
+    if (size === null || size >= file.sizeSeen) return false
+    this.lineage.truncated(file, size)
+    return true
   }
 
   /** Size of a plain file; null when it cannot be told now. */

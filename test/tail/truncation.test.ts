@@ -705,6 +705,23 @@ t.test('what is there now is shorter than the first line that was seen', async (
   t.strictSame(losses(rig), [])
 })
 
+t.test('what is there now is shorter than what was seen, and begins alike', async (t) => {
+  const { rig, sink } = plainRig(t)
+  const head = `${'='.repeat(1100)}\n`
+  rig.write('app.log', head + lines(0, 50))
+  rig.look()
+  truncateSync(rig.path('app.log'), 0)
+  rig.append('app.log', head + lines(50, 55))
+  // Read before the next look.
+  await sink.drain()
+  await rig.run(3000)
+  t.strictSame(
+    sink.texts.filter((text) => !text.startsWith('taffrail: lost')),
+    [head.trim(), ...messages(50, 55)],
+  )
+  t.strictSame(losses(rig), [[0, (head + lines(0, 50)).length, 'truncated']])
+})
+
 t.test('a copy and the file that is about to be cut are met at once', async (t) => {
   for (const cut of ['before the next look', 'during the look']) {
     const { rig, sink } = plainRig(t)
