@@ -166,6 +166,37 @@ t.test('who is closest to losing data is served first', async (t) => {
   t.equal(status().lossSeconds, null, 'all is delivered')
 })
 
+t.test('who is closest to losing data is served first by a fifth of a core, too, among five hundred', async (t) => {
+  // Of 20 ms in a period a push takes 12: all of them take 40 s, and what the loud one writes is deleted after ten.
+  const usedMs = (): number => world.loki.seen.length * 12
+  const world: World = new World(t, { cpu: { millicores: 200, usedMs } })
+  for (let i = 0; i < 500; i++) world.write(`quiet-${i}`, texts('line', 10))
+  world.write('loud', texts('line', 10))
+  world.start()
+  const kept: string[] = []
+  const left: number[] = []
+  let deleted = 0
+  for (let second = 0; second < 24; second++) {
+    world.write('loud', texts('x'.repeat(1000), 100))
+    await world.clock.advance(1000)
+    if (second === 9) t.ok(world.loki.lines().length < 4000, 'most of the others are still waiting')
+    if (second % 2 === 0) continue
+    // As the kubelet does: four rotated files are kept, of 200 lines each.
+    const path = world.podPath('loud')
+    const rotated = `${path}.20261121-1000${String(second).padStart(2, '0')}`
+    world.rename(path, rotated)
+    kept.push(rotated)
+    if (kept.length <= 4) continue
+    rmSync(kept.shift() as string)
+    deleted++
+    left.push(Math.max(0, 10 + 200 * deleted - world.loki.lines({ pod: 'loud' }).length))
+  }
+  t.strictSame(left, new Array(8).fill(0), 'what is deleted was delivered before')
+  await world.drain()
+  t.equal(world.loki.lines().length, 5010 + 2400)
+  t.strictSame(world.agent.status().sinks[0]!.lost, {})
+})
+
 t.test('a loud log in danger does not hold up the quiet ones', async (t) => {
   const world = new World(t, { sinks: [oneByOne()] })
   world.loki.latencyMs = 500
