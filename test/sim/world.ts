@@ -29,6 +29,8 @@ const STATE = '/state'
 /** After the faults have stopped everything must be delivered within this time. */
 const LIVENESS_MS_MAX = 20 * 60_000
 const HEARTBEAT_MS = 20_000
+/** A process that has begun a moment ago has not found its places: it does not know what is left. */
+const FOUND_MS = 15_000
 
 export interface Failure {
   checker: string
@@ -174,6 +176,7 @@ export class World {
   #isDelivered(): boolean {
     const life = this.#life
     if (life === null || life.isDead || life.agent === null) return false
+    if (this.#clock.monotonic() - life.bornAt < FOUND_MS) return false
     const { consumers, ports } = life.agent
     if (!consumers.every((consumer) => consumer.lagBytes === 0 && consumer.active === 0)) return false
     if (ports.checkpoints.status().pending > 0) return false
