@@ -110,10 +110,10 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
       'sinks/loki/stream.ts',
       '      this.okAt !== null &&\n      !this.#wasRefused &&\n      now - this.okAt < SILENCE_MS_MAX &&\n      this.pendingOldest',
       '      now > 0 || this.pendingOldest',
-      21,
+      111,
     ),
     // What the answer hides here is that a stream is one too many.
-    world: { always: ['streamLimits', 'behind', 'outage'], sinks: ['loki'] },
+    world: { always: ['streamLimits'], sinks: ['loki'] },
   },
   noRewind: one(
     'what was refused for the moment is not read again',
