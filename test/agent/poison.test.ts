@@ -44,6 +44,25 @@ for (const [where, lines] of Object.entries({
   })
 }
 
+t.test('poison on stderr, while stdout is taken each time', async (t) => {
+  const world = new World(t)
+  world.write('web', texts('start', 3))
+  world.start()
+  await world.clock.advance(5000)
+  world.loki.fault = poison('bad')
+  world.write(
+    'web',
+    [...texts('error', 5), 'bad'].map((text) => ({ text, stream: 'stderr' as const })),
+  )
+  for (let n = 0; !world.letters.letters.length; n++) {
+    if (n === 1800) return t.fail('not found within half an hour')
+    world.write('web', [`line ${n}`])
+    await world.clock.advance(1000)
+  }
+  await world.drain()
+  onlyDead(t, world, ['bad'])
+})
+
 t.test('poison among many lanes: the others are delivered within a minute', async (t) => {
   const world = new World(t)
   for (let i = 0; i < 40; i++) world.write(`pod-${i}`, texts('start', 3))

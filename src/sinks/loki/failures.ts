@@ -28,7 +28,7 @@ export class LokiFailures {
     this.#halted.delete(laneKey)
   }
 
-  /** Everything of a stream, or of the lane, has come to its end. */
+  /** Everything of the lane's has come to its end. */
   settled(lane: LokiLane): void {
     this.#halted.delete(lane.key)
     lane.clearServerErrors()

@@ -263,9 +263,10 @@ export class LokiSink implements Sink {
         refused.push(...end.refused)
       }
       forgetLetters(segment, stream, target, part)
-      this.#failures.settled(lane)
       ackedStreams.push(stream)
     }
+    // Not one stream by itself: what is taken of one, each time, is no news of the other, which fails each time.
+    this.#failures.settled(lane)
     lane.solo = false
     return { kind: 'acked', refused }
   }
