@@ -91,10 +91,15 @@ export function findResumption(
   const { path, head, offset, sizeSeen, mtimeMs = null, gone: cause = goneFor } = saved
   const restart = restartOf(path)
   const lost = { path, head, restart, from: offset, to: sizeSeen, cause, writtenMs: mtimeMs }
-  // Before the first one that was seen lies what was read. Where none is left: the oldest files are deleted first, so what
-  // is left is newer; only earlier restarts may still lie about.
-  const file = before ?? files.find((each) => each.order.restart >= restart) ?? (files.at(-1) as TailedFile)
-  for (const each of missing) each.before ??= before === null ? file : null
+  // Before the first one that was seen lies what was read, but for a later life's files that could not be looked at when they
+  // came. Where none is left: the oldest files are deleted first, so what is left is newer; only earlier restarts may still
+  // lie about.
+  const isNext = ({ order }: TailedFile) => (before === null ? order.restart >= restart : order.restart > restart)
+  const file = files.find((each) => each === before || isNext(each)) ?? (files.at(-1) as TailedFile)
+  for (const each of missing) {
+    if (before === null || (each.before === before && restartOf(each.seen.path) < file.order.restart))
+      each.before = file
+  }
   return { file, offset: file.begin, found: false, lost: sizeSeen > offset ? lost : null, missing, named }
 }
 

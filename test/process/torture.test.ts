@@ -326,9 +326,13 @@ scenario('SIGTERM again and again, the sink slow and in the end stopped', async 
     const [stopped] = taffrail.told('agent.stopped')
     const left = (stopped?.left ?? []) as { bytes: number }[]
     t.equal(signal, null)
-    t.equal(stopped?.drained, code === 0)
-    // What is left it says, unless nothing is.
-    t.equal(code === 0, !left.some(({ bytes }) => bytes > 0), JSON.stringify(stopped))
+    // Clean is an end at which all was delivered that was there when it was told; the containers write on.
+    if (stopped?.drained) t.equal(code, 0)
+    if (code !== 0)
+      t.ok(
+        left.some(({ bytes }) => bytes > 0),
+        `it says what is left: ${JSON.stringify(stopped)}`,
+      )
     if (isStopped) t.equal(code, 1, 'nobody answered')
     if (code === 0) clean++
   }

@@ -161,6 +161,24 @@ t.test('earlier lives of the container that still lie about are not read again',
   t.strictSame(sink.texts, messages(0, 30))
 })
 
+t.test(
+  'a file of a later life that could not be looked at when it came is read, though one after it was seen',
+  async (t) => {
+    const { rig, sink } = await partlyRead(t, 7)
+    rig.write('2.log', rows(30, 40))
+    rig.look()
+    sink.savePosition()
+    rig.stop()
+    rig.unlink('0.log')
+    rig.write('1.log', rows(20, 30))
+    rig.restart()
+    await rig.run(6000)
+    const texts = sink.texts.filter((text) => !text.startsWith('taffrail: lost'))
+    t.strictSame(texts, [...messages(0, 7), ...messages(20, 40)])
+    t.strictSame(losses(rig), [[rows(0, 7).length, rows(0, 20).length]])
+  },
+)
+
 t.test('truncated and written anew, to less, to more and to the same size', async (t) => {
   for (const count of [0, 5, 20, 50]) {
     const { rig, sink } = await partlyRead(t, 20)
