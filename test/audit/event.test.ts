@@ -1,5 +1,5 @@
 // Facts of an event come from its own top level, and from nowhere else.
-import fc from 'fast-check'
+
 import { test } from 'tap'
 import {
   AUDIT_ID,
@@ -13,6 +13,7 @@ import {
   USERNAME,
   VERB,
 } from '../../src/audit/event.ts'
+import fc from '../support/properties.ts'
 import { fixture } from './fixtures.ts'
 
 const facts = new EventFacts()

@@ -1,11 +1,12 @@
 // What a filter remembers of earlier events changes nothing: each event comes out as from a filter that never saw another.
 // Drawn events share senders, statuses, annotations and kinds of requests, as those of a log do, with secrets in all of
 // them; some are out of shape.
-import fc from 'fast-check'
+
 import { test } from 'tap'
 import { AuditFilter, type FilterOptions } from '../../src/audit/filter.ts'
 import { loadPolicy } from '../../src/audit/policy/load.ts'
 import { maskWith } from '../../src/audit/redact/mask.ts'
+import fc from '../support/properties.ts'
 import { fixtureLines, fixtureNames } from './fixtures.ts'
 
 const TOKEN = 'eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl'

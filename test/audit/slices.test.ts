@@ -1,11 +1,11 @@
 // A large event is worked on in slices, whatever it is made of: no slice looks through more than a little of it, and what is
 // hidden of a long secret is the same as of a short one.
 import { createHmac } from 'node:crypto'
-import fc from 'fast-check'
 import { test } from 'tap'
 import { AuditFilter } from '../../src/audit/filter.ts'
 import { unescaped, unescapeInto } from '../../src/audit/json/strings.ts'
 import { decoded, decodedBytes, maskWith } from '../../src/audit/redact/mask.ts'
+import fc from '../support/properties.ts'
 
 const KEY = Buffer.from('a key of 16 bytes')
 const SLICE_BYTES_MAX = 512 * 1024

@@ -1,7 +1,8 @@
 // The byte budget: never over its total, and nobody's least is ever taken by another one.
-import fc from 'fast-check'
+
 import t from 'tap'
 import { ByteBudget } from '../../src/core/budget.ts'
+import fc from '../support/properties.ts'
 
 t.test('whatever is taken and released, the invariants hold', async () => {
   const step = fc.record({ share: fc.nat(2), bytes: fc.integer({ min: 1, max: 60 }), take: fc.boolean() })

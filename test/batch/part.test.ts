@@ -1,7 +1,8 @@
 // A part: bytes that stay where they are when it grows, and what each record stands for.
-import fc from 'fast-check'
+
 import t from 'tap'
 import { Part, PartPool } from '../../src/batch/part.ts'
+import fc from '../support/properties.ts'
 
 t.test('whatever is written is there, and each record says what it stands for', async () => {
   const record = fc.record({

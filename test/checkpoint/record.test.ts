@@ -1,8 +1,8 @@
 // The bytes of the log: what is written is read, and of what was damaged only a prefix.
 import { crc32 } from 'node:zlib'
-import fc from 'fast-check'
 import t from 'tap'
 import { type CheckpointRecord, decodeLog, encodeRecords, LOG_HEADER } from '../../src/checkpoint/record.ts'
+import fc from '../support/properties.ts'
 import { position } from './rig.ts'
 
 const encode = (records: Iterable<CheckpointRecord>) => Buffer.concat([...encodeRecords(records, LOG_HEADER)])

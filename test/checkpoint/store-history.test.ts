@@ -1,9 +1,10 @@
 // Whatever happens in whatever order (changes, faults, kills, power cuts), each key comes back with a value that it had,
 // and never with an older one than was known to be durable.
-import fc from 'fast-check'
+
 import t from 'tap'
 import { FakeClock } from '../support/fake-clock.ts'
 import { FaultyFileSystem, type Operation } from '../support/faulty-fs.ts'
+import fc from '../support/properties.ts'
 import { openStore, position, type Rig } from './rig.ts'
 
 const KEYS = ['a', 'b', 'c']

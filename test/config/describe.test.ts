@@ -1,11 +1,11 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are references to the environment, not templates.
 import { deepStrictEqual } from 'node:assert/strict'
-import fc from 'fast-check'
 import t from 'tap'
 import type { AuthConfig, Config, SinkConfig, SourceConfig, TlsConfig } from '../../src/config/config.ts'
 import { formatConfigError } from '../../src/config/config-error.ts'
 import { describeConfig } from '../../src/config/describe.ts'
 import { loadConfig } from '../../src/config/load.ts'
+import fc from '../support/properties.ts'
 
 function load(text: string): Config {
   const result = loadConfig(text, { path: 'c.yaml', env: {}, hostname: 'host-1', cgroup: { memory: null, cpu: null } })

@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import t from 'tap'
 import { formatDuration, parseDuration } from '../../src/config/duration.ts'
+import fc from '../support/properties.ts'
 
 t.test('parses what Go writes, and days', async (t) => {
   const table: [string, number | null][] = [

@@ -1,7 +1,8 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are references to the environment, not templates.
-import fc from 'fast-check'
+
 import t from 'tap'
 import { escapeReferences, substitute } from '../../src/config/env.ts'
+import fc from '../support/properties.ts'
 
 const ENV = { NODE: 'n1', EMPTY: '', NESTED: '${NODE}', DOLLARS: '$& $1 $$' }
 const MALFORMED = 'a ${ that does not begin ${NAME} or ${NAME:-default}; for a literal ${ write $${'

@@ -1,10 +1,11 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are references to the environment, not templates.
-import fc from 'fast-check'
+
 import t from 'tap'
 import type { Config, LokiSinkConfig } from '../../src/config/config.ts'
 import { formatConfigError } from '../../src/config/config-error.ts'
 import { parseListen } from '../../src/config/formats.ts'
 import { type LoadOptions, loadConfig } from '../../src/config/load.ts'
+import fc from '../support/properties.ts'
 
 const MACHINE: LoadOptions = { path: 'taffrail.yaml', env: {}, hostname: 'host-1', cgroup: { memory: null, cpu: null } }
 

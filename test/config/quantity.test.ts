@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import t from 'tap'
 import { formatCores, formatQuantity, parseCores, parseQuantity } from '../../src/config/quantity.ts'
+import fc from '../support/properties.ts'
 
 t.test('parses what Kubernetes writes', async (t) => {
   const table: [string, number | null][] = [

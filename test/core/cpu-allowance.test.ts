@@ -1,8 +1,9 @@
 // The allowance against a kernel made of numbers: work of random cost on a virtual clock, held against every period that
 // a kernel could look at.
-import fc from 'fast-check'
+
 import t from 'tap'
 import { CpuAllowance } from '../../src/core/cpu-allowance.ts'
+import fc from '../support/properties.ts'
 
 const PERIOD_MS = 100
 

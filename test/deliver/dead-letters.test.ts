@@ -1,6 +1,5 @@
 // Dead letters: once a write resolved, its letters are on the disk, each on a line of its own, come what may.
 import { statSync } from 'node:fs'
-import fc from 'fast-check'
 import t from 'tap'
 import type { DeadLetter } from '../../src/deliver/dead-letter.ts'
 import { bury, type Evicted, letterKey, letterLine, lineOf } from '../../src/deliver/dead-letter.ts'
@@ -10,6 +9,7 @@ import { realFileSystem } from '../../src/ports/real-fs.ts'
 import { RecordedEvents } from '../checkpoint/rig.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { FaultyFileSystem, type Operation } from '../support/faulty-fs.ts'
+import fc from '../support/properties.ts'
 
 const DIRECTORY = '/state/dead-letters'
 const MIB = 1024 * 1024

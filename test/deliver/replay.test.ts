@@ -1,6 +1,6 @@
 // Dead letters sent again: what is acknowledged goes, what is not stays, and no kill and no agent at work on the same files
 // makes one disappear.
-import fc from 'fast-check'
+
 import t from 'tap'
 import type { DeadLetter } from '../../src/deliver/dead-letter.ts'
 import { createDeadLetters } from '../../src/deliver/dead-letters.ts'
@@ -9,6 +9,7 @@ import { type Resender, type Resent, replay } from '../../src/deliver/replay.ts'
 import { RecordedEvents } from '../checkpoint/rig.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { FaultyFileSystem } from '../support/faulty-fs.ts'
+import fc from '../support/properties.ts'
 
 const DIRECTORY = '/state/dead-letters'
 const FILE = `${DIRECTORY}/loki.1.ndjson`

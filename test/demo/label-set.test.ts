@@ -1,7 +1,8 @@
 // Label sets as Loki reads, writes and refuses them.
-import fc from 'fast-check'
+
 import t from 'tap'
 import { formatLabelSet, parseLabelSet } from '../../src/demo/label-set.ts'
+import fc from '../support/properties.ts'
 
 const READ: [text: string, written: string][] = [
   ['{}', '{}'],

@@ -1,7 +1,8 @@
 // The push message on the wire.
-import fc from 'fast-check'
+
 import t from 'tap'
 import { decodePush, encodePush } from '../../src/demo/push-proto.ts'
+import fc from '../support/properties.ts'
 
 t.test('as protobuf lays it down', (t) => {
   // Written by hand after push.proto: streams=1 {labels=1, entries=2 {timestamp=1, line=2, structuredMetadata=3}, hash=3}

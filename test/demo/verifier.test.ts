@@ -1,8 +1,9 @@
 // The verifier has to find each kind of trouble, and nothing where there is none.
-import fc from 'fast-check'
+
 import t from 'tap'
 import { readSampleLine, sampleLine } from '../../src/demo/sample-line.ts'
 import { SequenceSet, Verifier } from '../../src/demo/verifier.ts'
+import fc from '../support/properties.ts'
 
 const LABELS = { app: 'a' }
 const line = (sequence: number, writer = 'w1') => sampleLine(writer, sequence, 100)

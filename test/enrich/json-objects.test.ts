@@ -1,7 +1,8 @@
 // Objects out of a stream of bytes, however it is cut.
-import fc from 'fast-check'
+
 import t from 'tap'
 import { JsonObjects } from '../../src/enrich/json-objects.ts'
+import fc from '../support/properties.ts'
 import { readBody, readRecorded } from '../support/recorded-watch.ts'
 
 function feed(text: string, depth: 0 | 2, cut: (at: number) => number) {

@@ -1,5 +1,5 @@
 // Inputs for the fuzz targets: what is right, what is nearly right, and what is neither.
-import fc from 'fast-check'
+import fc from '../support/properties.ts'
 
 /** Any bytes. */
 export function bytes(maxLength: number): fc.Arbitrary<Buffer> {

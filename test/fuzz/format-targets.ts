@@ -1,6 +1,6 @@
 // Parsers, readers and writers of formats: any bytes go in, and what comes out is in bounds, agrees with an independent
 // reading where there is one, and is never an exception that is not ours.
-import fc from 'fast-check'
+
 import { Part } from '../../src/batch/part.ts'
 import { decodeLog, encodeRecords, LOG_HEADER } from '../../src/checkpoint/record.ts'
 import { formatConfigError } from '../../src/config/config-error.ts'
@@ -22,6 +22,7 @@ import {
   streamHeader,
   writeEntry,
 } from '../../src/sinks/loki/wire.ts'
+import fc from '../support/properties.ts'
 import { answer, bulkAnswer, bytes, configText, criRow, damaged, dockerRow, pairs, pushEntry } from './arbitraries.ts'
 import { holds, orTaffrailError, target } from './target.ts'
 

@@ -3,12 +3,12 @@
 // or changed.
 import { createHash } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
-import fc from 'fast-check'
 import { silentEvents } from '../../src/core/events.ts'
 import { LIVE } from '../../src/discover/names.ts'
 import { Partial } from '../../src/parse/partial.ts'
 import { realGunzip } from '../../src/ports/gunzip.ts'
 import { Lineage } from '../../src/tail/lineage.ts'
+import fc from '../support/properties.ts'
 import { randomRows } from '../support/random-rows.ts'
 import { identity, reference } from '../support/reference.ts'
 import { type Delivered, RigClock, RigSink } from '../support/tail-rig.ts'

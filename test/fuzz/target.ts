@@ -1,7 +1,8 @@
 // A fuzz target: a property with a name, run for a while by the suite and for as long as one likes by `npm run fuzz`. What it
 // throws is a finding, unless it is an error of ours with a code where the target says that those may come.
-import fc from 'fast-check'
+
 import { TaffrailError } from '../../src/core/errors.ts'
+import fc from '../support/properties.ts'
 
 export interface Target {
   name: string

@@ -1,9 +1,9 @@
 // Each fuzz target for a moment, with a fixed seed, so that what it finds here it finds everywhere; `npm run fuzz` goes on.
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import fc from 'fast-check'
 import t from 'tap'
 import { TaffrailError } from '../../src/core/errors.ts'
+import fc from '../support/properties.ts'
 import { orTaffrailError, replayCommand, runTarget, target } from './target.ts'
 import { targets } from './targets.ts'
 

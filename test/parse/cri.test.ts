@@ -1,11 +1,11 @@
 // CRI rows: those that runtimes wrote (test/fixtures/cri, each row against analysis.txt), and those that nobody should.
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import fc from 'fast-check'
 import t from 'tap'
 import { STDERR, STDOUT } from '../../src/core/entry.ts'
 import { parseCri } from '../../src/parse/cri.ts'
 import { newRow } from '../../src/parse/row.ts'
+import fc from '../support/properties.ts'
 
 const fixtures = `${dirname(import.meta.dirname)}/fixtures/cri`
 const row = newRow()

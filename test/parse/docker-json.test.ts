@@ -1,9 +1,10 @@
 // Docker's json-file rows.
-import fc from 'fast-check'
+
 import t from 'tap'
 import { STDERR, STDOUT } from '../../src/core/entry.ts'
 import { parseDockerJson } from '../../src/parse/docker-json.ts'
 import { newRow } from '../../src/parse/row.ts'
+import fc from '../support/properties.ts'
 
 const row = newRow()
 const seconds = Date.parse('2026-11-21T07:55:24Z') / 1000

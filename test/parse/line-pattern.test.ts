@@ -1,7 +1,8 @@
 // Patterns that pods bring: the same answers as JavaScript's regular expressions, in steps of the line's length.
-import fc from 'fast-check'
+
 import t from 'tap'
 import { LinePattern, linePattern } from '../../src/parse/line-pattern.ts'
+import fc from '../support/properties.ts'
 
 const atom = fc.constantFrom(
   'a',

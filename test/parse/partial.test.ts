@@ -1,8 +1,8 @@
 // Lines put together from pieces.
 import { createHash } from 'node:crypto'
-import fc from 'fast-check'
 import t from 'tap'
 import { Partial } from '../../src/parse/partial.ts'
+import fc from '../support/properties.ts'
 
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
 

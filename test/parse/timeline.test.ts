@@ -1,8 +1,9 @@
 // The time rule: lines of one stream get different times, and a repeat gets the same ones.
-import fc from 'fast-check'
+
 import t from 'tap'
 import { STDERR, STDOUT } from '../../src/core/entry.ts'
 import { Timeline } from '../../src/parse/timeline.ts'
+import fc from '../support/properties.ts'
 
 function emit(timeline: Timeline, stream: number, seconds: number, nanos: number): bigint {
   timeline.emit(stream, seconds, nanos)

@@ -1,7 +1,8 @@
 // Timestamps against Date and against a slow, plain parser.
-import fc from 'fast-check'
+
 import t from 'tap'
 import { parseTimestamp, timestamp } from '../../src/parse/timestamp.ts'
+import fc from '../support/properties.ts'
 
 function parse(text: string): [seconds: number, nanos: number, end: number] | null {
   const bytes = Buffer.from(text, 'latin1')

@@ -1,8 +1,9 @@
 // Text as a JSON string over bytes: held against JSON itself.
-import fc from 'fast-check'
+
 import t from 'tap'
 import { Part } from '../../src/batch/part.ts'
 import { jsonTextBytesMax, writeJsonText } from '../../src/sinks/json-text.ts'
+import fc from '../support/properties.ts'
 
 /** What is written for the text, when it lies at some place of a larger buffer. */
 function written(text: string, before: number): string {

@@ -1,6 +1,6 @@
 // Random content of container logs, for properties: rows in pieces on two streams, rows of no format, times that
 // collide and go back, bytes that are no characters, lines longer than blocks.
-import fc from 'fast-check'
+import fc from './properties.ts'
 
 const TIMES = [
   '00.000000001Z',

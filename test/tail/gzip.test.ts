@@ -2,11 +2,11 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
-import fc from 'fast-check'
 import t from 'tap'
 import type { ReadFileSystem } from '../../src/ports/fs.ts'
 import { realGunzip } from '../../src/ports/gunzip.ts'
 import { GzipReader, WAIT } from '../../src/tail/gzip.ts'
+import fc from '../support/properties.ts'
 import { messages, row, rows, TailRig } from '../support/tail-rig.ts'
 
 const OLD = '0.log.20261121-080000.gz'

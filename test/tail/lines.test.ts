@@ -1,9 +1,9 @@
 // From blocks to lines: any line at any place of any block is what it is in the file as a whole.
 import { createHash } from 'node:crypto'
 import { unlinkSync } from 'node:fs'
-import fc from 'fast-check'
 import t from 'tap'
 import { wholeCharacters } from '../../src/parse/repair.ts'
+import fc from '../support/properties.ts'
 import { randomRows } from '../support/random-rows.ts'
 import { identity, reference } from '../support/reference.ts'
 import { row, rows, TailRig } from '../support/tail-rig.ts'

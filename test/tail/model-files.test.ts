@@ -2,8 +2,8 @@
 // copytruncate, all of it at random between looks, reads, answers and kills. Every line that could be had is delivered;
 // once, if the process lived on; and a repeat is the same entry, with the time that its line was first given.
 import { copyFileSync, existsSync, renameSync, statSync, truncateSync, unlinkSync } from 'node:fs'
-import fc from 'fast-check'
 import t, { type Test } from 'tap'
+import fc from '../support/properties.ts'
 import { type Delivered, TailRig } from '../support/tail-rig.ts'
 
 const KEPT = 4

@@ -2,8 +2,8 @@
 // does: looks, reads, answers, kills. Nothing is looked at between two deeds unless the model says so. Every line that
 // could be had is delivered; once, if the process lived on; and a repeat is the same entry.
 import { statSync } from 'node:fs'
-import fc from 'fast-check'
 import t, { type Test } from 'tap'
+import fc from '../support/properties.ts'
 import { type Delivered, row, TailRig } from '../support/tail-rig.ts'
 
 interface ModelFile {

@@ -1,7 +1,8 @@
 // Lines that are one record: by source stream, over rotations, refusals, kills and pauses. Whatever happens, each line is in
 // one record, and a repeat of that is the same one.
-import fc from 'fast-check'
+
 import t, { type Test } from 'tap'
+import fc from '../support/properties.ts'
 import { type Delivered, type RigSink, row, type SinkOptions, TailRig } from '../support/tail-rig.ts'
 
 const START = { start: '^\\S' }

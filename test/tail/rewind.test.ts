@@ -1,7 +1,8 @@
 // Whatever is acknowledged, refused, acknowledged in part or cut short by the end of the process, and in whatever
 // portions: every entry is delivered, once where the process lives on, and a repeat is the same entry to the last bit.
-import fc from 'fast-check'
+
 import t from 'tap'
+import fc from '../support/properties.ts'
 import { randomRows } from '../support/random-rows.ts'
 import { identity, reference } from '../support/reference.ts'
 import { type Delivered, messages, row, rows, TailRig } from '../support/tail-rig.ts'

@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { test } from 'tap'
 import { textOf, unescapeInto } from '../../../src/audit/json/strings.ts'
 import { ARRAY, OBJECT, STRING, Tape } from '../../../src/audit/json/tape.ts'
+import fc from '../../support/properties.ts'
 
 /** What the tape says, as JSON.parse would give it. */
 function said(tape: Tape, value = 0): unknown {

@@ -1,7 +1,8 @@
 // A beginning of JSON and what it lacks make JSON, wherever it is torn.
-import fc from 'fast-check'
+
 import { test } from 'tap'
 import { missingEnd } from '../../../src/audit/json/torn.ts'
+import fc from '../../support/properties.ts'
 
 test('what is torn anywhere is made whole', (t) => {
   fc.assert(

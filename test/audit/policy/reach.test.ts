@@ -1,8 +1,8 @@
-import fc from 'fast-check'
 import { test } from 'tap'
 import { loadPolicy } from '../../../src/audit/policy/load.ts'
 import { decide, type Policy, type RequestAttributes } from '../../../src/audit/policy/policy.ts'
 import { deadRules } from '../../../src/audit/policy/reach.ts'
+import fc from '../../support/properties.ts'
 
 function policyOf(rules: object[]): Policy {
   const loaded = loadPolicy(JSON.stringify({ apiVersion: 'audit.k8s.io/v1', kind: 'Policy', rules }), 'p')

@@ -1,9 +1,10 @@
 // Random secrets in every place where a Kubernetes type can carry one: none comes out, plain, in base64 or in part, and
 // what comes out is JSON with everything else as it was.
-import fc from 'fast-check'
+
 import { test } from 'tap'
 import { AuditFilter } from '../../../src/audit/filter.ts'
 import { maskWith } from '../../../src/audit/redact/mask.ts'
+import fc from '../../support/properties.ts'
 import { hide, isByType, PLACES, SECOND_PATH } from './hiding.ts'
 
 const LETTERS = [...'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789']

@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { test } from 'tap'
 import { needleOf, Patterns } from '../../../src/audit/view/patterns.ts'
+import fc from '../../support/properties.ts'
 
 test('alternatives, globs and exclusions', (t) => {
   const cases: [string[], string, boolean][] = [

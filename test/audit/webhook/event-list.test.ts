@@ -1,8 +1,9 @@
 // A list is sound as a whole or refused with its reason: held against JSON.parse on captured batches, on lists that are made
 // up, and on those with a byte changed.
-import fc from 'fast-check'
+
 import { test } from 'tap'
 import { EventListScanner, PADDING_BYTES } from '../../../src/audit/webhook/event-list.ts'
+import fc from '../../support/properties.ts'
 import { fixture } from '../fixtures.ts'
 
 function scan(text: string | Buffer, bytesMax?: number): { items: string[]; kinds: string } | string {

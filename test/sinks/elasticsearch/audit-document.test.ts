@@ -1,5 +1,5 @@
 // Audit events as documents: the event itself under kubernetes.audit with keys that every mapping takes, ECS beside it.
-import fc from 'fast-check'
+
 import { test } from 'tap'
 import { EventFacts } from '../../../src/audit/event.ts'
 import { Part } from '../../../src/batch/part.ts'
@@ -7,6 +7,7 @@ import { newEntry } from '../../../src/core/entry.ts'
 import { AuditDocumentEncoder } from '../../../src/sinks/elasticsearch/audit-document.ts'
 import { type Product, setupObjects } from '../../../src/sinks/elasticsearch/templates.ts'
 import { fixtureLines } from '../../audit/fixtures.ts'
+import fc from '../../support/properties.ts'
 
 const OPTIONS = { namespace: 'prod', node: 'n1', path: '/a.log', hasIds: true, labels: {} }
 

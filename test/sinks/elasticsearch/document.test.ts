@@ -1,6 +1,5 @@
 // Documents as they are sent: fields, times, ids, marks, expanded JSON.
 import { createHash } from 'node:crypto'
-import fc from 'fast-check'
 import t from 'tap'
 import { Part } from '../../../src/batch/part.ts'
 import {
@@ -16,6 +15,7 @@ import { DocumentEncoder, type DocumentOptions } from '../../../src/sinks/elasti
 import { lineageFields } from '../../../src/sinks/elasticsearch/fields.ts'
 import { auditIndex, logsDataStream, namespaceOf } from '../../../src/sinks/elasticsearch/index-names.ts'
 import { auditId } from '../../../src/sinks/elasticsearch/record-id.ts'
+import fc from '../../support/properties.ts'
 
 const info = {
   source: 'pods',

@@ -1,7 +1,8 @@
 // Which lines are put into the field `json`: only what a server takes under `flattened` and `flat_object`.
-import fc from 'fast-check'
+
 import t from 'tap'
 import { isPlainJsonObject } from '../../../src/sinks/elasticsearch/json-object.ts'
+import fc from '../../support/properties.ts'
 
 const isPlain = (text: string) => {
   const bytes = Buffer.from(`{}"${text}"}`)

@@ -1,8 +1,8 @@
 // Loki's real answers, sentences of its source that nobody has captured yet, and bytes that nobody should send.
 import { readdirSync, readFileSync } from 'node:fs'
-import fc from 'fast-check'
 import t from 'tap'
 import { classify, type LokiFinding, type LokiOutcome } from '../../../src/sinks/loki/classify.ts'
+import fc from '../../support/properties.ts'
 
 interface Fixture {
   status: number | string

@@ -1,7 +1,6 @@
 // Events at once against events one by one: the same batches, byte by byte, with the same notes, streams and marks, and the
 // same state after them.
 import { deepStrictEqual } from 'node:assert'
-import fc from 'fast-check'
 import t from 'tap'
 import { AuditLines } from '../../../src/audit/lines.ts'
 import { loadPolicy } from '../../../src/audit/policy/load.ts'
@@ -24,6 +23,7 @@ import { Lines } from '../../../src/tail/lines.ts'
 import type { Place } from '../../../src/tail/place.ts'
 import type { Reader } from '../../../src/tail/reader.ts'
 import { fixture } from '../../audit/fixtures.ts'
+import fc from '../../support/properties.ts'
 
 const BLOCK_BYTES = 256 * 1024
 

@@ -1,9 +1,10 @@
 // Which entries Loki meant: checked against the embedded Loki, which refuses real pushes and says so in Loki's words.
-import fc from 'fast-check'
+
 import t from 'tap'
 import { LokiStore } from '../../../src/demo/loki-store.ts'
 import { byTime, type PushedEntries, selectRefused } from '../../../src/sinks/loki/refused.ts'
 import { type LokiFinding, readRefusals } from '../../../src/sinks/loki/sentences.ts'
+import fc from '../../support/properties.ts'
 
 const NOW_MS = Date.UTC(2026, 10, 21, 8, 0, 6, 500)
 const HOUR_NS = 3_600_000_000_000n

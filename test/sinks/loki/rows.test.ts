@@ -1,7 +1,6 @@
 // Rows at once against rows one by one: the same batches, byte by byte, with the same notes, and the same state after them.
 import { deepStrictEqual } from 'node:assert'
 import { readdirSync, readFileSync } from 'node:fs'
-import fc from 'fast-check'
 import t from 'tap'
 import { Lane } from '../../../src/batch/lane.ts'
 import { type Part, PartPool } from '../../../src/batch/part.ts'
@@ -17,6 +16,7 @@ import type { TailedFile } from '../../../src/tail/file.ts'
 import { Lines } from '../../../src/tail/lines.ts'
 import type { Place } from '../../../src/tail/place.ts'
 import type { Reader } from '../../../src/tail/reader.ts'
+import fc from '../../support/properties.ts'
 import { assembled, MODULES, moduleUrl } from './assemble.ts'
 
 const BLOCK_BYTES = 64 * 1024

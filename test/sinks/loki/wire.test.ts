@@ -1,6 +1,6 @@
 // The protobuf written by hand, against protobufjs (src/demo/push-proto.ts): whatever is written is read back by it, byte
 // for byte, and by our own reader of entries.
-import fc from 'fast-check'
+
 import t from 'tap'
 import { Part } from '../../../src/batch/part.ts'
 import { formatLabelSet, parseLabelSet } from '../../../src/demo/label-set.ts'
@@ -17,6 +17,7 @@ import {
   varintBytes,
   writeEntry,
 } from '../../../src/sinks/loki/wire.ts'
+import fc from '../../support/properties.ts'
 
 const MIB = 1024 * 1024
 
