@@ -335,13 +335,8 @@ export class World {
 
   auditSource(over: Partial<AuditSourceConfig> = {}): AuditSourceConfig {
     return {
+      ...this.fileSource({ name: 'audit', paths: [join(this.directory, 'files/audit.log')] }),
       type: 'audit',
-      name: 'audit',
-      paths: [join(this.directory, 'files/audit.log')],
-      exclude: [],
-      roots: [this.directory],
-      startAt: 'beginning',
-      startAgeMax: null,
       format: 'json',
       policyFile: null,
       redaction: null,

@@ -4,10 +4,10 @@
 import { linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { UNLIMITED_RATES } from '../../src/demo/loki-limits.ts'
 import { startReceiver } from '../../src/demo/receiver.ts'
 import { makeCgroup } from '../support/cgroup.ts'
 import { lokiSink, SERVER, startRun, type TaffrailProcess, writeConfig } from '../support/process.ts'
+import { receiverOf } from '../support/receivers.ts'
 
 t.jobs = 2
 
@@ -97,8 +97,7 @@ t.test('200m of CPU: kept to by itself, hardly ever throttled', { buffered: true
   const windows = IS_LONG ? 12 : 3
   const directory = t.testdir()
   const source = containers(directory, IS_LONG ? 500 : 160, 64 * MEBIBYTE)
-  const receiver = await startReceiver({ mode: 'null', limits: UNLIMITED_RATES })
-  t.teardown(() => receiver.close())
+  const receiver = await receiverOf(t, { mode: 'null' })
   const cgroup = group(t, { millicores: MILLICORES })
   const config = writeConfig(directory, {
     sources: [source],

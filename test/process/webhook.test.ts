@@ -5,8 +5,7 @@ import { request as httpsRequest } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { UNLIMITED_RATES } from '../../src/demo/loki-limits.ts'
-import { type Receiver, startReceiver } from '../../src/demo/receiver.ts'
+import type { Receiver } from '../../src/demo/receiver.ts'
 import { kubeconfigAccess } from '../../src/enrich/access.ts'
 import { fixture } from '../audit/fixtures.ts'
 import { ApiServerSender } from '../support/api-server-sender.ts'
@@ -21,6 +20,7 @@ import {
   writeConfig,
 } from '../support/process.ts'
 import { between, seeded, seedOf } from '../support/process-logs.ts'
+import { receiverOf } from '../support/receivers.ts'
 
 /** In the short form: some segments of the spool. */
 const BATCHES = 40
@@ -91,8 +91,7 @@ async function settled(taffrail: TaffrailProcess, receiver: Receiver, expected: 
 t.test('kill -9 while batches come and the sink fails: every event once, as it was sent', async (t) => {
   const seed = seedOf(4711)
   const random = seeded(seed)
-  const receiver = await startReceiver({ limits: UNLIMITED_RATES, keepEntries: true })
-  t.teardown(() => receiver.close())
+  const receiver = await receiverOf(t, { keepEntries: true })
   const { config, sender } = await rig(t, [lokiSink(receiver.url, { requestTimeout: '700ms' })], 300)
   const expected = new Set<string>()
   const kills = IS_LONG ? 40 : 6
@@ -134,10 +133,7 @@ t.test('kill -9 while batches come and the sink fails: every event once, as it w
 t.test(
   'one sink is down, the other one drains: neither is felt by the API server, and in the end both have all',
   async (t) => {
-    const [up, down] = await Promise.all(
-      [1, 2].map(() => startReceiver({ limits: UNLIMITED_RATES, keepEntries: true })),
-    )
-    t.teardown(() => Promise.all([up!.close(), down!.close()]))
+    const [up, down] = await Promise.all([1, 2].map(() => receiverOf(t, { keepEntries: true })))
     const names = { sources: ['hook'] }
     const { config, sender } = await rig(t, [
       lokiSink(up!.url, { ...names, name: 'up' }),
@@ -171,8 +167,7 @@ t.test(
 )
 
 t.test('told to stop it takes nothing more, delivers what it has taken, and ends', async (t) => {
-  const receiver = await startReceiver({ limits: UNLIMITED_RATES, keepEntries: true })
-  t.teardown(() => receiver.close())
+  const receiver = await receiverOf(t, { keepEntries: true })
   const { config, sender } = await rig(t, [lokiSink(receiver.url, { batchAgeMax: '1h' })])
   const taffrail = startRun(t, config)
   await taffrail.logged('webhook.listening')
@@ -187,8 +182,7 @@ t.test('told to stop it takes nothing more, delivers what it has taken, and ends
 })
 
 t.test('a changed configuration is taken up between two batches', async (t) => {
-  const receiver = await startReceiver({ limits: UNLIMITED_RATES, keepEntries: true })
-  t.teardown(() => receiver.close())
+  const receiver = await receiverOf(t, { keepEntries: true })
   const { config, sender } = await rig(t, [lokiSink(receiver.url)])
   const taffrail = startRun(t, config)
   await taffrail.logged('webhook.listening')
@@ -217,8 +211,7 @@ const {
 } = process.env
 if (kubeconfig && own && logPath) {
   t.test('a real API server: what it writes to its log is in the store, once, killed with -9 or not', async (t) => {
-    const receiver = await startReceiver({ limits: UNLIMITED_RATES, keepEntries: true })
-    t.teardown(() => receiver.close())
+    const receiver = await receiverOf(t, { keepEntries: true })
     const source = { name: 'hook', type: 'auditWebhook', redaction: 'off', ...JSON.parse(readFileSync(own, 'utf8')) }
     const config = writeConfig(t.testdir({}), {
       sources: [source],
