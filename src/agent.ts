@@ -306,11 +306,10 @@ export class Agent {
   /** False while a reader waits for the end of a file before its lineage's in `ends`: it has nothing to do, but more to come. */
   #haveReached(ends: Map<Lineage, TailedFile | undefined>): boolean {
     for (const { lineage, readers } of this.tailed.values()) {
-      const { files } = lineage
       const end = ends.get(lineage)
       if (end === undefined) continue
       for (const { current } of readers.values()) {
-        if (current !== null && files.indexOf(current) < files.indexOf(end)) return false
+        if (current !== null && current.sequence < end.sequence) return false
       }
     }
     return true

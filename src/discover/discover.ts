@@ -86,7 +86,8 @@ export class Discovery {
         if (this.#excluded(path)) continue
         const each = this.#isOfContainers ? this.#container(path, pattern) : this.#file(path, pattern)
         if (each === null || found.has(each.info.key) || others.has(each.identity)) continue
-        if (this.leavesTo.some((other) => other.claims(each.info.path) || other.claims(each.target))) continue
+        const names = [...new Set([each.info.path, each.target])]
+        if (this.leavesTo.some((other) => names.some((name) => other.claims(name)))) continue
         found.set(each.info.key, each)
       }
     }

@@ -639,7 +639,8 @@ export class Reader implements FileUser {
       }
       const available = got - overlap
       // Less than was seen: cut since then, and what is there now may begin alike.
-      if (!file.compressed && available < want && this.#isCutTo(file, this.#place.offset + available)) continue
+      const isLess = !file.compressed && available < want && this.#place.offset + available < file.sizeSeen
+      if (isLess && this.#isCutBelow(file, file.sizeSeen)) continue
       if (!file.compressed) this.lineage.sawBytes(file, this.#place.offset + available)
       const lastNewline = available === 0 ? -1 : block.lastIndexOf(10, got - 1)
       if (lastNewline >= overlap) {
@@ -891,21 +892,15 @@ export class Reader implements FileUser {
    * be; else it was the read that was short, and is tried again a little later.
    */
   #noteShort(file: TailedFile, offset: number): boolean {
-    const size = this.#size(file)
-    if (size === null) return false
-    if (size < offset) {
-      this.lineage.truncated(file, size)
-      return true
-    }
+    if (this.#isCutBelow(file, offset)) return true
     this.#retryLater()
     return false
   }
 
-  /** Whether a file of which a read found no more than `bytes` is shorter than it was seen; it is noted to be. */
-  #isCutTo(file: TailedFile, bytes: number): boolean {
-    if (bytes >= file.sizeSeen) return false
+  /** Whether a file is shorter now than the `bytes` that it had; it is noted to be. */
+  #isCutBelow(file: TailedFile, bytes: number): boolean {
     const size = this.#size(file)
-    if (size === null || size >= file.sizeSeen) return false
+    if (size === null || size >= bytes) return false
     this.lineage.truncated(file, size)
     return true
   }
