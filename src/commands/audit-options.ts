@@ -5,6 +5,7 @@ import { FIELDS, type Field, type SummaryOptions } from '../audit/view/summary.t
 import { parseDuration } from '../config/duration.ts'
 import { nearest } from '../config/nearest.ts'
 import { optionProblem } from './bad-option.ts'
+import type { NoWork } from './usage.ts'
 
 export const USAGE = `Usage: taffrail audit [OPTIONS] [FILE…|-]
 
@@ -92,7 +93,7 @@ const OPTIONS = {
 } as const
 
 /** `nowMs`: the time that durations count back from. A wrong argument is told by `problem`. */
-export function parseAuditOptions(args: string[], nowMs: number): AuditOptions | { help: true } | { problem: string } {
+export function parseAuditOptions(args: string[], nowMs: number): AuditOptions | NoWork {
   try {
     const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true })
     if (values.help) return { help: true }

@@ -18,7 +18,7 @@ import { realRandom } from '../ports/random.ts'
 import { realFileSystem } from '../ports/real-fs.ts'
 import { createHttpClient } from '../ports/real-http.ts'
 import type { Sink } from '../sinks/sink.ts'
-import { answer, type CommandIo, isNoWork, type NoWork } from './usage.ts'
+import { answer, type CommandIo, isNoWork, LOG_LEVELS, type NoWork } from './usage.ts'
 
 const USAGE = `Usage: taffrail replay DIR [--sink NAME] --config FILE
 
@@ -33,8 +33,6 @@ is safe; to run it again, too: a repeat is the same entry.
 
 Exit codes: 0 no letter is left, 1 some are, or it failed, 2 bad usage or configuration.
 `
-
-const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
 
 type Usage = { directory: string; path: string; sink: string | null; level: LogLevel } | NoWork
 
@@ -144,7 +142,7 @@ function parseUsage(args: string[]): Usage {
     if (more.length > 0) return { problem: `one DIR at a time, not also ${more.join(' ')}` }
     if (values.config === undefined || values.config === '') return { problem: '--config FILE is missing' }
     const level = (values['log-level'] ?? 'warn') as LogLevel
-    if (!LEVELS.includes(level)) return { problem: `--log-level ${level}: must be one of ${LEVELS.join(', ')}` }
+    if (!LOG_LEVELS.includes(level)) return { problem: `--log-level ${level}: must be one of ${LOG_LEVELS.join(', ')}` }
     return { directory, path: values.config, sink: values.sink ?? null, level }
   } catch (error) {
     return { problem: errorMessage(error) }

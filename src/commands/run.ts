@@ -15,7 +15,7 @@ import { type RunningServer, startServer } from '../observe/server.ts'
 import { realClock } from '../ports/clock.ts'
 import { VERSION } from '../version.ts'
 import { openRealPorts, type RealPorts } from './real-ports.ts'
-import { answer, type CommandIo, isNoWork, type NoWork } from './usage.ts'
+import { answer, type CommandIo, isNoWork, LOG_LEVELS, type NoWork } from './usage.ts'
 
 const USAGE = `Usage: taffrail run --config FILE [--once]
 
@@ -40,8 +40,6 @@ const FINISH_MS_MAX = 8000
 const ONCE = '--once'
 /** A pod that takes over a host directory cannot see that we live; we can see that it did. */
 const LOCK_CHECK_MS = 2000
-const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
-
 type Usage = { path: string; once: boolean; level: LogLevel } | NoWork
 
 /** Runs the command; resolves with the exit code when the agent has ended. */
@@ -214,7 +212,7 @@ function parseUsage(args: string[]): Usage {
     if (values.help) return { help: true }
     if (values.config === undefined || values.config === '') return { problem: '--config FILE is missing' }
     const level = (values['log-level'] ?? 'info') as LogLevel
-    if (!LEVELS.includes(level)) return { problem: `--log-level ${level}: must be one of ${LEVELS.join(', ')}` }
+    if (!LOG_LEVELS.includes(level)) return { problem: `--log-level ${level}: must be one of ${LOG_LEVELS.join(', ')}` }
     return { path: values.config, once: values.once ?? false, level }
   } catch (error) {
     return { problem: errorMessage(error) }

@@ -7,6 +7,7 @@ import { errorMessage } from '../core/errors.ts'
 import type { LogLevel } from '../observe/log.ts'
 import { MULTILINE_PRESETS, type MultilineConfig, type MultilinePreset, multilineRule } from '../parse/multiline.ts'
 import { optionProblem } from './bad-option.ts'
+import { LOG_LEVELS, type NoWork } from './usage.ts'
 
 export const USAGE = `Usage: taffrail stream [OPTIONS] FILE...
 
@@ -54,12 +55,11 @@ const OPTIONS = {
   'log-level': { type: 'string', default: 'warn' },
   help: { type: 'boolean', short: 'h' },
 } as const
-const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
 const LINE_BYTES_MAX = 1024 * 1024
 const PREFIX_CHARS_MAX = 1000
 
 /** Takes the arguments apart. `problem`: what is wrong with them, in words for a person. */
-export function parseStream(args: string[]): StreamOptions | { help: true } | { problem: string } {
+export function parseStream(args: string[]): StreamOptions | NoWork {
   try {
     const { values, positionals } = parseArgs({
       args,
@@ -79,7 +79,7 @@ export function parseStream(args: string[]): StreamOptions | { help: true } | { 
       multiline: multilineOf(values.multiline, values['multiline-start']),
       from: oneOf('--from', values.from, ['beginning', 'end'] as const),
       stateDir: stateDirOf(values['state-dir']),
-      level: oneOf('--log-level', values['log-level'], LEVELS),
+      level: oneOf('--log-level', values['log-level'], LOG_LEVELS),
     }
   } catch (error) {
     return { problem: optionProblem(error, Object.keys(OPTIONS)) }

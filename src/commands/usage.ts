@@ -1,5 +1,9 @@
 // What commands do alike with a command line that asks for no work: `--help` is answered with the usage, what is not understood
 // with the problem and the usage behind it.
+import type { LogLevel } from '../observe/log.ts'
+
+/** What `--log-level` takes. */
+export const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
 
 /** Where a command says something to people, and its environment. */
 export interface CommandIo {
