@@ -27,8 +27,8 @@ export function openAudits(config: Config, sinks: readonly Sink[], deps: OpenDep
     try {
       const audit = open(source, deps.readFile)
       const takers = sinks.filter(({ name }) => {
-        const sources = config.sinks.find((sink) => sink.name === name)?.sources ?? null
-        return takes({ sources }, source.name)
+        const sink = config.sinks.find((each) => each.name === name)
+        return sink === undefined || takes(sink, source.name)
       })
       const failure = audit.mask === null ? null : failingRule(source, audit, takers)
       if (failure === null) audits.set(source.name, audit)

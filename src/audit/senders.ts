@@ -13,10 +13,6 @@ export interface Sender {
 const SENDERS = 64
 const SENDER_BYTES_MAX = 1024
 
-/**
- * Stretches of bytes that were read before: where the same bytes stand again they say the same. A few clients send most
- * requests, and this is a third of an event. Bound: SENDERS times SENDER_BYTES_MAX.
- */
 export class Senders {
   readonly #known: (Sender | null)[] = new Array(SENDERS).fill(null)
 

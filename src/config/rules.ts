@@ -5,7 +5,7 @@ import { formatDuration } from './duration.ts'
 import { nearest } from './nearest.ts'
 import { formatQuantity } from './quantity.ts'
 import type { Report } from './shapes.ts'
-import { isAudited } from './sources.ts'
+import { isAudited, takes } from './sources.ts'
 
 /** Loki takes 15 labels; nine of them can be ours. */
 const LABELS_MAX = 6
@@ -108,7 +108,7 @@ function checkTenants(
     if (sink?.type !== 'loki' || sink.sources === undefined || !sink.tenant) continue
     const { sources: taken, tenant, name } = sink
     const isAudit = sources.some(
-      (source) => source && isAudited(source.type) && (taken === null || taken.includes(source.name ?? '')),
+      (source) => source && isAudited(source.type) && takes({ sources: taken }, source.name ?? ''),
     )
     if (!isAudit) continue
     for (const [index, each] of tenants.entries()) {

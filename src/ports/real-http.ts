@@ -98,13 +98,14 @@ class RealHttpClient implements HttpClient {
   /** Called by an exchange whose kept connection has ended before it answered. Others that are idle may have, too. */
   startAnew(exchange: Exchange): void {
     drop(exchange.connection!)
-    this.start(exchange, (secure) => this.open(secure))
+    this.start(exchange, true)
   }
 
-  private start(exchange: Exchange, connect = (secure: SecureContext | null) => this.kept(secure)): void {
+  private start(exchange: Exchange, isAnew = false): void {
     this.busy.add(exchange)
     try {
-      exchange.connection = connect(this.context?.current() ?? null)
+      const secure = this.context?.current() ?? null
+      exchange.connection = isAnew ? this.open(secure) : this.kept(secure)
     } catch (error) {
       exchange.fail(error)
       return

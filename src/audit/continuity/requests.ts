@@ -67,7 +67,7 @@ export class OpenRequests {
   readonly #kinds = new Map<string, Kind>()
   /** The same by the bytes that they are made of. */
   readonly #knownKinds = new KnownBytes<Kind>(7)
-  readonly #kindBytes = Buffer.alloc(KIND_BYTES_MAX + KIND_FACTS.length + 3)
+  readonly #kindBytes = Buffer.alloc(KIND_BYTES_MAX + 3)
   /** Requests that are over their time: their end may yet come. */
   readonly #late = new Map<string, Open>()
   #began = -1
@@ -210,13 +210,10 @@ export class OpenRequests {
   #kindOf(facts: EventFacts): Kind | null {
     const bytes = this.#putKind(facts)
     if (bytes === 0) return this.#madeKind(facts)
-    let kind = this.#knownKinds.find(this.#kindBytes, 0, bytes)
-    if (kind === undefined) {
-      const made = this.#madeKind(facts)
-      if (made === null) return null
-      kind = made
-      this.#knownKinds.add(this.#kindBytes, 0, bytes, kind)
-    }
+    const known = this.#knownKinds.find(this.#kindBytes, 0, bytes)
+    if (known !== undefined) return known
+    const kind = this.#madeKind(facts)
+    if (kind !== null) this.#knownKinds.add(this.#kindBytes, 0, bytes, kind)
     return kind
   }
 

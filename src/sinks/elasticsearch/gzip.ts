@@ -4,7 +4,7 @@
 // on a node that has one core to spare there is nothing to be done beside it.
 
 import { constants, crc32, deflateRawSync } from 'node:zlib'
-import { release } from '../../core/memory.ts'
+import { releaseUnlessPooled } from '../../core/memory.ts'
 import type { Clock } from '../../ports/clock.ts'
 
 const PIECE_BYTES = 1024 * 1024
@@ -33,7 +33,7 @@ export async function gzip(body: Buffer, level: number, clock: Clock): Promise<B
   let at = HEADER.copy(whole)
   for (const piece of pieces) {
     at += piece.copy(whole, at)
-    if (piece.buffer.byteLength >= CHUNK_BYTES_MIN) release(piece)
+    releaseUnlessPooled(piece)
   }
   whole.writeUInt32LE(sum, at)
   whole.writeUInt32LE(body.length % 2 ** 32, at + 4)
