@@ -2,7 +2,8 @@
 // head must agree, because files may begin alike: the bytes before a place at which the original was read or acknowledged.
 import { LIVE } from '../discover/names.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
-import { gzipContentBytes, readAll, type TailedFile } from './file.ts'
+import type { Gunzip } from '../ports/gunzip.ts'
+import { gzipContentBytes, readAll, sameHead, type TailedFile } from './file.ts'
 import { OVERLAP_BYTES, type Snapshot } from './place.ts'
 
 /** An earlier place. */
@@ -13,11 +14,19 @@ export type Witness = Pick<Snapshot, 'file' | 'offset' | 'tail'>
  * are earlier places in it: what was written after the copy was made may have been read, and they are witnesses, too.
  * Throws the system's error.
  */
-export function bytesInCopy(fs: ReadFileSystem, next: TailedFile, here: Witness, before: readonly Witness[]): number {
+export function bytesInCopy(
+  fs: ReadFileSystem,
+  gunzip: Gunzip,
+  next: TailedFile,
+  here: Witness,
+  before: readonly Witness[],
+): number {
   const { file } = here
   if (file.gone !== 'truncated' || next.gone !== null || next.ino === file.ino || next.order.rank === LIVE) return -1
-  // Compressed already: known by its head.
-  if (next.compressed) return gzipContentBytes(fs, next.fd)
+  // Compressed already: known by its head alone. One that was met late may stand there, too.
+  if (next.compressed) {
+    return sameHead(fs, next.fd, true, gunzip, next.head, file.head) ? gzipContentBytes(fs, next.fd) : -1
+  }
   const { size } = fs.fstat(next.fd)
   const isWitness = (at: Witness) => at.file === file && (at.offset > 0 || here.offset === 0)
   return [here, ...before].some((at) => isWitness(at) && holds(fs, next, size, at.offset, at.tail)) ? size : -1

@@ -186,11 +186,19 @@ export class Meeting {
     }
     present.add(file)
     const begun = this.#newestBegun()
-    if (begun !== null) index = Math.max(index, this.#list.indexOf(begun) + 1)
+    if (begun !== null) index = Math.max(index, this.#indexBehind(begun))
     this.#list.splice(index, 0, file)
     this.#deps.files.renumber(index)
     if (looked && !file.compressed) this.#deps.files.grew(file.sizeSeen - file.begin)
     this.#deps.files.activeAt = this.#deps.clock.monotonic()
+  }
+
+  /** Where what is met late comes: behind the copy, too, when the file was cut. */
+  #indexBehind(begun: TailedFile): number {
+    const index = this.#list.indexOf(begun) + 1
+    const next = this.#list[index]
+    const isCopy = begun.gone === 'truncated' && next?.order.rank !== LIVE && next?.head.hash === begun.head.hash
+    return isCopy ? index + 1 : index
   }
 
   /** The newest file that some reader has begun; what is met later cannot come before it. */

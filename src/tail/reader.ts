@@ -1140,7 +1140,10 @@ export class Reader implements FileUser {
   #bytesInCopy(file: TailedFile, next: TailedFile): number | null {
     const here = { file, offset: this.#place.offset, tail: this.#tailText() }
     try {
-      return bytesInCopy(this.#deps.fs, next, here, [this.#committed as Snapshot, ...this.#witnesses])
+      return bytesInCopy(this.#deps.fs, this.#deps.gunzip, next, here, [
+        this.#committed as Snapshot,
+        ...this.#witnesses,
+      ])
     } catch (error) {
       this.#failed('read', error)
       return null

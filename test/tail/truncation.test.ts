@@ -512,6 +512,31 @@ t.test('cut when little was there: what was read and compressed meanwhile is not
   }
 })
 
+t.test('a compressed file that is met behind one that was cut is not taken for its copy', async (t) => {
+  for (const isCopied of [true, false]) {
+    const { rig, sink } = plainRig(t)
+    rig.write('app.log', '')
+    rig.look()
+    rig.append('app.log', lines(0, 3))
+    copyTruncate(rig, 'app.log.2')
+    rig.compress('app.log.2')
+    rig.append('app.log', lines(10, 14))
+    sink.recordsMax = 2
+    sink.fill()
+    sink.recordsMax = Number.POSITIVE_INFINITY
+    if (isCopied) copyTruncate(rig)
+    else truncateSync(rig.path('app.log'), 0)
+    rig.append('app.log', lines(20, 30))
+    await rig.run(5000)
+    const read = isCopied ? messages(10, 14) : messages(10, 12)
+    // Nobody can know any more that it is the older one: it comes before what is in the live file now.
+    const texts = sink.texts.filter((text) => !text.startsWith('taffrail: lost'))
+    t.strictSame(texts, [...read, ...messages(0, 3), ...messages(20, 30)])
+    const lost: [number, number, string] = [lines(10, 12).length, lines(10, 14).length, 'truncated']
+    t.strictSame(losses(rig), isCopied ? [] : [lost])
+  }
+})
+
 t.test('a copy that cannot be read when its original was cut is waited for', async (t) => {
   for (const isSeen of [false, true]) {
     for (const failing of ['stat', 'open', 'read', 'readdir'] as const) {
