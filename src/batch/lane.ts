@@ -2,7 +2,8 @@
 // what the last answered shipment reached. Lineages that go to the same Loki stream share a lane: those of one pod's name and
 // container one after the other, the oldest first; others beside each other, and who filled a shipment is the last in the next.
 import type { Selection } from '../select/selection.ts'
-import type { FillEnd, Reader } from '../tail/reader.ts'
+import type { Reader } from '../tail/reader.ts'
+import type { FillEnd } from '../tail/reading.ts'
 import type { Target } from './target.ts'
 
 export interface LaneMember {

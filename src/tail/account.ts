@@ -28,6 +28,11 @@ export class Account {
     return this.#acked[0] === null && this.#acked[1] === null
   }
 
+  /** Something that was read is not acknowledged: a rewind would lead before it. */
+  get isUnsettled(): boolean {
+    return this.unsettled.lines > 0
+  }
+
   /** Whether nothing beyond `file` is acknowledged for one stream alone. */
   isWithin(file: TailedFile): boolean {
     return this.#acked.every((acked) => acked === null || acked.file === file)

@@ -51,7 +51,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
     'the watermark passes lines that are still open',
     'tail/reader.ts',
     'const open = this.#lines.openSince',
-    'const open = this.#place.offset < 0 ? this.#lines.openSince : null',
+    'const open = this.offset < 0 ? this.#lines.openSince : null',
     12,
   ),
   overlappingLines: one(
@@ -77,9 +77,9 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   ),
   nudgeNotSaved: one(
     'which times were moved by a nanosecond is not in the checkpoint',
-    'tail/reader.ts',
-    'this.#lines.timeline.load(saved.times)',
-    'this.#lines.timeline.load(null)',
+    'tail/beginning.ts',
+    'lines.timeline.load(saved.times)',
+    'lines.timeline.load(null)',
     37,
   ),
   ledgerForgetsRewind: one(

@@ -17,7 +17,9 @@ import type { ReadFileSystem } from '../../src/ports/fs.ts'
 import { realGunzip } from '../../src/ports/gunzip.ts'
 import { realFileSystem } from '../../src/ports/real-fs.ts'
 import { Lineage } from '../../src/tail/lineage.ts'
-import { type EntryWriter, type FillEnd, Reader } from '../../src/tail/reader.ts'
+import { Reader } from '../../src/tail/reader.ts'
+import type { FillEnd } from '../../src/tail/reading.ts'
+import type { EntryWriter } from '../../src/tail/writer.ts'
 import { WatchedReads } from './watched-reads.ts'
 
 /** Fills in a row that a reader that moves nothing may ask for. */

@@ -11,7 +11,8 @@ import { realClock } from '../../src/ports/clock.ts'
 import { realGunzip } from '../../src/ports/gunzip.ts'
 import { realFileSystem } from '../../src/ports/real-fs.ts'
 import { Lineage } from '../../src/tail/lineage.ts'
-import { type EntryWriter, Reader } from '../../src/tail/reader.ts'
+import { Reader } from '../../src/tail/reader.ts'
+import type { EntryWriter } from '../../src/tail/writer.ts'
 
 const TIME = '2026-11-21T07:56:02.417351668Z'
 

@@ -1,0 +1,187 @@
+// The place that is acknowledged: where a rewind leads, and where the next process begins, as a position for the checkpoint.
+// Invariant: it never passes what is acknowledged, and what is told of it is true of the files as they are now: where a place
+// cannot be named, nothing is told.
+import type { ContinuityState } from '../audit/continuity/continuity.ts'
+import type { Position } from '../checkpoint/position.ts'
+import { bytesInCopy, type Witness } from './copies.ts'
+import { insistOnWitness, type TailedFile, WITNESS_BYTES } from './file.ts'
+import type { Gap } from './gap.ts'
+import type { Holes } from './holes.ts'
+import type { ReaderParts } from './parts.ts'
+import type { Snapshot } from './place.ts'
+import { SeenFiles } from './seen-files.ts'
+
+/** Committed places that are remembered. */
+const WITNESSES = 4
+
+export class Committed {
+  /** null: there is no place yet. */
+  at: Snapshot | null = null
+  readonly #parts: ReaderParts
+  readonly #holes: Holes
+  readonly #seenFiles: SeenFiles
+  /** The places before it, the last one first: copies of a truncated file are known by them. */
+  #witnesses: Witness[] = []
+  /** The last one that was told, or given at the start. */
+  #lastPosition: Position | undefined
+  /** What lay unread when it was told: files and bytes. */
+  #toldUnread = ''
+
+  constructor(parts: ReaderParts, holes: Holes, saved: Position | undefined) {
+    this.#parts = parts
+    this.#holes = holes
+    this.#lastPosition = saved
+    this.#seenFiles = new SeenFiles(parts.deps.fs, (error) => parts.cursor.failed('read', error))
+  }
+
+  /** Everything up to the cursor is acknowledged. */
+  toHere(): void {
+    const { cursor, lines } = this.#parts
+    const { offset, logical } = cursor.place
+    const file = cursor.place.file as TailedFile
+    const last = this.at
+    if (last !== null && (last.file !== file || last.offset !== offset)) {
+      const { file: inFile, offset: before, tail } = last
+      this.#witnesses = [{ file: inFile, offset: before, tail }, ...this.#witnesses.slice(0, WITNESSES - 1)]
+    }
+    this.at = {
+      file,
+      offset,
+      logical,
+      tail: file.compressed ? '' : cursor.tail,
+      times: lines.timeline.save(),
+      ended: cursor.ended === file,
+      gaps: this.#holes.toWrite,
+      ...this.#course,
+    }
+  }
+
+  /** Everything up to `place` is acknowledged, where a line begins that is still open. */
+  to(place: Snapshot): void {
+    this.at = { ...place, gaps: this.#holes.toWrite, ...this.#course }
+  }
+
+  /** A gap is to be written when it is begun from here. */
+  add(gap: Gap): void {
+    const { at } = this
+    if (at !== null) this.at = { ...at, gaps: [...at.gaps, gap], ...this.#course }
+  }
+
+  /** There is no place any more. */
+  leave(): void {
+    this.at = null
+    this.#witnesses = []
+  }
+
+  /** How much of a truncated file is in its copy (copytruncate); -1: `next` is not a copy of it, null: it cannot be told now. */
+  bytesInCopy(file: TailedFile, next: TailedFile): number | null {
+    const { cursor, deps } = this.#parts
+    const here = { file, offset: cursor.place.offset, tail: cursor.tail }
+    try {
+      return bytesInCopy(deps.fs, deps.gunzip, next, here, [this.at as Snapshot, ...this.#witnesses])
+    } catch (error) {
+      cursor.failed('read', error)
+      return null
+    }
+  }
+
+  /** The place for the checkpoint; null when there is nothing to say, or when it cannot be said now. */
+  position(): Position | null {
+    const at = this.#byName
+    if (at === null) return null
+    const { file, offset, times, gaps, ended, continuity } = at
+    const witness = this.#witnessAt(at)
+    if (witness === null) return null
+    const { path, dev, ino, head, compressed, gone, sizeSeen, mtimeMs } = file
+    const { stamps, cuts, skipBeforeSeconds } = this.#parts.lines
+    const holes = this.#holes
+    const holedFrom = holes.from(file)
+    // What lies between the place and a hole behind it is in a copy.
+    const isOver = (holedFrom !== undefined && holedFrom <= offset) || (compressed && ended)
+    const { files } = this.#parts.lineage
+    const later = this.#seenFiles.after(file, files, holes.missing, (each) => holes.has(each))
+    const named = [file, ...later.map((each) => each.file)]
+    const savedCuts = cuts.save(named)
+    const end = offset < WITNESS_BYTES && !isOver ? this.#seenFiles.endOf(file) : null
+    this.#toldUnread = this.#unread
+    this.#lastPosition = {
+      path,
+      dev,
+      ino,
+      head: head.hash,
+      headBytes: head.bytes,
+      offset,
+      witness,
+      ...(end !== null && end.offset > offset && end.witness !== '' && { end }),
+      sizeSeen: compressed || isOver ? offset : Math.max(holedFrom ?? sizeSeen, offset),
+      mtimeMs,
+      times,
+      stamps: stamps.save(named),
+      ...(savedCuts.length > 0 && { cuts: savedCuts }),
+      ...(isOver && { ended: true as const }),
+      ...(gone !== null && { gone }),
+      ...(gaps.length > 0 && { gaps: [...gaps] }),
+      ...(later.length > 0 && { later: later.map(({ seen }) => seen) }),
+      ...(Number.isFinite(skipBeforeSeconds) && { skipBeforeSeconds }),
+      ...(continuity !== undefined && { continuity }),
+    }
+    return this.#lastPosition
+  }
+
+  /** Bytes of the lineage that are not acknowledged. */
+  get lagBytes(): number {
+    return this.#parts.cursor.bytesFrom(this.at?.file ?? null, this.at?.offset ?? 0)
+  }
+
+  /** Whether there are files, or bytes, that were not there when the position was last told. */
+  get hasUntoldUnread(): boolean {
+    return this.at !== null && this.#unread !== this.#toldUnread
+  }
+
+  /** Which files are unread, whatever their sizes. */
+  get hasUntoldFiles(): boolean {
+    return this.at !== null && this.#unread.split(' ', 1)[0] !== this.#toldUnread.split(' ', 1)[0]
+  }
+
+  get #unread(): string {
+    const last = this.#parts.lineage.files.at(-1)
+    return `${last?.sequence ?? 0} ${this.lagBytes}`
+  }
+
+  get #course(): { continuity?: ContinuityState } {
+    const { continuity } = this.#parts
+    return continuity === null ? {} : { continuity: continuity.save() }
+  }
+
+  /** The place; at a file that was left as empty as it had come, which has no name, the beginning of the next one. */
+  get #byName(): Snapshot | null {
+    const { at } = this
+    if (at === null) return null
+    let { file } = at
+    while (file !== this.#parts.cursor.place.file && file.head.bytes === 0 && file.gone === null) {
+      const next = this.#parts.lineage.next(file)
+      if (next === null) break
+      file = next
+    }
+    return file === at.file ? at : { ...at, file, offset: file.begin, tail: '', ended: false }
+  }
+
+  /** The second witness of a place; null when it cannot be named now. */
+  #witnessAt({ file, offset, tail }: Snapshot): string | null {
+    if (file.gone !== null) {
+      // Nobody will find it, unless a copy was made of it: that is known by what was told before.
+      const last = this.#lastPosition
+      if (last?.offset === offset && last.head === file.head.hash) return last.witness
+      return this.#holes.has(file) ? '' : null
+    }
+    if (!this.#parts.lineage.hasHead(file)) return null
+    if (file.compressed) return ''
+    try {
+      // No witness: what was read is not there any more, which the next read will find out.
+      return insistOnWitness(this.#parts.deps.fs, file.fd, offset, tail) || null
+    } catch (error) {
+      this.#parts.cursor.failed('read', error)
+      return null
+    }
+  }
+}
