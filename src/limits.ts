@@ -9,33 +9,34 @@ export const STREAM_MEMORY_BYTES = 40 * MEBIBYTE
 /**
  * V8's flags for a sidecar. With thousands of files (12 KiB each) it needs more than its 40 MiB, and must not end for it.
  */
-export const STREAM_FLAGS = heapFlags(256 * MEBIBYTE, null)
+export const STREAM_FLAGS = heapFlags(256 * MEBIBYTE)
 
 /**
  * V8's flags for a process that may use `memoryBytes` of anonymous memory. The old generation gets half: what is not
  * heap or buffers is code and libraries, about 20 MiB. The heap is small and hardly grows (buffers lie outside), so a
- * small young generation and whole collections are the cheapest: measured over 1 GiB of lines, a
- * tenth less CPU and 12 MiB less at the peak than with V8's own choices. No threads of V8's own: one of them may still
+ * small young generation is the cheapest: measured over 1 GiB of lines, a tenth less CPU and 12 MiB less at the peak than
+ * with V8's own choices. No threads of V8's own: one of them may still
  * compile when the process ends, and now and then the end waits for it for ever (seen in 2 of 30 early ends; without
  * threads in none of 54; nodejs/node#54918).
  *
- * `millicores`, of a CPU allowance, null: none. With less than a core a whole collection is no bargain: with 2,000 files it takes
- * 50 ms at once, more than a period of 100 ms has, and the kernel stops the process for it. So it is marked in steps there.
+ * A whole collection takes 20 ms at once, and 50 ms with 2,000 files, so it is marked in steps between turns. In the
+ * meantime young objects are collected as ever: where V8 holds that back the heap grows by 10 MiB until the marking is
+ * done, which is then done at once. `v8` is its version: a flag that is not known would end the process.
  */
-export function heapFlags(memoryBytes: number, millicores: number | null): string[] {
+export function heapFlags(memoryBytes: number, v8 = process.versions.v8): string[] {
   const oldMiB = Math.max(32, Math.floor(memoryBytes / MEBIBYTE / 2))
   return [
     `${MARK}=${oldMiB}`,
     '--max-semi-space-size=1',
-    ...(millicores === null || millicores >= 1000 ? ['--no-incremental-marking'] : []),
+    ...(v8.startsWith('13.') ? ['--no-separate-gc-phases'] : []),
     '--single-threaded',
     '--disable-warning=ExperimentalWarning',
   ]
 }
 
 /** Replaces the process by one under the limits, unless it was given limits already. Returns if it cannot. */
-export function restartUnderLimits(memoryBytes: number, millicores: number | null = null): void {
-  restartWith(heapFlags(memoryBytes, millicores))
+export function restartUnderLimits(memoryBytes: number): void {
+  restartWith(heapFlags(memoryBytes))
 }
 
 /** The same with these flags. */
@@ -63,6 +64,5 @@ export async function restartUnderConfig(args: readonly string[]): Promise<void>
   const { loadConfigFile } = await import('./config/load.ts')
   const loaded = loadConfigFile(config, process.env)
   if (!('config' in loaded)) return
-  const { memory, cpu } = loaded.config.limits
-  restartUnderLimits(memory, cpu)
+  restartUnderLimits(loaded.config.limits.memory)
 }
