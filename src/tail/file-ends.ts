@@ -156,7 +156,7 @@ export class FileEnds {
 /** Whether a line that is open at the end of `file` may go on in `next`: of the same life, and not an older file met late. */
 function isContinuedBy(file: TailedFile, next: TailedFile): boolean {
   if (file.order.restart !== next.order.restart) return false
-  // Other names hold only while they are there.
-  const isOrderKnown = ({ linked, order }: TailedFile) => linked || hasPlaceForEver(order)
+  // Other names hold only while they lead there.
+  const isOrderKnown = ({ met, order }: TailedFile) => met || hasPlaceForEver(order)
   return !isOrderKnown(file) || !isOrderKnown(next) || compareOrder(file.order, next.order) < 0
 }

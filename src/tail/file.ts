@@ -48,8 +48,10 @@ export interface TailedFile {
   rankBefore?: string
   /** What names before its own led to that could not be opened then (`contentOf`): it comes before this one. */
   unopenedBefore?: Set<string>
-  /** Whether a name still leads to it. */
+  /** Whether a name still leads to it, as far as the last look could tell. */
   linked: boolean
+  /** Whether the last look met it under its name: `order` is that of now. */
+  met: boolean
   /** Whether all files that come before it are known. */
   placed: boolean
   /** Bytes as stored, when last seen. */

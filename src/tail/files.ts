@@ -84,7 +84,9 @@ export class Files {
     }
     const now = this.#deps.clock.monotonic()
     if (stat.nlink === 0 && file.unlinkedAt === null) file.unlinkedAt = now
-    if (stat.size === file.sizeSeen && stat.mtimeMs === file.mtimeMs) return
+    // What has bytes and no head could not be read when it was looked at last.
+    const isKnown = file.compressed || file.head.bytes > 0 || stat.size === 0
+    if (isKnown && stat.size === file.sizeSeen && stat.mtimeMs === file.mtimeMs) return
     if (!file.compressed && (stat.size < file.sizeSeen || !this.headHolds(file))) {
       this.onCut(file, stat.size)
       return
@@ -105,15 +107,21 @@ export class Files {
 
   /** Takes the head again, as the first line may have been incomplete; false when it is another one. */
   headHolds(file: TailedFile): boolean {
-    const { fs, gunzip } = this.#deps
     try {
-      if (!file.compressed && keepsHead(fs, file)) return true
-      const head = readHead(fs, file.fd, file.compressed, gunzip)
-      if (file.head.bytes > 0 && !sameHead(fs, file.fd, file.compressed, gunzip, head, file.head)) return false
-      file.head = head
+      return this.takeHead(file)
     } catch (error) {
       this.#reports.failed(file.path, 'read', error)
     }
+    return true
+  }
+
+  /** `headHolds` that is certain. Throws the system's error. */
+  takeHead(file: TailedFile): boolean {
+    const { fs, gunzip } = this.#deps
+    if (!file.compressed && keepsHead(fs, file)) return true
+    const head = readHead(fs, file.fd, file.compressed, gunzip)
+    if (file.head.bytes > 0 && !sameHead(fs, file.fd, file.compressed, gunzip, head, file.head)) return false
+    file.head = head
     return true
   }
 

@@ -267,7 +267,7 @@ export class Lineage {
   standIn(path: string): void {
     const now = this.#deps.clock.monotonic()
     const nothing = { fd: -1, dev: 0, ino: 0, sizeSeen: 0, begin: 0, mtimeMs: 0, head: NO_HEAD }
-    const seen = { linked: false, grewAt: now, supersededAt: now, unlinkedAt: now, gone: 'deleted' }
+    const seen = { linked: false, met: false, grewAt: now, supersededAt: now, unlinkedAt: now, gone: 'deleted' }
     const order = { restart: 0, rank: LIVE }
     this.files.push({
       ...nothing,

@@ -113,6 +113,7 @@ export class Meeting {
     if (complete) known.forgetUnlisted(listed)
     reports.forgetUnlisted(candidates)
     for (const file of this.#list) {
+      file.met = present.has(file)
       const linked = present.has(file) || (file.fd >= 0 && listed.has(identity(file.dev, file.ino)))
       if (failed && !linked) continue
       if (file.linked && !linked) file.unlinkedAt = now

@@ -120,6 +120,7 @@ export class Openings {
       compressed: candidate.compressed,
       order: candidate.order,
       linked: true,
+      met: true,
       placed: false,
       sizeSeen: stat.size,
       begin,
@@ -170,6 +171,8 @@ export class Openings {
     // Files may begin alike: more than the head must agree.
     for (const file of [...this.#files.list]) {
       if (file.gone !== null || file.compressed) continue
+      // Empty, or it could not be read, when it was looked at: what is in it now tells what this is.
+      if (file.head.bytes === 0) this.#files.takeHead(file)
       if (!same(file.head)) {
         if (compressed && fs.fstat(file.fd).nlink === 0 && isBeginningOf(fs, fd, gunzip, file.fd)) return file
         continue
@@ -293,6 +296,15 @@ export class Openings {
     else this.#files.known.move(id)
     const now = clock.monotonic()
     const file = { path, compressed, order, dev, ino, mtimeMs, head, fd, sizeSeen: size, sequence: 0, begin: 0 }
-    return { ...file, linked: true, placed: true, grewAt: now, supersededAt: now, unlinkedAt: null, gone: null }
+    return {
+      ...file,
+      linked: true,
+      met: true,
+      placed: true,
+      grewAt: now,
+      supersededAt: now,
+      unlinkedAt: null,
+      gone: null,
+    }
   }
 }

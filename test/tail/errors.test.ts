@@ -424,3 +424,55 @@ t.test('the decision is in the checkpoint though the file could not be read at o
   }
   t.ok(sink.reader.position()?.later?.[0]?.witness)
 })
+
+for (const readable of ['at once', 'when its compressed form is there'] as const) {
+  t.test(`a file whose first bytes could not be read, but ${readable}, is known by its compressed form`, async (t) => {
+    const rig = new TailRig(t, { kind: 'app.log', directory: 'logs' })
+    const sink = rig.sink()
+    rig.write('app.log', '')
+    rig.look()
+    rig.append('app.log', plain(0, 10))
+    rig.fs.fault = (operation, path) => (operation === 'read' && path.endsWith('app.log') ? 'EIO' : null)
+    rig.look()
+    if (readable === 'at once') rig.fs.fault = () => null
+    rig.rename('app.log', 'app.log.1')
+    rig.compress('app.log.1')
+    rig.write('app.log', plain(10, 20))
+    rig.look()
+    rig.fs.fault = () => null
+    await rig.run(5000)
+    t.strictSame(sink.texts, messages(0, 20))
+  })
+}
+
+t.test('a file whose first bytes could not be read when they came is in the checkpoint when they can', async (t) => {
+  const rig = new TailRig(t, { kind: 'app.log', directory: 'logs' })
+  const sink = rig.sink()
+  rig.write('app.log.1', plain(0, 10))
+  rig.write('app.log', '')
+  await rig.step()
+  rig.append('app.log', plain(10, 20))
+  rig.fs.fault = (operation) => (operation === 'read' ? 'EIO' : null)
+  rig.look()
+  rig.fs.fault = () => null
+  rig.look()
+  sink.savePosition()
+  rig.restart()
+  rig.unlink('app.log')
+  await rig.run(1000)
+  t.match(sink.texts.at(-1), /lost \d+ bytes/)
+})
+
+t.test('a line goes on behind an empty file whose name is gone, though another name fails', async (t) => {
+  const rig = new TailRig(t)
+  const sink = rig.sink()
+  rig.write(stamp(0), `${row(0, 'line ', 'P')}\n`)
+  rig.write('0.log', '')
+  await rig.step()
+  rig.rename('0.log', stamp(1))
+  rig.compress(stamp(1))
+  rig.write('0.log', `${row(1, '0')}\n`)
+  rig.fs.fault = (operation, path) => (operation === 'stat' && path.endsWith(stamp(0)) ? 'EIO' : null)
+  await rig.run(5000)
+  t.strictSame(sink.texts, messages(0, 1))
+})
