@@ -91,7 +91,8 @@ export class SimLoki implements SimSink, Store {
       // Not less than docs/guarantees.md asks for: below that a push of several streams may hide a refusal.
       streamBytesPerSecond: isLimited ? draw.scale(1_100_000, 3_000_000) : Number.POSITIVE_INFINITY,
       streamBurstBytes: isLimited ? draw.scale(1_000_000 + most, 3_000_000) : Number.POSITIVE_INFINITY,
-      behindMsMax: on.has('behind') ? draw.scale(60_000, 3_600_000) : 3_600_000,
+      // Of what a clock that is set back puts behind, half an hour's worth may share a push.
+      behindMsMax: on.has('behind') ? draw.scale(on.has('clockBack') ? 1_860_000 : 60_000, 3_600_000) : 3_600_000,
       lineBytesMax: on.has('refusals') ? Math.round(lineBytesMax / 2) : 256 * 1024,
       checksTold: draw.pick(['one', 'all']),
     }
