@@ -2,7 +2,7 @@
 // time, and what they say of bytes that nobody delivered is told as lost. Bound: a checkpoint is kept for an hour.
 import type { Consumer } from '../batch/consumer.ts'
 import type { CheckpointStore } from '../checkpoint/checkpoints.ts'
-import type { Position } from '../checkpoint/position.ts'
+import { hasUnread } from '../checkpoint/position.ts'
 import type { FileSourceConfig, SinkConfig } from '../config/config.ts'
 import type { Events } from '../core/events.ts'
 import type { Tailed } from './tailed.ts'
@@ -96,9 +96,4 @@ export class Departures {
     if (lost !== undefined && source !== undefined) mourn(source, key, lost.path)
     else for (const { sink } of consumers) checkpoints.delete(sink.name, key)
   }
-}
-
-/** Whether a checkpoint speaks of bytes, or holes, that are not delivered. */
-function hasUnread({ offset, sizeSeen, gaps = [], later = [] }: Position): boolean {
-  return sizeSeen > offset || gaps.length > 0 || later.length > 0
 }

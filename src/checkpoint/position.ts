@@ -65,3 +65,8 @@ export interface Position {
   /** Of an audit log: what is known of its course so far. */
   continuity?: ContinuityState
 }
+
+/** Whether a position speaks of bytes, or holes, that are not delivered. */
+export function hasUnread({ offset, sizeSeen, gaps = [], later = [] }: Position): boolean {
+  return sizeSeen > offset || gaps.length > 0 || later.length > 0
+}

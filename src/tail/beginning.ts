@@ -2,7 +2,7 @@
 // were closed for a while (sleep); or where the options say. Invariant: a place is searched for only when all files are known
 // that it may be in, or that come before it.
 import { basename } from 'node:path'
-import type { Position } from '../checkpoint/position.ts'
+import { hasUnread, type Position } from '../checkpoint/position.ts'
 import { kubeletSibling } from '../discover/names.ts'
 import type { Committed } from './committed.ts'
 import { readTail } from './copies.ts'
@@ -57,6 +57,11 @@ export class Beginning {
   /** There is a place to be found. */
   get hasPlace(): boolean {
     return this.#saved !== undefined
+  }
+
+  /** Something may be left to deliver there, holes too. */
+  get hasUnread(): boolean {
+    return this.#parts.lineage.files.length > 0 && this.#saved !== undefined && hasUnread(this.#saved)
   }
 
   get isAsleep(): boolean {

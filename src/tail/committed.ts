@@ -128,9 +128,11 @@ export class Committed {
     return this.#lastPosition
   }
 
-  /** Bytes of the lineage that are not acknowledged. */
+  /** Bytes of the lineage that are not acknowledged; at least one while the record of a hole is not. */
   get lagBytes(): number {
-    return this.#parts.cursor.bytesFrom(this.at?.file ?? null, this.at?.offset ?? 0)
+    const { at } = this
+    const hasHoles = at !== null && at.gaps.length + this.#holes.missing.length > 0
+    return this.#parts.cursor.bytesFrom(at?.file ?? null, at?.offset ?? 0) || (hasHoles ? 1 : 0)
   }
 
   /** Whether there are files, or bytes, that were not there when the position was last told. */

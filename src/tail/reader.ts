@@ -164,10 +164,10 @@ export class Reader implements FileUser {
     return this.#cursor.bytesFrom(this.current, this.offset)
   }
 
-  /** Bytes that are not acknowledged. */
+  /** Bytes that are not acknowledged; at least one while a hole is to be told. */
   get lagBytes(): number {
     const { asleep, sleeping, waitingSince } = this.lineage
-    if (!asleep) return this.#committed.lagBytes
+    if (!asleep) return this.#committed.lagBytes || (this.current === null && this.#beginning.hasUnread ? 1 : 0)
     return this.#beginning.sleptLagBytes + (waitingSince === null ? 0 : Math.max(1, sleeping.bytes))
   }
 

@@ -1,5 +1,5 @@
 // Bytes that vanish behind a sink that is down: the hole itself arrives, once, in the stream of the lines that it stands for.
-import { renameSync, rmSync, truncateSync, unlinkSync, utimesSync } from 'node:fs'
+import { renameSync, rmSync, truncateSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { TaffrailError } from '../../src/core/errors.ts'
@@ -165,6 +165,31 @@ t.test(
     world.settled()
   },
 )
+
+t.test('a hole that is not told yet is left when the agent stops, though no byte is', async (t) => {
+  const world = new World(t)
+  write(world, 'a', texts('one', 10))
+  world.start()
+  await world.clock.advance(5000)
+  down(world)
+  write(world, 'a', texts('two', 10))
+  await world.clock.advance(40_000)
+  world.kill()
+  unlinkSync(world.podPath('a'))
+  writeFileSync(world.podPath('a'), '')
+  world.start()
+  await world.clock.advance(30_000)
+  t.equal(total(world.ledger().lost).bytes > 0, true)
+  t.equal(await world.clock.until(world.agent.finish(AbortSignal.abort())), false)
+  t.equal(await world.clock.until(world.agent.stop()), false, 'it is not drained')
+  t.match(world.agent.left, [{ sink: 'loki', files: 1 }])
+  world.kill()
+  world.loki.fault = null
+  world.start()
+  await world.clock.advance(30_000)
+  t.equal(holes(world).length, 1)
+  t.equal(await world.clock.until(world.agent.stop()), true)
+})
 
 /** Kills the agent at moment number `at` while a hole is on its way; false when there are not so many. */
 async function killAt(t: Test, at: number, eagerCheckpoints: boolean): Promise<boolean> {

@@ -145,6 +145,23 @@ t.test('the file was deleted when it had been read: there is nothing to say', as
   t.strictSame(losses(rig), [])
 })
 
+t.test('a hole is something left to deliver, also before its place is found', async (t) => {
+  const { rig, sink } = await partlyRead(t, 7)
+  rig.stop()
+  rig.unlink('0.log')
+  rig.write('0.log', '')
+  rig.restart()
+  rig.look()
+  t.equal(sink.reader.lagBytes, 1, 'its place is searched for')
+  sink.fill()
+  t.equal(sink.reader.lagBytes, 1, 'it is under way')
+  sink.again()
+  t.equal(sink.reader.lagBytes, 1, 'it was refused')
+  sink.fill()
+  sink.ack()
+  t.equal(sink.reader.lagBytes, 0)
+})
+
 t.test('earlier lives of the container that still lie about are not read again', async (t) => {
   const rig = new TailRig(t)
   const sink = rig.sink()
