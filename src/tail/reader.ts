@@ -117,9 +117,7 @@ export class Reader implements FileUser {
 
   /** MARK bit -> lines with that mark since the last call; null: there were none. */
   takeMarks(): ReadonlyMap<number, number> | null {
-    const { marks } = this.#lines
-    this.#lines.marks = null
-    return marks
+    return this.#lines.takeMarks()
   }
 
   get current(): TailedFile | null {

@@ -55,7 +55,7 @@ export class Reading {
   fill(out: EntryWriter, block: Buffer, bytesMax: number): FillEnd {
     const { cursor, lines, account, deps } = this.#parts
     const { place } = cursor
-    lines.nowMs = deps.clock.now()
+    lines.beginRound(deps.clock.now())
     if (place.file === null && !this.#beginning.begin()) return 'dry'
     cursor.retryNow()
     if (!account.isUnsettled) this.#holes.noteFindings()

@@ -56,16 +56,16 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   ),
   overlappingLines: one(
     'a restart begins in the middle of the other stream’s line',
-    'tail/lines.ts',
-    'this.#openSince ??= here',
-    'this.#openSince = here',
+    'tail/open-lines.ts',
+    'this.since ??= here',
+    'this.since = here',
     12,
   ),
   partialsWithoutStream: one(
     'pieces of stdout and stderr are joined with each other',
     'tail/lines.ts',
-    'const partial = this.#partials[row.stream as 0 | 1]\n    if (this.#isTooOld',
-    'const partial = this.#partials[0]\n    if (this.#isTooOld',
+    'const partial = this.#open.of(row.stream)\n    if (this.#isTooOld',
+    'const partial = this.#open.of(0)\n    if (this.#isTooOld',
     4,
   ),
   splitForgetsHalf: one(

@@ -76,7 +76,7 @@ function encode(content: Buffer, limits: Limits, events: EventsAtOnce | null) {
   const audit = new AuditLines({ policy, mask, lineBytesMax, pause: async () => {}, ready: () => {} })
   const lines = new Lines(place, account, { format: 'plain', lineBytesMax, audit })
   lines.skipBeforeSeconds = limits.skipBeforeSeconds
-  lines.nowMs = limits.nowMs
+  lines.beginRound(limits.nowMs)
   const encoder = new LokiAuditEncoder(lane, streams, { pod_uid: 'u' }, events)
   const block = events === null ? Buffer.alloc(BLOCK_BYTES) : rowsAtOnce.block
   const pool = new PartPool(4, 1024 * 1024)
@@ -121,7 +121,7 @@ function encode(content: Buffer, limits: Limits, events: EventsAtOnce | null) {
   return {
     batches,
     times: lines.timeline.save(),
-    marks: [...(lines.marks ?? [])],
+    marks: [...(lines.takeMarks() ?? [])],
     read,
     skipped,
     left: account.unsettled,

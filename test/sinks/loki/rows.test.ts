@@ -64,7 +64,7 @@ function encode(content: Buffer, limits: Limits, atOnce: RowsAtOnce | null, bloc
   const account = new Account(ledger, place)
   const lines = new Lines(place, account, { format: 'container', lineBytesMax: limits.lineBytesMax, audit: null })
   lines.skipBeforeSeconds = limits.skipBeforeSeconds
-  lines.nowMs = limits.nowMs
+  lines.beginRound(limits.nowMs)
   const encoder = new LokiEntryEncoder(lane, limits.metadata, atOnce)
   const block = atOnce?.block ?? Buffer.alloc(blockBytes)
   const pool = new PartPool(4, 1024 * 1024)
@@ -98,7 +98,7 @@ function encode(content: Buffer, limits: Limits, atOnce: RowsAtOnce | null, bloc
   return {
     batches,
     times: lines.timeline.save(),
-    marks: [...(lines.marks ?? [])],
+    marks: [...(lines.takeMarks() ?? [])],
     read: ledger.read,
     unsettled: account.unsettled,
   }
