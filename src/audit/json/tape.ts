@@ -1,24 +1,33 @@
 // A JSON text as a flat list of its values, in their order, made without an object or string for any of them. It can be
 // made in slices, so that a large text never holds the event loop. Strict about structure: what it takes is JSON, but for
-// control characters in strings. Bound: DEPTH_MAX levels, VALUES_MAX values; the list is as long as the largest text needs
+// control characters in strings. Bound: DEPTH_MAX levels, CELLS_MAX cells; the list is as long as the largest text needs
 // and given back after a large one.
 import { stringEnd, viewOf } from './strings.ts'
 
 export const STRING = 1
-export const OBJECT = 2
-export const ARRAY = 3
 /** A number, true, false or null. */
-export const OTHER = 4
+export const OTHER = 2
+/** What values lie in has this bit. */
+const CONTAINER = 4
+export const OBJECT = CONTAINER
+export const ARRAY = CONTAINER + 1
 /** In place of an object's `kind` where it is given twice or written with escapes. */
 export const SEVERAL_KINDS = -2
 
+const KIND_BITS = 3
+const KIND = 2 ** KIND_BITS - 1
 const DEPTH_MAX = 512
-/** A value in each 8 bytes of 4 MiB, which no object of Kubernetes has; the list is 10 MiB then. */
-const VALUES_MAX = 512 * 1024
-/** Numbers per value: its kind, start, end, the index of what follows it and all that is in it, and of an object's `kind`. */
-const FIELDS = 5
-const LENGTH_MIN = FIELDS * 1024
-const LENGTH_KEPT_MAX = FIELDS * 32 * 1024
+/** A text of 4 MiB has a cell in each four bytes then, which no object of Kubernetes has; the list is 8 MiB. */
+const CELLS_MAX = 1024 * 1024
+/**
+ * Numbers per cell. Of a value: its start with its kind in the lowest bits, and its end. An object or list has another cell: the
+ * cell of what follows it and all that is in it, and the cell of an object's `kind`.
+ */
+const FIELDS = 2
+const LENGTH_MIN = FIELDS * 2048
+const LENGTH_KEPT_MAX = FIELDS * 64 * 1024
+/** Bytes of a text for which a cell is made ready: most have longer values, and the list needs not grow, which is a copy of all of it. */
+const CELL_BYTES = 8
 
 export type TapeEnd = 'done' | 'more' | 'invalid' | 'tooLarge'
 
@@ -30,10 +39,12 @@ const IN_KEY = 1
 const AFTER_VALUE = 2
 
 /**
- * The values are numbered from 0, the whole text's. In an object a key, a STRING, stands before each value. Offsets are
- * into the buffer; those of a string are of its content, without the quotes, all others include the brackets.
+ * Values are numbered by their cells, from 0, the whole text's. In an object a key, a STRING, stands before each value, which has
+ * the number after it. Offsets are into the buffer; those of a string are of its content, without the quotes, all others include
+ * the brackets.
  */
 export class Tape {
+  /** Of cells. */
   count = 0
   buffer: Buffer = NO_TEXT
   #list = new Int32Array(LENGTH_MIN)
@@ -46,26 +57,32 @@ export class Tape {
   #passed: readonly [number, number, number, number] = NOTHING
 
   kindOf(value: number): number {
-    return this.#list[FIELDS * value]!
+    return this.#list[FIELDS * value]! & KIND
   }
 
   /** Of a string: of its content. */
   startOf(value: number): number {
-    return this.#list[FIELDS * value + 1]!
+    return this.#list[FIELDS * value]! >> KIND_BITS
   }
 
   endOf(value: number): number {
-    return this.#list[FIELDS * value + 2]!
+    return this.#list[FIELDS * value + 1]!
+  }
+
+  /** The first value, or key, in an object or list; `next` of that where it is empty. */
+  first(container: number): number {
+    return container + 2
   }
 
   /** The value after this one and all that is in it. */
   next(value: number): number {
-    return this.#list[FIELDS * value + 3]!
+    const list = this.#list
+    return (list[FIELDS * value]! & CONTAINER) === 0 ? value + 1 : list[FIELDS * value + 2]!
   }
 
   /** The string that is the value of an object's key `kind`; -1 when it has none, SEVERAL_KINDS when it is not that simple. */
   kindValueOf(object: number): number {
-    return this.#list[FIELDS * object + 4]!
+    return this.#list[FIELDS * object + 3]!
   }
 
   /**
@@ -74,6 +91,8 @@ export class Tape {
   begin(buffer: Buffer, start: number, end: number, passed: readonly [number, number, number, number] = NOTHING): void {
     this.#passed = passed
     this.#shrink()
+    const length = FIELDS * Math.ceil((end - start) / CELL_BYTES)
+    if (length > this.#list.length) this.#list = new Int32Array(length)
     this.buffer = buffer
     this.count = 0
     this.#at = start
@@ -95,13 +114,13 @@ export class Tape {
     this.#list = new Int32Array(LENGTH_MIN)
   }
 
-  /** Goes on for about so many values. */
-  run(valuesMax = Number.POSITIVE_INFINITY): TapeEnd {
+  /** Goes on for about so many cells. */
+  run(cellsMax = CELLS_MAX): TapeEnd {
     const b = this.buffer
     const view = viewOf(b)
     const end = this.#end
     const stack = this.#stack
-    const until = this.count + valuesMax
+    const until = Math.min(this.count + cellsMax, CELLS_MAX)
     let at = this.#at
     let state = this.#state
     let depth = this.#depth
@@ -114,7 +133,7 @@ export class Tape {
       if (state === AFTER_VALUE) {
         if (depth === 0) return 'invalid' // something follows the text
         const open = stack[depth]!
-        const isObject = this.#list[FIELDS * open] === OBJECT
+        const isObject = this.kindOf(open) === OBJECT
         at++
         if (c === 0x2c) {
           state = isObject ? IN_KEY : IN_VALUE
@@ -126,7 +145,7 @@ export class Tape {
         continue
       }
       if (this.count >= until) {
-        if (this.count >= VALUES_MAX) return 'tooLarge'
+        if (this.count >= CELLS_MAX) return 'tooLarge'
         this.#at = at
         this.#state = state
         this.#depth = depth
@@ -151,7 +170,7 @@ export class Tape {
       if (state === IN_KEY) {
         // An object without members is closed here; a comma before the bracket is not.
         const open = stack[depth]!
-        if (c !== 0x7d || this.count !== open + 1) return 'invalid'
+        if (c !== 0x7d || this.count !== this.first(open)) return 'invalid'
         at++
         this.#close(open, at)
         depth--
@@ -167,12 +186,12 @@ export class Tape {
           continue
         }
         if (depth === DEPTH_MAX) return 'tooLarge'
-        stack[++depth] = this.#add(c === 0x7b ? OBJECT : ARRAY, at, 0)
+        stack[++depth] = this.#open(c === 0x7b ? OBJECT : ARRAY, at)
         at++
         state = c === 0x7b ? IN_KEY : IN_VALUE
         continue
       }
-      if (c === 0x5d && depth > 0 && this.count === stack[depth]! + 1 && this.#list[FIELDS * stack[depth]!] === ARRAY) {
+      if (c === 0x5d && depth > 0 && this.count === this.first(stack[depth]!) && this.kindOf(stack[depth]!) === ARRAY) {
         at++
         this.#close(stack[depth]!, at)
         depth--
@@ -191,42 +210,48 @@ export class Tape {
   #add(kind: number, start: number, end: number): number {
     const value = this.count++
     const at = FIELDS * value
-    if (at === this.#list.length) {
-      // Not by transfer to a larger one, which would touch all of it.
-      const shorter = this.#list
-      this.#list = new Int32Array(2 * at)
-      this.#list.set(shorter)
-      shorter.buffer.transfer(0)
-    }
+    if (at >= this.#list.length) this.#grow()
     const list = this.#list
-    list[at] = kind
-    list[at + 1] = start
-    list[at + 2] = end
-    list[at + 3] = value + 1
-    list[at + 4] = -1
+    list[at] = (start << KIND_BITS) | kind
+    list[at + 1] = end
     return value
   }
 
+  #open(kind: number, start: number): number {
+    const value = this.#add(kind, start, 0)
+    const at = FIELDS * this.count++
+    if (at >= this.#list.length) this.#grow()
+    this.#list[at + 1] = -1
+    return value
+  }
+
+  #grow(): void {
+    // Not by transfer to a larger one, which would touch all of it.
+    const shorter = this.#list
+    this.#list = new Int32Array(Math.min(2 * shorter.length, FIELDS * (CELLS_MAX + 1)))
+    this.#list.set(shorter)
+    shorter.buffer.transfer(0)
+  }
+
   #close(open: number, end: number): void {
-    this.#list[FIELDS * open + 2] = end
-    this.#list[FIELDS * open + 3] = this.count
+    this.#list[FIELDS * open + 1] = end
+    this.#list[FIELDS * open + 2] = this.count
   }
 
   /** Notes a string that is an object's `kind`. */
   #noteKind(open: number, value: number): void {
+    if (this.kindOf(open) !== OBJECT) return
     const list = this.#list
-    if (list[FIELDS * open] !== OBJECT) return
-    const key = FIELDS * (value - 1)
-    const start = list[key + 1]!
-    const length = list[key + 2]! - start
+    const start = this.startOf(value - 1)
+    const length = this.endOf(value - 1) - start
     const b = this.buffer
     if (length !== 4) {
       // Each of its letters may be written as six.
       if (length > 24 || length % 5 !== 4 || (b[start] !== 0x6b && b[start] !== 0x5c)) return
       if (!KIND_WITH_ESCAPES.test(b.toString('latin1', start, start + length))) return
-      list[FIELDS * open + 4] = SEVERAL_KINDS
+      list[FIELDS * open + 3] = SEVERAL_KINDS
     } else if (b[start] === 0x6b && b[start + 1] === 0x69 && b[start + 2] === 0x6e && b[start + 3] === 0x64) {
-      list[FIELDS * open + 4] = list[FIELDS * open + 4] === -1 ? value : SEVERAL_KINDS
+      list[FIELDS * open + 3] = list[FIELDS * open + 3] === -1 ? value : SEVERAL_KINDS
     }
   }
 }

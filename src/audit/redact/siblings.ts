@@ -15,7 +15,7 @@ export function roleOfItsKind(tape: Tape, value: number): number {
   // Given twice, or written with escapes: each of them may be what counts.
   let role = 0
   const end = tape.next(value)
-  for (let key = value + 1; key < end; key = tape.next(key + 1)) {
+  for (let key = tape.first(value); key < end; key = tape.next(key + 1)) {
     if (tape.kindOf(key + 1) === STRING && nameAt(tape, key).text === 'kind')
       role |= roleOfKind(nameAt(tape, key + 1).text)
   }
@@ -25,7 +25,7 @@ export function roleOfItsKind(tape: Tape, value: number): number {
 /** For `value` beside `name` or `key`: what that says. */
 export function classOfPair(tape: Tape, object: number): number {
   const end = tape.next(object)
-  for (let key = object + 1; key < end; key = tape.next(key + 1)) {
+  for (let key = tape.first(object); key < end; key = tape.next(key + 1)) {
     if (tape.kindOf(key + 1) !== STRING) continue
     const name = nameAt(tape, key).text
     if (name !== 'name' && name !== 'key') continue
@@ -45,7 +45,7 @@ export function patched(
   let nameClass = NAME_PLAIN
   let isOperation = false
   let isLastApplied = false
-  for (let key = operation + 1; key < end; key = tape.next(key + 1)) {
+  for (let key = tape.first(operation); key < end; key = tape.next(key + 1)) {
     if (tape.kindOf(key + 1) !== STRING || nameAt(tape, key).text !== 'path') continue
     const path = textOf(tape.buffer, tape.startOf(key + 1), tape.endOf(key + 1))
     const parts = path

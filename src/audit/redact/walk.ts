@@ -223,7 +223,7 @@ export class Walk {
     const tape = this.#tape
     const end = tape.next(value)
     if (tape.kindOf(value) !== OBJECT) return end
-    for (let member = value + 1; member < end; member = tape.next(member + 1)) {
+    for (let member = tape.first(value); member < end; member = tape.next(member + 1)) {
       if (nameAt(tape, member).text === 'extra') return this.#value(value, key, IS_TEXT, NAME_PLAIN)
     }
     return end
@@ -276,7 +276,7 @@ export class Walk {
     open.judge = null
     open.kept = -1
     open.value = value
-    return value + 1
+    return tape.first(value)
   }
 
   /** An annotation that holds a whole object as JSON, kubectl's or a webhook's patch. What is in it and cannot be read is hidden. */

@@ -145,7 +145,7 @@ const HEAD_MEMBERS = new Set([
 /** The members of an event that ECS has fields for, so far as they are of the types that these take. */
 function headOf({ tape, bytes }: Taken): Head {
   const head: Record<string, unknown> = {}
-  for (let key = 1; key < tape.next(0); key = tape.next(key + 1)) {
+  for (let key = tape.first(0); key < tape.next(0); key = tape.next(key + 1)) {
     const name = textOf(bytes, tape.startOf(key), tape.endOf(key))
     if (HEAD_MEMBERS.has(name)) head[name] = JSON.parse(rawOf(tape, key + 1))
   }

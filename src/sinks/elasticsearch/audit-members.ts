@@ -69,7 +69,7 @@ function members(tape: Tape, edits: Edits, object: number, depth: number, body: 
   const end = tape.next(object)
   const names = new Names(tape, object)
   let kept = -1
-  for (let key = object + 1; key < end; key = tape.next(key + 1)) {
+  for (let key = tape.first(object); key < end; key = tape.next(key + 1)) {
     const value = key + 1
     const name = textOf(tape.buffer, tape.startOf(key), tape.endOf(key))
     const top = depth === 0 ? name : body
@@ -94,7 +94,7 @@ function isOf(tape: Tape, value: number, field: LeafField | FieldTree): boolean 
   const kind = tape.kindOf(value)
   if (isNull(tape, value)) return true
   if (kind === ARRAY && field !== 'kept' && field !== 'flat') {
-    for (let item = value + 1; item < tape.next(value); item = tape.next(item))
+    for (let item = tape.first(value); item < tape.next(value); item = tape.next(item))
       if (!isOf(tape, item, field)) return false
     return true
   }
@@ -124,7 +124,7 @@ function nested(tape: Tape, edits: Edits, value: number, depth: number, body: st
     members(tape, edits, value, depth, body, tree)
     return
   }
-  for (let item = value + 1; item < tape.next(value); item = tape.next(item)) {
+  for (let item = tape.first(value); item < tape.next(value); item = tape.next(item)) {
     nested(tape, edits, item, depth + 1, body, tree)
   }
 }
@@ -157,7 +157,7 @@ class Names {
   readonly #given = new Set<string>()
 
   constructor(tape: Tape, object: number) {
-    for (let key = object + 1; key < tape.next(object); key = tape.next(key + 1)) {
+    for (let key = tape.first(object); key < tape.next(object); key = tape.next(key + 1)) {
       this.#all.add(textOf(tape.buffer, tape.startOf(key), tape.endOf(key)))
     }
   }

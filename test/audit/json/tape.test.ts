@@ -10,12 +10,12 @@ function said(tape: Tape, value = 0): unknown {
   if (tape.kindOf(value) === STRING) return textOf(buffer, tape.startOf(value), tape.endOf(value))
   if (tape.kindOf(value) === ARRAY) {
     const items: unknown[] = []
-    for (let item = value + 1; item < tape.next(value); item = tape.next(item)) items.push(said(tape, item))
+    for (let item = tape.first(value); item < tape.next(value); item = tape.next(item)) items.push(said(tape, item))
     return items
   }
   if (tape.kindOf(value) !== OBJECT) return JSON.parse(text())
   const members: [string, unknown][] = []
-  for (let key = value + 1; key < tape.next(value); key = tape.next(key + 1)) {
+  for (let key = tape.first(value); key < tape.next(value); key = tape.next(key + 1)) {
     members.push([said(tape, key) as string, said(tape, key + 1)])
   }
   return Object.fromEntries(members)
@@ -96,11 +96,23 @@ test('what is nested too deeply is too large, not a crash', (t) => {
   t.end()
 })
 
+test('a million numbers are taken apart, and a few more are too large, at once as in slices', (t) => {
+  const numbers = (count: number) => `[${'1,'.repeat(count - 1)}1]`
+  for (const slice of [Number.POSITIVE_INFINITY, 10_000]) {
+    const { end, tape } = run(numbers(1_000_000), slice)
+    t.equal(end, 'done')
+    t.equal(tape.next(tape.first(0) + 999_998), tape.next(0) - 1)
+    t.equal(run(numbers(1_048_577), slice).end, 'tooLarge')
+    t.equal(run(`[${'[],'.repeat(600_000)}1]`, slice).end, 'tooLarge')
+  }
+  t.end()
+})
+
 test('an object knows its kind wherever it stands', (t) => {
   const { tape } = run('{"data":{"kind":1},"kind":"Secret"}')
   const kind = tape.kindValueOf(0)
   t.equal(textOf(tape.buffer, tape.startOf(kind), tape.endOf(kind)), 'Secret')
-  t.equal(tape.kindValueOf(2), -1)
+  t.equal(tape.kindValueOf(tape.first(0) + 1), -1)
   t.end()
 })
 
