@@ -8,43 +8,30 @@
 import { createHash } from 'node:crypto'
 import { release } from '../core/memory.ts'
 import { cutToMetadata } from './cut.ts'
-import { Edits, type Replacement } from './edits.ts'
+import { Edits } from './edits.ts'
 import {
   ANNOTATIONS,
-  API_GROUP,
   EventFacts,
   LEVEL,
   REQUEST_OBJECT,
   REQUEST_URI,
-  RESOURCE,
   RESPONSE_OBJECT,
   RESPONSE_STATUS,
-  STAGE,
   USER,
 } from './event.ts'
 import { safePart } from './foreign.ts'
-import { LINE, LINE_END, ROW, SAME_ANNOTATIONS, SAME_SENDER, type Workbench } from './found.ts'
+import { LINE, LINE_END, ROW, SAME_SENDER, type Workbench } from './found.ts'
 import { PADDING_BYTES } from './json/strings.ts'
 import { Tape } from './json/tape.ts'
-import { KnownBytes } from './known.ts'
-import { LEVEL_METADATA, LEVEL_REQUEST, LEVELS, type Policy, stageBit } from './policy/policy.ts'
-import type { RequestTarget } from './policy/request.ts'
+import type { Policy } from './policy/policy.ts'
 import type { Mask } from './redact/mask.ts'
-import {
-  HAS_SECRET_DATA,
-  IS_ABOUT_SECRETS,
-  IS_EVENT,
-  IS_PATCH,
-  IS_SECRET_OBJECT,
-  IS_SIGNING,
-  LISTS_THAT_LOSE,
-  LOSES_MANAGED_FIELDS,
-} from './redact/roles.ts'
+import { IS_EVENT, LOSES_MANAGED_FIELDS } from './redact/roles.ts'
 import { redactUri } from './redact/uri.ts'
 import { Walk, type WalkOptions } from './redact/walk.ts'
+import { Repeats } from './repeats.ts'
+import { Rulings } from './ruling.ts'
 import type { Sender } from './senders.ts'
 import { memberPlace, truncated } from './truncation.ts'
-import { type Verdict, Verdicts } from './verdicts.ts'
 
 export interface FilterOptions {
   /** null: everything is kept. */
@@ -58,14 +45,16 @@ export interface FilterOptions {
 /** kept: see the result; dropped: the policy says so; working: call `step`. */
 export type FilterEnd = 'kept' | 'dropped' | 'working'
 
+/** What is left to do on a line, a slice at each `next`. */
+type Slices = Generator<void, 'kept'>
+
 /** A line from so many bytes on is done in slices. */
 export const LARGE_LINE_BYTES = 128 * 1024
-/** Values per slice: about a millisecond. */
+// Of a slice, each a millisecond or two.
 const SLICE_VALUES = 4000
+const SLICE_EDITS = 16_000
+const SLICE_HASHED_BYTES = 512 * 1024
 const OUTPUT_KEPT_BYTES_MAX = 256 * 1024
-/** Longer ones are looked through each time. */
-const VALUE_BYTES_MAX = 1024
-const NOTHING: readonly Replacement[] = []
 
 export class AuditFilter {
   readonly facts = new EventFacts()
@@ -74,10 +63,6 @@ export class AuditFilter {
   buffer: Buffer = Buffer.alloc(0)
   start = 0
   end = 0
-  /** The rule of the policy that decided; -1 for none. */
-  rule = -1
-  /** Bodies or fields were left out by the policy. */
-  isTrimmed = false
   /** It could not be taken apart, and was cut to what is harmless. */
   isCut = false
   /** It lost bodies for its length: length and hash of what it would have been. */
@@ -87,33 +72,34 @@ export class AuditFilter {
   readonly #options: FilterOptions
   readonly #tape = new Tape()
   readonly #edits = new Edits()
+  readonly #walk = new Walk()
   readonly #truncation = new EventFacts()
-  readonly #verdicts: Verdicts
-  readonly #stages = new KnownBytes<number>(4)
-  readonly #levels = new KnownBytes<number>(4)
-  /** Values that were looked through, and what had to be hidden there. */
-  readonly #statusesOfSecrets = new KnownBytes<readonly Replacement[]>(8, VALUE_BYTES_MAX)
-  readonly #statusesOfOthers = new KnownBytes<readonly Replacement[]>(8, VALUE_BYTES_MAX)
-  readonly #annotations = new KnownBytes<readonly Replacement[]>(10, VALUE_BYTES_MAX)
-  /** Of the line that takes the whole way. */
-  #walkOptions: WalkOptions | null = null
+  readonly #rulings: Rulings
+  readonly #repeats: Repeats
   #output = Buffer.alloc(8192)
   /** Where the result may be written; null: to #output. */
   #bench: Workbench | null = null
-  // Of the rows that were judged: who sent them, and what was known of their annotations.
+  /** Of the rows that were judged: who sent them. */
   readonly #senders: (Sender | null)[] = []
-  readonly #rowAnnotations: (readonly Replacement[] | undefined)[] = []
-  #row = 0
-  #sameAnnotations = 0
-  readonly #walk = new Walk()
-  #hasTape = false
-  #isWalked = false
+  /** Of a large line; null when there is none. */
+  #slices: Slices | null = null
   #lineStart = 0
   #lineEnd = 0
 
   constructor(options: FilterOptions) {
     this.#options = options
-    this.#verdicts = new Verdicts(options.policy)
+    this.#rulings = new Rulings(options.policy, options.mask)
+    this.#repeats = new Repeats(this.#rulings.verdicts)
+  }
+
+  /** The rule of the policy that decided; -1 for none. */
+  get rule(): number {
+    return this.#rulings.rule
+  }
+
+  /** Bodies or fields were left out by the policy. */
+  get isTrimmed(): boolean {
+    return this.#rulings.isTrimmed
   }
 
   /** Nothing is to be decided or changed: only the facts are read. */
@@ -138,17 +124,15 @@ export class AuditFilter {
    */
   judgeTaken(bench: Workbench, found: Int32Array, at: number): FilterEnd {
     const { facts } = this
-    const row = at / ROW
     const sameSender = found[at + SAME_SENDER]!
     facts.take(bench.memory, found, at, sameSender === 0 ? null : this.#senders[sameSender - 1]!)
-    this.#senders[row] = facts.sender
+    this.#senders[at / ROW] = facts.sender
     this.#begin(bench.memory, found[at + LINE]!, found[at + LINE_END]!)
     this.isEvent = true
     this.#bench = bench
-    this.#row = row
-    this.#sameAnnotations = found[at + SAME_ANNOTATIONS]!
-    this.#rowAnnotations[row] = undefined
+    this.#repeats.takeRow(found, at)
     const judged = this.#judge(bench.memory, this.start, this.end)
+    this.#repeats.leaveRow()
     this.#bench = null
     return judged
   }
@@ -157,18 +141,17 @@ export class AuditFilter {
     this.buffer = line
     this.start = start
     this.end = end
-    this.rule = -1
-    this.isTrimmed = false
+    this.#rulings.clear()
     this.isCut = false
     this.isTruncated = false
+    this.#slices = null
   }
 
   #judge(line: Buffer, start: number, end: number): FilterEnd {
     const { facts } = this
     if (this.isPlain) return this.#fit()
-    const verdict = this.#verdicts.of(this.facts)
-    if (verdict === null) return this.#cut()
-    const options = this.#decide(verdict)
+    const options = this.#rulings.of(facts)
+    if (options === undefined) return this.#cut()
     if (options === null) return 'dropped'
     if (!options.redacts && !options.dropsRequest && !options.dropsResponse && options.level === null) {
       if (((options.requestRole | options.responseRole) & LOSES_MANAGED_FIELDS) === 0) return this.#fit()
@@ -177,38 +160,42 @@ export class AuditFilter {
     const offset = facts.buffer === line ? 0 : -start
     this.#lineStart = start + offset
     this.#lineEnd = end + offset
-    if (end - start < LARGE_LINE_BYTES && facts.isUsual && this.#quick(options)) return this.#fit()
-    this.#edits.clear()
-    this.#tape.begin(facts.buffer, this.#lineStart, this.#lineEnd, this.#passed(options))
-    this.#walk.begin(this.#tape, this.#edits, IS_EVENT, options)
-    this.#walkOptions = options
-    this.#hasTape = false
-    this.#isWalked = false
-    if (end - start >= LARGE_LINE_BYTES) return 'working'
-    return this.step(Number.POSITIVE_INFINITY)
+    const isLarge = end - start >= LARGE_LINE_BYTES
+    if (!isLarge && facts.isUsual && this.#quick(options)) return this.#fit()
+    const slices = this.#whole(options)
+    if (!isLarge) return atOnce(slices)
+    this.#slices = slices
+    return 'working'
   }
 
   /** One slice of the work on a large line. */
-  step(valuesMax = SLICE_VALUES): FilterEnd {
-    if (!this.#hasTape) {
-      const state = this.#tape.run(valuesMax)
-      if (state === 'more') return 'working'
-      if (state !== 'done') {
-        this.#tape.release()
+  step(): FilterEnd {
+    const { done, value } = this.#slices!.next()
+    return done ? value : 'working'
+  }
+
+  /** The way of all lines that are not done quickly. */
+  *#whole(options: WalkOptions): Slices {
+    const tape = this.#tape
+    const edits = this.#edits
+    edits.clear()
+    tape.begin(this.facts.buffer, this.#lineStart, this.#lineEnd, this.#passed(options))
+    for (let state = tape.run(SLICE_VALUES); state !== 'done'; state = tape.run(SLICE_VALUES)) {
+      if (state !== 'more') {
+        tape.release()
         return this.#cut()
       }
-      this.#hasTape = true
-      if (valuesMax !== Number.POSITIVE_INFINITY) return 'working'
+      yield
     }
-    if (!this.#isWalked) {
-      if (!this.#walk.run(valuesMax)) return 'working'
-      if (this.facts.isUsual) this.#remember()
-      if (this.#edits.count > 0) this.#write()
-      this.#tape.release()
-      this.#isWalked = true
-      if (valuesMax !== Number.POSITIVE_INFINITY) return 'working'
-    }
-    return this.#fit()
+    const walk = this.#walk
+    walk.begin(tape, edits, IS_EVENT, options)
+    do yield
+    while (!walk.run(SLICE_VALUES))
+    tape.release()
+    if (this.facts.isUsual) this.#repeats.remember(this.facts, edits, options, !walk.sawWebhookPatch)
+    if (edits.count > SLICE_EDITS) yield* this.#writeInSlices()
+    else if (edits.count > 0) this.#write()
+    return yield* this.#fitted()
   }
 
   /** Gives back what a large line needed. */
@@ -218,70 +205,9 @@ export class AuditFilter {
       this.#output = Buffer.alloc(8192)
     }
     this.buffer = this.#output
+    this.#slices = null
     this.#tape.release()
-  }
-
-  /** What the policy and the request's type say; null: dropped. */
-  #decide({ target, decision, isPatch }: Verdict): WalkOptions | null {
-    const { mask } = this.#options
-    // A list of operations is one wherever it stands, whatever the verb says.
-    const role = roleOf(this.#aboutOf(target)) | IS_PATCH
-    const options: WalkOptions = {
-      mask: mask ?? String,
-      redacts: mask !== null,
-      requestRole: role,
-      responseRole: role,
-      dropsRequest: false,
-      dropsResponse: false,
-      level: null,
-    }
-    // An event whose URI is none was never judged by a policy either; it is kept as it is.
-    if (decision === null) return options
-    this.rule = decision.rule
-    if (decision.level === 0 || (decision.omitStages & this.#stageBit()) !== 0) return null
-    const logged = this.#levelLogged()
-    if (decision.level < logged) {
-      options.level = LEVELS[decision.level]!
-      this.isTrimmed = true
-    }
-    options.dropsRequest = decision.level <= LEVEL_METADATA
-    options.dropsResponse = decision.level <= LEVEL_REQUEST
-    if (decision.omitManagedFields) {
-      options.responseRole |= LOSES_MANAGED_FIELDS | LISTS_THAT_LOSE
-      if (!isPatch) options.requestRole |= LOSES_MANAGED_FIELDS | LISTS_THAT_LOSE
-    }
-    return options
-  }
-
-  /** What the request is about: what its URI says or, where that says nothing (another server's prefix), its objectRef. */
-  #aboutOf(target: Verdict['target']): Pick<RequestTarget, 'apiGroup' | 'resource'> {
-    const { facts } = this
-    if (target !== null && (target.resource !== '' || !facts.has(RESOURCE))) return target
-    return { apiGroup: facts.text(API_GROUP), resource: facts.text(RESOURCE) }
-  }
-
-  #stageBit(): number {
-    const { facts } = this
-    const { buffer } = facts
-    const start = facts.startOf(STAGE)
-    const end = facts.endOf(STAGE)
-    let bit = this.#stages.find(buffer, start, end)
-    if (bit === undefined) this.#stages.add(buffer, start, end, (bit = stageBit(facts.text(STAGE))))
-    return bit
-  }
-
-  /** Index into LEVELS; -1 for none. */
-  #levelLogged(): number {
-    const { facts } = this
-    const { buffer } = facts
-    const start = facts.startOf(LEVEL)
-    const end = facts.endOf(LEVEL)
-    let level = this.#levels.find(buffer, start, end)
-    if (level === undefined) {
-      level = (LEVELS as readonly string[]).indexOf(facts.text(LEVEL))
-      this.#levels.add(buffer, start, end, level)
-    }
-    return level
+    this.#edits.clear()
   }
 
   /**
@@ -290,9 +216,9 @@ export class AuditFilter {
    */
   #quick(options: WalkOptions): boolean {
     const { facts } = this
-    const sender = this.#verdicts.notesOf(facts.sender!).replacements
-    const status = this.#known(RESPONSE_STATUS, this.#statuses(options))
-    const annotations = this.#knownAnnotations()
+    const sender = this.#repeats.sender(facts)
+    const status = this.#repeats.status(facts, options)
+    const annotations = this.#repeats.annotations(facts)
     if (sender === null || status === undefined || annotations === undefined) return false
     if (options.redacts && !this.#isHarmlessUri(options.mask)) return false
     const edits = this.#edits
@@ -333,47 +259,9 @@ export class AuditFilter {
     return true
   }
 
-  /** What had to be hidden in the same value before; undefined: it is not known. */
-  #known(fact: number, known: KnownBytes<readonly Replacement[]>): readonly Replacement[] | undefined {
-    const { facts } = this
-    return facts.has(fact) ? known.find(facts.buffer, facts.startOf(fact), facts.endOf(fact)) : NOTHING
-  }
-
-  #knownAnnotations(): readonly Replacement[] | undefined {
-    if (this.#bench === null) return this.#known(ANNOTATIONS, this.#annotations)
-    const same = this.#sameAnnotations === 0 ? undefined : this.#rowAnnotations[this.#sameAnnotations - 1]
-    const annotations = same ?? this.#known(ANNOTATIONS, this.#annotations)
-    this.#rowAnnotations[this.#row] = annotations
-    return annotations
-  }
-
   #isHarmlessUri(mask: Mask): boolean {
     const uri = this.facts.text(REQUEST_URI)
     return redactUri(uri, mask) === uri
-  }
-
-  /** What is hidden in a status depends on whether the request is about secrets. */
-  #statuses({ responseRole }: WalkOptions): KnownBytes<readonly Replacement[]> {
-    return (responseRole & IS_ABOUT_SECRETS) !== 0 ? this.#statusesOfSecrets : this.#statusesOfOthers
-  }
-
-  /** Remembers what had to be hidden in what other events have too. */
-  #remember(): void {
-    const { facts } = this
-    const edits = this.#edits
-    const start = facts.startOf(USER)
-    this.#verdicts.notesOf(facts.sender!).replacements = edits.within(start, start + facts.sender!.bytes.length)
-    this.#rememberValue(RESPONSE_STATUS, this.#statuses(this.#walkOptions!))
-    if (!this.#walk.sawWebhookPatch) this.#rememberValue(ANNOTATIONS, this.#annotations)
-  }
-
-  #rememberValue(fact: number, known: KnownBytes<readonly Replacement[]>): void {
-    const { facts } = this
-    if (this.#known(fact, known) !== undefined) return
-    const start = facts.startOf(fact)
-    const end = facts.endOf(fact)
-    const replacements = this.#edits.within(start, end)
-    if (replacements !== null) known.add(facts.buffer, start, end, replacements)
   }
 
   #passed({ dropsRequest, dropsResponse }: WalkOptions): [number, number, number, number] {
@@ -401,22 +289,47 @@ export class AuditFilter {
       bench.at = this.end
       return
     }
-    this.#reserve(this.#edits.bytesMax(this.#lineEnd - this.#lineStart) + PADDING_BYTES)
+    this.#reserve()
     this.end = this.#edits.apply(facts.buffer, this.#lineStart, this.#lineEnd, this.#output, 0)
+  }
+
+  *#writeInSlices(): Generator<void, void> {
+    const edits = this.#edits
+    const { buffer } = this.facts
+    this.#reserve()
+    let out = 0
+    for (let first = 0; first < edits.count; first += SLICE_EDITS) {
+      const last = Math.min(first + SLICE_EDITS, edits.count)
+      out = edits.applySome(buffer, this.#lineStart, first, last, this.#output, out)
+      yield
+    }
+    this.end = out + buffer.copy(this.#output, out, edits.lastEnd, this.#lineEnd)
+  }
+
+  /** Makes room for the changed line: it is the result. */
+  #reserve(): void {
+    const bytes = this.#edits.bytesMax(this.#lineEnd - this.#lineStart) + PADDING_BYTES
+    if (bytes > this.#output.length) this.#output = Buffer.allocUnsafeSlow(Math.max(bytes, 2 * this.#output.length))
     this.buffer = this.#output
     this.start = 0
   }
 
-  #reserve(bytes: number): void {
-    if (bytes > this.#output.length) this.#output = Buffer.allocUnsafeSlow(Math.max(bytes, 2 * this.#output.length))
+  #fit(): FilterEnd {
+    return this.end - this.start <= this.#options.lineBytesMax ? 'kept' : atOnce(this.#fitted())
   }
 
   /** Makes the result fit the sink: over its limit it loses the response's body, then the request's. */
-  #fit(): FilterEnd {
+  *#fitted(): Slices {
     const bytes = this.end - this.start
     if (bytes <= this.#options.lineBytesMax) return 'kept'
     this.originalBytes = bytes
-    this.originalSha256 = createHash('sha256').update(this.buffer.subarray(this.start, this.end)).digest('hex')
+    const hash = createHash('sha256')
+    for (let at = this.start; at < this.end; at += SLICE_HASHED_BYTES) {
+      yield
+      hash.update(this.buffer.subarray(at, Math.min(at + SLICE_HASHED_BYTES, this.end)))
+    }
+    this.originalSha256 = hash.digest('hex')
+    yield
     const left = truncated(
       this.#truncation,
       this.buffer,
@@ -446,7 +359,7 @@ export class AuditFilter {
   }
 
   /** An event that cannot be taken apart: what is known of it, without bodies. */
-  #cut(): FilterEnd {
+  #cut(): 'kept' {
     this.isCut = true
     this.isEvent = true
     this.originalBytes = this.end - this.start
@@ -461,13 +374,12 @@ export class AuditFilter {
   }
 }
 
-/** What the type of a request says of its bodies. */
-function roleOf({ apiGroup, resource }: Pick<RequestTarget, 'apiGroup' | 'resource'>): number {
-  if (apiGroup === '' && resource === 'secrets') return HAS_SECRET_DATA | IS_ABOUT_SECRETS | IS_SECRET_OBJECT
-  if (resource.includes('secret')) return HAS_SECRET_DATA
-  if (resource === 'certificatesigningrequests' || resource === 'podcertificaterequests') return IS_SIGNING
-  if (resource === 'tokenreviews' || resource === 'configmaps') return IS_ABOUT_SECRETS
-  return 0
+/** Does all that is left. */
+function atOnce(slices: Slices): 'kept' {
+  for (;;) {
+    const { done, value } = slices.next()
+    if (done) return value
+  }
 }
 
 function isBlank(byte: number | undefined): boolean {

@@ -47,9 +47,17 @@ export class KnownBytes<T> {
   add(b: Buffer, start: number, end: number, value: T): void {
     const length = end - start
     if (length > this.#bytesMax) return
-    const words = new Int32Array(Math.ceil(length / 4))
+    const count = Math.ceil(length / 4)
+    let slot = this.#slots[this.#hash]!
+    // Whoever had the slot gives its memory where that is enough: of ten thousands of names each would have some of its own.
+    if (slot === null || slot.words.length < count) {
+      slot = { length, words: new Int32Array(count), value }
+      this.#slots[this.#hash] = slot
+    }
+    slot.length = length
+    slot.value = value
+    const { words } = slot
     const view = viewOf(b)
-    for (let i = 0; i < words.length; i++) words[i] = view.getInt32(start + 4 * i, true)
-    this.#slots[this.#hash] = { length, words, value }
+    for (let i = 0; i < count; i++) words[i] = view.getInt32(start + 4 * i, true)
   }
 }

@@ -165,7 +165,7 @@ export class AuditLines {
     if (!isDone) this.release()
     const filter = isDone ? (this.#large as AuditFilter) : this.#filter
     let end = isDone ? work.end : filter.judge(entry.buffer, entry.messageStart, entry.messageEnd, isWhole)
-    while (end === 'working') end = filter.step(Number.POSITIVE_INFINITY)
+    while (end === 'working') end = filter.step()
     if (isDone) {
       this.#work = null
       this.#spent = work.line

@@ -87,7 +87,7 @@ class Simulation {
   #line(block: Buffer, start: number, end: number): void {
     const filter = this.#filter
     let outcome = filter.judge(block, start, end)
-    while (outcome === 'working') outcome = filter.step(Number.POSITIVE_INFINITY)
+    while (outcome === 'working') outcome = filter.step()
     if (outcome === 'kept' && !filter.isEvent) {
       if (end > start) this.#foreign++
       return

@@ -1,6 +1,6 @@
 // A large event is worked on in slices, whatever it is made of: no slice looks through more than a little of it, and what is
 // hidden of a long secret is the same as of a short one.
-import { createHmac } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 import { test } from 'tap'
 import { AuditFilter } from '../../src/audit/filter.ts'
 import { unescaped, unescapeInto } from '../../src/audit/json/strings.ts'
@@ -28,9 +28,9 @@ function eventWith(responseObject: unknown, uri = '/api/v1/namespaces/a/configma
   return Buffer.from(`${JSON.stringify(event)}\n        `)
 }
 
-/** The result, and how many slices it took after the values were listed. */
-function judged(line: Buffer): { text: string; slices: number } {
-  const filter = new AuditFilter({ policy: null, mask: maskWith(KEY), lineBytesMax: 1e9 })
+/** The result, and how many slices it took. */
+function judged(line: Buffer, lineBytesMax = 1e9): { text: string; slices: number } {
+  const filter = new AuditFilter({ policy: null, mask: maskWith(KEY), lineBytesMax })
   let slices = 0
   let end = filter.judge(line, 0, line.lastIndexOf(10))
   while (end === 'working') {
@@ -56,6 +56,46 @@ for (const [name, data] of Object.entries(SHAPES)) {
     t.ok(slices > line.length / SLICE_BYTES_MAX, `${slices} of ${line.length} bytes`)
   })
 }
+
+test('a URI of a megabyte is looked through in slices, and to its end', async (t) => {
+  const query = Array.from({ length: 40_000 }, (_, i) => `parameter${i}=some-value`).join('&')
+  const uri = `/api/v1/namespaces/a/services/b/proxy/x?token=qxzjvkqxzj&${query}&password=qxzjvkqxzj`
+  const { text, slices } = judged(eventWith({}, uri))
+  t.ok(slices > uri.length / 65_536, `${slices} slices`)
+  t.ok(text.includes(query))
+  t.notMatch(text, 'qxzjvk')
+})
+
+test('of a path or a parameter that is too long to be looked through the beginning is told', async (t) => {
+  const long = 'qxzjvk/'.repeat(20_000)
+  const { text } = judged(eventWith({}, `/api/v1/proxy/${long}?a=b&command=${long}&c=d`))
+  const { requestURI } = JSON.parse(text)
+  t.match(
+    requestURI,
+    /^\/api\/v1\/proxy\/[qxzjvk/]+\[redacted:[0-9a-f]{16}\]\?a=b&command=\[redacted:[0-9a-f]{16}\]&c=d$/,
+  )
+})
+
+test('of a message of megabytes what it quotes is hidden at once', async (t) => {
+  const quoted = 'spec.x: Invalid value: "qxzjvk \\"\n qxzjvk": no, '.repeat(40_000)
+  const { text } = judged(eventWith({ kind: 'Status', message: `Pod "x" is invalid: ${quoted}` }))
+  t.match(text, /Pod \\"x\\" is invalid: spec.x: Invalid value: \[redacted:[0-9a-f]{16}\]"/)
+})
+
+test('what many changes leave is written in slices, and hashed so where it is too long', async (t) => {
+  const items = Array.from({ length: 40_000 }, (_, i) => ({ metadata: { name: `s${i}` }, data: { a: 'eA==' } }))
+  const line = eventWith({ kind: 'SecretList', items })
+  const { text, slices } = judged(line)
+  const told = JSON.parse(text).responseObject.items
+  t.equal(told.length, items.length)
+  t.ok(told.every((item: (typeof items)[0], i: number) => item.metadata.name === `s${i}` && /^\[/.test(item.data.a)))
+  const short = judged(line, 65_536)
+  t.ok(short.slices > slices + text.length / 2 ** 20, `${short.slices} and ${slices}`)
+  t.equal(
+    JSON.parse(short.text).annotations['taffrail/original-sha256'],
+    createHash('sha256').update(text).digest('hex'),
+  )
+})
 
 test('a long secret has the token of its own bytes', async (t) => {
   const secret = 'qxz"\\\n\u0001é🐢'.repeat(20_000)

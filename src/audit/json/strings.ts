@@ -57,12 +57,20 @@ export function textOf(b: Buffer, start: number, end: number): string {
 export function unescapeInto(b: Buffer, start: number, end: number, out: Buffer): number {
   let to = 0
   let at = start
+  let far = start + FAR_BYTES
   while (at < end) {
     const byte = b[at++]!
     if (byte !== 0x5c) {
       out[to++] = byte
+      if (at < far || end - at < FAR_BYTES) continue
+      const slash = b.subarray(at, end).indexOf(0x5c)
+      const stop = slash < 0 ? end : at + slash
+      to += b.copy(out, to, at, stop)
+      at = stop
+      far = at + FAR_BYTES
       continue
     }
+    far = at + FAR_BYTES
     const escaped = b[at]!
     if (escaped === 0x75) {
       const code = fourDigits(b, at + 1)
@@ -83,6 +91,9 @@ export function unescapeInto(b: Buffer, start: number, end: number, out: Buffer)
   }
   return to
 }
+
+/** So far behind an escape the next one is searched for, where as much is left. */
+const FAR_BYTES = 1024
 
 /** The value of four hexadecimal digits; -1 when one of them is none. */
 function fourDigits(b: Buffer, at: number): number {

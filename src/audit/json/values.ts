@@ -63,7 +63,23 @@ export function valueEnd(b: Buffer, view: DataView, start: number, end: number):
     }
     at++
     if (c === 0x7b || c === 0x5b) depth++
-    else if ((c === 0x7d || c === 0x5d) && --depth === 0) return at
+    else if (c === 0x7d || c === 0x5d) {
+      if (--depth === 0) return at
+    } else {
+      // Numbers, words and what stands between them: nothing in them counts.
+      while (at < end && !hasQuoteOrBracket(view.getInt32(at, true))) at += 4
+    }
   }
   return -1
+}
+
+/** Whether one of four bytes is a quote or a bracket (or a control character, 0x02). */
+function hasQuoteOrBracket(word: number): boolean {
+  // With this bit set a square bracket is a curly one.
+  const low = word | 0x20202020
+  const quote = low ^ 0x22222222
+  const open = low ^ 0x7b7b7b7b
+  const close = low ^ 0x7d7d7d7d
+  const zeros = ((quote - 0x01010101) & ~quote) | ((open - 0x01010101) & ~open) | ((close - 0x01010101) & ~close)
+  return (zeros & 0x80808080) !== 0
 }

@@ -1,5 +1,6 @@
 // How a value is changed: a text is replaced by the mask of what it says, a member is left out with its comma. Changes are
 // noted in the order of the line, and applied later. Invariant: what is left is JSON.
+import { release } from '../../core/memory.ts'
 import type { Edits } from '../edits.ts'
 import { textOf, unescapeInto } from '../json/strings.ts'
 import { STRING, type Tape } from '../json/tape.ts'
@@ -50,15 +51,17 @@ export class Changes {
     const tape = this.#tape
     const start = tape.startOf(value)
     const end = tape.endOf(value)
+    const isBase64 = (role & (IS_BASE64 | IS_BINARY)) !== 0
     if (end - start > TEXT_BYTES_MAX) {
       // As bytes: strings of megabytes with escapes in them would hold the event loop for a tenth of a second.
       const bytes = Buffer.allocUnsafeSlow(end - start)
       const secret = bytes.subarray(0, unescapeInto(tape.buffer, start, end, bytes))
-      this.replace(value, this.#mask((role & (IS_BASE64 | IS_BINARY)) !== 0 ? decodedBytes(secret) : secret))
+      this.#edits.add(start, end, this.#mask(isBase64 ? decodedBytes(secret) : secret))
+      release(bytes)
       return
     }
     const text = textOf(tape.buffer, start, end)
-    this.replace(value, this.#mask((role & (IS_BASE64 | IS_BINARY)) !== 0 ? decoded(text) : text))
+    this.#edits.add(start, end, this.#mask(isBase64 ? decoded(text) : text))
   }
 
   /** Replaces the content of a string. */

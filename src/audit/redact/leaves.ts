@@ -1,16 +1,17 @@
 // Texts and numbers of a value that is redacted: each is hidden for what it is, for its name, or for its look. What was found
 // harmless once is known again by its bytes. Invariant: values are judged in the order of the line, and a long one is done
 // before the next. Bound: a window of a long text at once, and a few thousand known values of at most 256 bytes.
-import { textOf, unescaped } from '../json/strings.ts'
+import { release } from '../../core/memory.ts'
+import { textOf, unescaped, unescapeInto } from '../json/strings.ts'
 import { OTHER, type Tape } from '../json/tape.ts'
 import { KnownBytes } from '../known.ts'
 import type { Changes } from './changes.ts'
 import { bytesIn, HAS_BRACE, isSwitch, looksSecret, mayBeCredential } from './looks.ts'
 import type { Mask } from './mask.ts'
-import { redactMessage } from './message.ts'
+import { firstQuotation, MESSAGE_LENGTH_MAX, redactMessage } from './message.ts'
 import { NAME_CREDENTIAL, NAME_PUBLIC } from './names.ts'
 import { INHERITED, IS_ABOUT_SECRETS, IS_BINARY, IS_SECRET, IS_TEXT } from './roles.ts'
-import { redactUri } from './uri.ts'
+import { redactedUri, redactUri } from './uri.ts'
 
 /** Longer texts are looked through in windows; a credential that is longer than the overlap shows by its form or its randomness. */
 const WINDOW_BYTES = 16 * 1024
@@ -32,6 +33,8 @@ export class Leaves {
   #longValue = -1
   #longAt = 0
   #longRole = 0
+  /** It is a URI: what is left to do. */
+  #longUri: Generator<void, string> | null = null
   /** The last value was a text with JSON in it. */
   #isJson = false
 
@@ -47,6 +50,7 @@ export class Leaves {
     this.#tape = tape
     this.#mask = mask
     this.#longValue = -1
+    this.#longUri = null
   }
 
   /** Whether a long text is being looked through. */
@@ -56,6 +60,11 @@ export class Leaves {
 
   /** One window of a long text: to look through a megabyte at once would hold the event loop for a tenth of a second. */
   lookAtLong(): void {
+    if (this.#longUri !== null) {
+      const { done, value } = this.#longUri.next()
+      if (done) this.#replaceUri(value)
+      return
+    }
     const { buffer: b } = this.#tape
     const end = this.#tape.endOf(this.#longValue)
     const from = Math.max(this.#tape.startOf(this.#longValue), this.#longAt - WINDOW_OVERLAP_BYTES)
@@ -136,11 +145,16 @@ export class Leaves {
     return this.#redactText(value, role & INHERITED)
   }
 
-  /** The event's requestURI, which is a string. */
+  /** The event's requestURI, which is a string. A long one is looked through later (`lookAtLong`). */
   uri(value: number): void {
     const tape = this.#tape
     const start = tape.startOf(value)
     const end = tape.endOf(value)
+    if (end - start > WINDOW_BYTES) {
+      this.#longValue = value
+      this.#longUri = redactedUri(textOf(tape.buffer, start, end), this.#mask)
+      return
+    }
     if (knownHarmlessUris.find(tape.buffer, start, end)) return
     const uri = textOf(tape.buffer, start, end)
     const clean = redactUri(uri, this.#mask)
@@ -148,11 +162,31 @@ export class Leaves {
     else knownHarmlessUris.add(tape.buffer, start, end, true)
   }
 
+  #replaceUri(clean: string): void {
+    const tape = this.#tape
+    const value = this.#longValue
+    this.#longValue = -1
+    this.#longUri = null
+    if (clean !== textOf(tape.buffer, tape.startOf(value), tape.endOf(value))) this.#changes.replace(value, clean)
+  }
+
   /** A message of the API server, which is a string. */
   message(value: number, role: number): void {
     const tape = this.#tape
-    const text = textOf(tape.buffer, tape.startOf(value), tape.endOf(value))
-    const clean = redactMessage(text, (role & IS_ABOUT_SECRETS) !== 0, this.#mask)
+    const start = tape.startOf(value)
+    const end = tape.endOf(value)
+    const isAboutSecrets = (role & IS_ABOUT_SECRETS) !== 0
+    if (end - start > MESSAGE_LENGTH_MAX) {
+      const bytes = Buffer.allocUnsafeSlow(end - start)
+      const message = bytes.subarray(0, unescapeInto(tape.buffer, start, end, bytes))
+      const quotation = firstQuotation(message.toString('latin1', 0, MESSAGE_LENGTH_MAX))
+      const beginning = redactMessage(message.toString('utf8', 0, quotation), isAboutSecrets, this.#mask)
+      this.#changes.replace(value, beginning + this.#mask(message.subarray(quotation)))
+      release(bytes)
+      return
+    }
+    const text = textOf(tape.buffer, start, end)
+    const clean = redactMessage(text, isAboutSecrets, this.#mask)
     if (clean !== text) this.#changes.replace(value, clean)
   }
 }

@@ -8,7 +8,7 @@ const TOKENS_MAX = 256
 /** Longer secrets are few. */
 const KEPT_MAX = 256
 
-/** Makes the replacement of a secret, given as its own bytes (decoded where it was in base64). */
+/** Makes the replacement of a secret, given as its own bytes (decoded where it was in base64). It needs no escapes in JSON. */
 export type Mask = (secret: Buffer | string) => string
 
 /** `key` null: the same word for all. */

@@ -20,6 +20,18 @@ const QUOTED = /"(?:[^"\\]|\\.)*"|'[^']*'|`[^`]*`/g
 const SUBJECT =
   /^(?:[A-Za-z0-9.-]+ "[^"]*" is (?:invalid|forbidden): |[A-Za-z]+ in version "[^"]*" cannot be handled as )?(?:(?:admission webhook "[^"]*"|ValidatingAdmissionPolicy '[^']*'(?: with binding '[^']*')?) denied (?:the )?request: )?/
 
+/** A longer message quotes bodies, or values by the thousand: what stands behind its first quotation is hidden. */
+export const MESSAGE_LENGTH_MAX = 16 * 1024
+/** Where something may be quoted. */
+const QUOTATION = /["'`{[(]/
+
+/** Where a long message may begin to quote something, of which this is the beginning. */
+export function firstQuotation(beginning: string): number {
+  const subject = SUBJECT.exec(beginning)?.[0].length ?? 0
+  const quotation = beginning.slice(subject).search(QUOTATION)
+  return quotation < 0 ? beginning.length : subject + quotation
+}
+
 /** The message without what it quotes. `isAboutSecrets`: the request was about secrets or tokens, whatever field is named. */
 export function redactMessage(message: string, isAboutSecrets: boolean, mask: Mask): string {
   const at = message.search(QUOTED_BODY)
@@ -36,7 +48,7 @@ export function redactMessage(message: string, isAboutSecrets: boolean, mask: Ma
 /** The message up to the end of what was found in it; what follows is hidden. */
 function behind(message: string, found: RegExpExecArray, mask: Mask): string {
   const from = found.index + found[0].length
-  return `${message.slice(0, from)}${mask(message.slice(from))}`
+  return from === message.length ? message : `${message.slice(0, from)}${mask(message.slice(from))}`
 }
 
 function withoutQuotations(message: string, isAboutSecrets: boolean, mask: Mask): string {

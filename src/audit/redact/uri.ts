@@ -20,38 +20,73 @@ const DECODED_TIMES_MAX = 3
 /** What nearly all values are, and no credential is by its look. */
 const PLAIN_VALUE = /^(?:true|false|[0-9]{0,9}|[0-9]{1,4}[hms])$/
 
+/** A longer path, which is nothing of Kubernetes' own, is hidden from there on. */
+const PATH_LENGTH_MAX = 16 * 1024
+/** So is a longer parameter as a whole: it is a text that takes too long to be looked through. */
+const PAIR_LENGTH_MAX = 64 * 1024
+/** Of a slice: some milliseconds. */
+const SLICE_LENGTH = 16 * 1024
+
 /** The URI with its credentials replaced. */
 export function redactUri(uri: string, mask: Mask): string {
+  const slices = redactedUri(uri, mask)
+  for (;;) {
+    const { done, value } = slices.next()
+    if (done) return value
+  }
+}
+
+/** The same in slices: one of a megabyte is as long as a client may send one. */
+export function* redactedUri(uri: string, mask: Mask): Generator<void, string> {
   const mark = uri.indexOf('?')
-  const path = mark < 0 ? uri : uri.slice(0, mark)
+  const path = cleanPath(mark < 0 ? uri : uri.slice(0, mark), mask)
+  if (mark < 0) return path
+  const hidden = argumentHidden()
+  let query = ''
+  let looked = 0
+  for (let at = mark; at >= 0 && at < uri.length; ) {
+    const next = uri.indexOf('&', at + 1)
+    const pair = uri.slice(at + 1, next < 0 ? uri.length : next)
+    query += at === mark ? cleanPair(pair, hidden, mask) : `&${cleanPair(pair, hidden, mask)}`
+    looked += pair.length
+    if (looked > SLICE_LENGTH) {
+      looked = 0
+      yield
+    }
+    at = next
+  }
+  return `${path}?${query}`
+}
+
+function cleanPath(path: string, mask: Mask): string {
+  if (path.length > PATH_LENGTH_MAX)
+    return `${cleanPath(path.slice(0, PATH_LENGTH_MAX), mask)}${encode(mask(path.slice(PATH_LENGTH_MAX)))}`
   const proxied = path.indexOf('/proxy/')
-  const isSecretPath =
+  const isSecret =
     holdsCredential(decode(path)) ||
     (proxied >= 0 &&
       path
         .slice(proxied)
         .split('/')
         .some((segment) => looksRandom(decode(segment))))
-  const cleanPath = isSecretPath ? cleanSegments(path, proxied, mask) : path
-  if (mark < 0) return cleanPath
-  const hidden = argumentHidden()
-  const query = uri
-    .slice(mark + 1)
-    .split('&')
-    .map((pair) => {
-      const equals = pair.indexOf('=')
-      const key = decode(equals < 0 ? pair : pair.slice(0, equals))
-      const value = equals < 0 ? '' : decode(pair.slice(equals + 1))
-      const isSecret =
-        key === 'command'
-          ? hidden(value)
-          : classOfName(key) === NAME_CREDENTIAL ||
-            (!PLAIN_VALUE.test(value) && (holdsCredential(value) || (!HARMLESS.has(key) && looksRandom(value)))) ||
-            (equals < 0 && holdsCredential(key))
-      if (!isSecret || (value === '' && equals >= 0)) return pair
-      return equals < 0 ? encode(mask(key)) : `${pair.slice(0, equals)}=${encode(mask(value))}`
-    })
-  return `${cleanPath}?${query.join('&')}`
+  return isSecret ? cleanSegments(path, proxied, mask) : path
+}
+
+/** A parameter of the query. `hidden` judges successive arguments of a command. */
+function cleanPair(pair: string, hidden: (argument: string) => boolean, mask: Mask): string {
+  const equals = pair.indexOf('=')
+  const isLong = pair.length > PAIR_LENGTH_MAX
+  const key = isLong ? '' : decode(equals < 0 ? pair : pair.slice(0, equals))
+  const value = isLong ? pair.slice(equals + 1) : equals < 0 ? '' : decode(pair.slice(equals + 1))
+  const isSecret =
+    isLong ||
+    (key === 'command'
+      ? hidden(value)
+      : classOfName(key) === NAME_CREDENTIAL ||
+        (!PLAIN_VALUE.test(value) && (holdsCredential(value) || (!HARMLESS.has(key) && looksRandom(value)))) ||
+        (equals < 0 && holdsCredential(key)))
+  if (!isSecret || (value === '' && equals >= 0)) return pair
+  return equals < 0 || equals > 1024 ? encode(mask(pair)) : `${pair.slice(0, equals)}=${encode(mask(value))}`
 }
 
 /** `proxied`: from where on the path is another server's; -1 for nowhere. */

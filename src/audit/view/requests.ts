@@ -61,7 +61,7 @@ export class Requests {
     if (filters.rejects(facts, line, start, end)) return true
     const filter = this.#filter
     let state = filter.judge(line, start, end)
-    while (state === 'working') state = filter.step(Number.POSITIVE_INFINITY)
+    while (state === 'working') state = filter.step()
     const event = filter.buffer.toString('utf8', filter.start, filter.end)
     const row = rowOf(event, facts.has(NAME) ? '' : givenName(facts))
     if (row === null) return false

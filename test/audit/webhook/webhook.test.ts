@@ -165,7 +165,7 @@ test('a full spool puts everything off, says so once, and takes again once sinks
 
 test('a segment is kept until the last sink is past it, and its checkpoint is durable', async (t) => {
   const rig = await new WebhookRig({ deps: { sinks: ['loki', 'es'] }, config: { bodyBytesMax: 2 ** 21 } }).start()
-  for (const id of ['a', 'b', 'c']) await rig.send(batch(event(id, { requestURI: `/${'x'.repeat(2 ** 20)}` })))
+  for (const id of ['a', 'b', 'c']) await rig.send(batch(event(id, { requestObject: { text: 'x'.repeat(2 ** 20) } })))
   const names = () => rig.disk.reads.readdir(`${SPOOL}/cp-1`).sort()
   const before = names()
   t.equal(before.length, 4)
