@@ -11,9 +11,8 @@ import type { HandedOut } from './handed-out.ts'
 import type { Holes } from './holes.ts'
 import type { ReaderParts } from './parts.ts'
 import { comesBefore, findResumption, type Resumption } from './resume.ts'
+import { Unreadable } from './unreadable.ts'
 
-/** For so long a place is searched for in files that cannot be read. */
-const SEARCH_MS_MAX = 10_000
 const CAUSE_ASLEEP = 'gone or replaced while there was no descriptor for it'
 
 /** What is told of a reader while it sleeps. */
@@ -30,8 +29,8 @@ export class Beginning {
   #saved: Position | undefined
   /** It left its place for a while, and has not come back to it yet. */
   #slept: Slept | null = null
-  /** Monotonic ms of the first search for the checkpoint's place; null before it. */
-  #searchedSince: number | null = null
+  /** Of a search for the checkpoint's place that could not be done yet; null: there is none. */
+  #unreadable: Unreadable | null = null
 
   constructor(
     parts: ReaderParts,
@@ -119,7 +118,7 @@ export class Beginning {
   sleep(place: Position | 'start', slept: Slept): void {
     this.#slept = slept
     this.#saved = place === 'start' ? undefined : place
-    this.#searchedSince = null
+    this.#unreadable = null
   }
 
   /** The place with what was seen of its file since: should it be gone, that is lost. */
@@ -140,17 +139,17 @@ export class Beginning {
     const cause = this.#slept === null ? undefined : CAUSE_ASLEEP
     // What was cut off since the last look may be found in a copy, which nobody knows yet.
     lineage.measure()
-    this.#searchedSince ??= clock.monotonic()
+    this.#unreadable ??= new Unreadable(clock)
     let resumption: Resumption
     let tail = ''
     try {
-      const isLate = clock.monotonic() - this.#searchedSince > SEARCH_MS_MAX
-      resumption = findResumption(lineage, saved, fs, gunzip, isLate, cause)
+      resumption = findResumption(lineage, saved, fs, gunzip, this.#unreadable, cause)
       if (resumption.found) tail = readTail(fs, resumption.file, resumption.offset)
     } catch (error) {
       cursor.failed('read', error)
       return false
     }
+    this.#unreadable = null
     const { file, offset, found, lost, missing, named } = resumption
     account.goOnIn(found ? file : null)
     lines.timeline.load(saved.times)

@@ -14,7 +14,7 @@ import type { Time } from './gap.ts'
 export const HEAD_BYTES_MAX = 1024
 /** The second witness is the hash of this many bytes before an offset. */
 export const WITNESS_BYTES = 1024
-const WITNESS_TRIES = 3
+const TRIES = 3
 const GZIP_HEAD_BYTES = 4096
 /** How much of two files is compared to tell whether one is a copy of the other. */
 const COMPARED_BYTES = 4096
@@ -178,11 +178,16 @@ export function readWitness(fs: ReadFileSystem, fd: number, offset: number, tail
  * of lines is not on disk before they are sent. Throws the system's error.
  */
 export function insistOnWitness(fs: ReadFileSystem, fd: number, offset: number, tail = ''): string {
+  return insist(() => readWitness(fs, fd, offset, tail))
+}
+
+/** Reads, and reads again at once if that fails, for it may do then. Throws the last error. */
+export function insist<T>(read: () => T): T {
   for (let tries = 1; ; tries++) {
     try {
-      return readWitness(fs, fd, offset, tail)
+      return read()
     } catch (error) {
-      if (tries === WITNESS_TRIES) throw error
+      if (tries === TRIES) throw error
     }
   }
 }

@@ -7,9 +7,10 @@ import type { Position, SeenFile } from '../checkpoint/position.ts'
 import { kubeletSibling, LIVE } from '../discover/names.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
-import { gzipContentBytes, readWitness, sameHead, type TailedFile } from './file.ts'
+import { gzipContentBytes, insist, readWitness, sameHead, type TailedFile } from './file.ts'
 import type { Hole } from './gap.ts'
 import type { Lineage } from './lineage.ts'
+import type { Unreadable } from './unreadable.ts'
 
 const CAUSE = 'gone or replaced while taffrail was not running'
 
@@ -39,17 +40,19 @@ export interface Resumption {
 
 /**
  * `lineage.files` must not be empty. A file that cannot be read now may be the one that is searched for: throws the system's
- * error, unless `anyway`, where it counts as another one. `goneFor`: why a file is gone of which the checkpoint does not say it.
+ * error, unless it is given up (`unreadable`), where it counts as another one. `goneFor`: why a file is gone of which the
+ * checkpoint does not say it.
  */
 export function findResumption(
   lineage: Lineage,
   saved: Position,
   fs: ReadFileSystem,
   gunzip: Gunzip,
-  anyway: boolean,
+  unreadable: Unreadable,
   goneFor = CAUSE,
 ): Resumption {
   const { files } = lineage
+  unreadable.begin()
   const taken = new Set<TailedFile>()
   const find = (seen: Witnessed, isToo = (_file: TailedFile) => true): TailedFile | null => {
     const isSame = (file: TailedFile) => file.dev === seen.dev && file.ino === seen.ino
@@ -58,10 +61,10 @@ export function findResumption(
     const inOrder = [...inPlace, ...files.filter((file) => !isSame(file))]
     const isSeen = (file: TailedFile) => {
       try {
-        return agrees(file, seen, fs, gunzip) && isToo(file)
+        return insist(() => agrees(file, seen, fs, gunzip) && isToo(file))
       } catch (error) {
-        if (!anyway) throw error
-        return false // unreadable for long: a fresh start loses nothing
+        unreadable.failed(file, error)
+        return false
       }
     }
     const file = inOrder.find((each) => !taken.has(each) && isSeen(each)) ?? null
@@ -73,6 +76,7 @@ export function findResumption(
   // From the last to the first, so that each knows what is there after it.
   const later = Array.isArray(saved.later) ? saved.later : []
   const found = later.map((each) => find(each))
+  unreadable.end()
   const missing: Missing[] = []
   let before: TailedFile | null = null
   for (let i = later.length - 1; i >= 0; i--) {

@@ -311,6 +311,32 @@ t.test('files that cannot be read for a moment while the place is searched for',
   t.strictSame(losses(rig), [])
 })
 
+for (const failing of ['in turn', 'one for long'] as const) {
+  t.test(`files that cannot be read while the place is searched for: ${failing}`, async (t) => {
+    const { rig, sink } = await partlyRead(t, 7)
+    rig.rename('0.log', stamp(0))
+    for (let i = 1; i < 6; i++) rig.write(stamp(i), rows(17 + 3 * i, 20 + 3 * i))
+    rig.write('0.log', rows(35, 40))
+    rig.look()
+    sink.fill()
+    sink.ack()
+    rig.restart()
+    const begunAt = rig.clock.monotonicMs
+    const unreadable = () =>
+      failing === 'in turn' ? 1 + (Math.floor((rig.clock.monotonicMs - begunAt) / 1000) % 5) : 3
+    rig.fs.fault = (operation, path) =>
+      operation === 'read' && rig.lineage.looked && path.endsWith(stamp(unreadable())) ? 'EIO' : null
+    await rig.run(15_000)
+    rig.fs.fault = () => null
+    await rig.run(5000)
+    t.strictSame(losses(rig).length, failing === 'in turn' ? 0 : 1)
+    t.strictSame(
+      sink.texts.filter((text) => text.startsWith('line')),
+      messages(0, 40),
+    )
+  })
+}
+
 t.test('an empty file that was seen is not missed', async (t) => {
   const { rig, sink } = await partlyRead(t, 7)
   rig.rename('0.log', stamp(1))

@@ -15,9 +15,6 @@ const SEAM_BYTES_MAX = 4 * REPLACEMENT.length
 /** More than any burst has lines. */
 const MOVED_NS_MAX = 1000n
 
-/** How long a file that cannot be read holds up the search for a place. */
-const SEARCH_MS_MAX = 10_000
-
 type Loss = AgentEvents['bytes.lost'] & { life: number }
 
 export class Completeness implements Checker {
@@ -69,14 +66,12 @@ export class Completeness implements Checker {
     const loss = detail as AgentEvents['bytes.lost']
     const { truth, fail } = this.#deps
     const log = truth.logs.find(({ key }) => key === loss.lineage)
-    // What cannot be read for so long while a place is searched for counts as gone, and is read when it can be. Until its
-    // record is stored the next process tells it, too.
-    const isLate = life.files.errorCount > 0 && this.#deps.clock.monotonic() - life.bornAt > SEARCH_MS_MAX
+    // Until its record is stored the next process tells it, too.
     const isToldBefore = this.#losses.some(
       ({ path, fromOffset }) => path === loss.path && fromOffset === loss.fromOffset,
     )
     this.#losses.push({ ...loss, life: life.number })
-    if (log?.damaged === false && !isLate && !isToldBefore)
+    if (log?.damaged === false && !isToldBefore)
       fail(`the loss of a part of ${loss.path} was told, and nothing was lost`)
   }
 
