@@ -145,6 +145,7 @@ export class Agent {
         for (const reader of gone.readers.values()) this.#decisions.forget(reader)
         this.#looks.unwatch(gone)
       },
+      isWhole: (source) => this.#discoveries.find((each) => each.source === source)?.isWhole !== false,
       mourn: (source, key, path) => this.#lineages.standIn(source, key, path),
     })
     this.webhooks = openWebhooks(config, ports, { ...readAudits, onJournal: () => this.wake() })
@@ -368,22 +369,21 @@ export class Agent {
     // Before it is taken over, a spool may end with what was never answered.
     if (this.webhooks.some(({ config, isOpen }) => config.name === discovery.source.name && !isOpen))
       return DIRECTORIES_MS
-    let rescanMs = discovery.rescanMs
+    let rescanMs = Number.POSITIVE_INFINITY
     for (const [key, found] of discovery.scan()) {
       if (this.tailed.has(key)) continue
       const listing = found.listing()
       try {
         listing.version()
       } catch (error) {
-        const { source, path } = found.info
-        this.#ports.events.emit('file.error', { source, path, operation: 'readdir', error })
+        discovery.failed(found.info.path, 'readdir', error)
         continue
       }
       // A link whose files are gone already, or not there yet.
       if (listing.candidates().length === 0) rescanMs = DIRECTORIES_MS
       else this.#add(discovery.source, key, found, listing)
     }
-    return rescanMs
+    return Math.min(rescanMs, discovery.rescanMs)
   }
 
   #add(source: FileSourceConfig, key: string, found: Discovered, listing: ReturnType<Discovered['listing']>): void {

@@ -9,7 +9,7 @@ import type { Tailed } from './tailed.ts'
 
 /**
  * The checkpoint of a lineage that vanished is kept for so long: it may come back with its volume. What it says of bytes that
- * nobody has delivered is taken for lost sooner, when other files of its source are there.
+ * nobody has delivered is taken for lost sooner, when other files of its source are there and no directory failed.
  */
 const FORGET_MS = 3_600_000
 const GONE_MS = 60_000
@@ -22,6 +22,8 @@ export interface DeparturesDeps {
   tailed: Map<string, Tailed>
   /** Its lineage is closed: nobody needs the readers, nor a watch. */
   onGone: (tailed: Tailed) => void
+  /** Whether all was looked at when lineages of the source were looked for last. */
+  isWhole: (source: FileSourceConfig) => boolean
   /** Takes a lineage up of which nothing is left but a checkpoint, so that its readers tell what is lost. */
   mourn: (source: FileSourceConfig, key: string, path: string) => void
 }
@@ -86,11 +88,12 @@ export class Departures {
 
   /** Tells what is lost of a lineage that vanished, or forgets it, when it is time. */
   #forget(key: string, goneMs: number): void {
-    const { checkpoints, consumers, tailed, mourn } = this.#deps
+    const { checkpoints, consumers, tailed, mourn, isWhole } = this.#deps
     const positions = consumers.map(({ sink }) => checkpoints.get(sink.name, key))
     const lost = positions.find((position) => position !== undefined && hasUnread(position))
     const source = this.#sourceOf(key)
-    const isThere = [...tailed.values()].some((each) => each.source === source)
+    const others = [...tailed.values()].some((each) => each.source === source)
+    const isThere = others && source !== undefined && isWhole(source)
     if (goneMs < (lost !== undefined && isThere ? GONE_MS : FORGET_MS)) return
     this.#forgotten.delete(key)
     if (lost !== undefined && source !== undefined) mourn(source, key, lost.path)

@@ -34,6 +34,8 @@ function podIdentity({ namespace, pod, container, podUid }: PodLogPath): string 
 }
 
 const DOCKER_ROOT = '/var/lib/docker/containers'
+/** After a first scan that was not whole; twice as long after each more. */
+const RETRY_MS = 1000
 
 export class Discovery {
   readonly source: FileSourceConfig
@@ -47,6 +49,10 @@ export class Discovery {
   /** What these find is theirs alone: nothing goes round an audit source's policy and redaction. */
   leavesTo: readonly Discovery[] = []
   readonly #isOfContainers: boolean
+  /** Nothing has failed since the last scan began. */
+  isWhole = true
+  /** Scans in turn, before the last one, that were not whole. */
+  #failedBefore = 0
   #versions = ''
 
   constructor(source: FileSourceConfig, fs: ReadFileSystem, shared: Directories, events: Events) {
@@ -62,10 +68,11 @@ export class Discovery {
 
   /**
    * Milliseconds after which to scan again although nothing seems to have changed: soon where new names may appear in
-   * directories below those that `changed` looks at.
+   * directories below those that `changed` looks at, and at first sooner where something could not be looked at.
    */
   get rescanMs(): number {
-    return this.#patterns.every((pattern) => pattern.depth === 0) ? 60_000 : 10_000
+    const usual = this.#patterns.every((pattern) => pattern.depth === 0) ? 60_000 : 10_000
+    return this.isWhole ? usual : Math.min(usual, RETRY_MS * 2 ** this.#failedBefore)
   }
 
   /** Cheap: whether names came or went in the patterns' own directories since the last call. */
@@ -78,10 +85,12 @@ export class Discovery {
 
   /** All lineages that can be seen now, by key. */
   scan(): Map<string, Discovered> {
+    this.#failedBefore = this.isWhole ? 0 : this.#failedBefore + 1
+    this.isWhole = true
     const found = new Map<string, Discovered>()
     const others = new Set(this.leavesTo.flatMap((other) => [...other.scan().values()].map(({ identity }) => identity)))
     for (const pattern of this.#patterns) {
-      const onError = (path: string, error: unknown) => this.#failed(path, 'readdir', error)
+      const onError = (path: string, error: unknown) => this.failed(path, 'readdir', error)
       for (const path of findMatches(this.#fs, pattern, onError)) {
         if (this.#excluded(path)) continue
         const each = this.#isOfContainers ? this.#container(path, pattern) : this.#file(path, pattern)
@@ -137,7 +146,7 @@ export class Discovery {
       if (this.#fs.lstat(path)?.kind === 'symlink') return resolve(dirname(path), this.#fs.readlink(path))
       return path
     } catch (error) {
-      if (errorCode(error) !== 'ENOENT') this.#failed(path, 'readlink', error)
+      if (errorCode(error) !== 'ENOENT') this.failed(path, 'readlink', error)
       return null
     }
   }
@@ -186,12 +195,14 @@ export class Discovery {
     try {
       return this.#shared.at(path).refresh()
     } catch (error) {
-      this.#failed(path, 'readdir', error)
+      this.failed(path, 'readdir', error)
       return -1
     }
   }
 
-  #failed(path: string, operation: string, error: unknown): void {
+  /** Something could not be looked at that may be there all the same. */
+  failed(path: string, operation: string, error: unknown): void {
+    this.isWhole = false
     this.#events.emit('file.error', { source: this.source.name, path, operation, error })
   }
 }

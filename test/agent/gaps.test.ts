@@ -5,6 +5,8 @@ import t, { type Test } from 'tap'
 import { TaffrailError } from '../../src/core/errors.ts'
 import { total } from '../../src/core/ledger.ts'
 import { UNWRITABLE } from '../../src/deliver/dead-letter.ts'
+import { realFileSystem } from '../../src/ports/real-fs.ts'
+import { WatchedReads } from '../support/watched-reads.ts'
 import { lokiConfig, stdoutConfig, texts, World } from './world.ts'
 
 const MINUTE_MS = 60_000
@@ -133,6 +135,33 @@ t.test('files that come late are not taken for lost', async (t) => {
   await world.clock.advance(2 * MINUTE_MS)
   t.strictSame(world.loki.lines({ pod: 'a' }), [...texts('one', 10), ...texts('two', 10)])
 })
+
+t.test(
+  'a pod of which the directory cannot be listed is not taken for gone, and is read soon after it can',
+  async (t) => {
+    for (const failingMs of [2000, 3 * MINUTE_MS]) {
+      const reads = new WatchedReads(realFileSystem.reads)
+      const world = new World(t, { fs: { ...realFileSystem, reads } })
+      write(world, 'a', texts('one', 10))
+      write(world, 'b', ['other'])
+      world.start()
+      await world.clock.advance(5000)
+      down(world)
+      write(world, 'a', texts('two', 10))
+      await world.clock.advance(40_000)
+      world.kill()
+      world.loki.fault = null
+      const directory = world.podDirectory('a')
+      reads.fault = (operation, path) => (operation === 'readdir' && path.startsWith(directory) ? 'EMFILE' : null)
+      world.start()
+      await world.clock.advance(failingMs)
+      reads.fault = () => null
+      await world.clock.advance(2 * failingMs)
+      t.strictSame(world.loki.lines({ pod: 'a' }), [...texts('one', 10), ...texts('two', 10)])
+      world.kill()
+    }
+  },
+)
 
 t.test(
   'held for an hour and let go, after days of silence: neither too old nor in the way of what follows',
