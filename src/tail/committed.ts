@@ -88,7 +88,7 @@ export class Committed {
   /** The place for the checkpoint; null when there is nothing to say, or when it cannot be said now. */
   position(): Position | null {
     const at = this.#byName
-    if (at === null) return null
+    if (at === null || (at.offset === at.file.begin && !this.#parts.lineage.isCertain(at.file))) return null
     const { file, offset, times, gaps, ended, continuity } = at
     const witness = this.#witnessAt(at)
     if (witness === null) return null

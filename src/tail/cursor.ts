@@ -141,6 +141,10 @@ export class Cursor {
   read(file: TailedFile, block: Buffer, roomBytes: number, keepFrom: number): number {
     const { offset } = this.place
     const { compressed } = file
+    if (offset === 0 && !compressed && file.head.bytes === 0) {
+      this.#lineage.lookInto(file)
+      if (file.head.bytes > 0 || file.gone !== null) return CHANGED
+    }
     const overlap = compressed ? 0 : this.#tailBytes
     const wantMax = compressed ? Math.min(PIECE_BYTES_MIN, block.length) : block.length - overlap
     const want = Math.min(wantMax, Math.max(roomBytes + 4096, PIECE_BYTES_MIN))

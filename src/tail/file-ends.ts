@@ -55,6 +55,11 @@ export class FileEnds {
     return !options.once && deps.clock.monotonic() - file.grewAt < GROWING_GZIP_MS
   }
 
+  /** Whether nothing that is not known yet can come before what is in the file. */
+  mayBegin(file: TailedFile): boolean {
+    return this.#parts.options.once || this.#parts.lineage.isCertain(file)
+  }
+
   /** Whether there is a next file, and nothing that is not known yet can come before it. */
   mayGoOn(file: TailedFile): boolean {
     const { lineage, options } = this.#parts

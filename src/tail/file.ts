@@ -54,6 +54,11 @@ export interface TailedFile {
   met: boolean
   /** Whether all files that come before it are known. */
   placed: boolean
+  /**
+   * It was found empty, and has bytes now. What it had before them may be in a copy (copytruncate) that is not known: it is not
+   * begun, and nothing is told of it, until it is `placed` again.
+   */
+  filled?: true
   /** Bytes as stored, when last seen. */
   sizeSeen: number
   /** Where reading begins: 0, or where an earlier reading of the same file ended. */

@@ -1,6 +1,7 @@
 // The open files of one lineage, in reading order, and those that were read: their numbers, sizes, heads and descriptors.
 // Invariant: `list` ascends by `sequence`; a descriptor is counted from its opening to its closing; a file's size grows until
 // it is cut (`onCut`). Which files there are, and where each belongs, is decided by lineage.ts and openings.ts.
+import { LIVE } from '../discover/names.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { FileStat, ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
@@ -121,6 +122,10 @@ export class Files {
     if (!file.compressed && keepsHead(fs, file)) return true
     const head = readHead(fs, file.fd, file.compressed, gunzip)
     if (file.head.bytes > 0 && !sameHead(fs, file.fd, file.compressed, gunzip, head, file.head)) return false
+    if (file.head.bytes === 0 && head.bytes > 0 && file.order.rank === LIVE) {
+      file.filled = true
+      file.placed = false
+    }
     file.head = head
     return true
   }

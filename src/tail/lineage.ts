@@ -119,6 +119,11 @@ export class Lineage {
     this.#files.measureAll()
   }
 
+  /** Looks at a file that was found empty. */
+  lookInto(file: TailedFile): void {
+    this.#files.measure(file)
+  }
+
   /** How many files there are to open at most; 0 when that cannot be told now. */
   get listedFiles(): number {
     try {
@@ -188,8 +193,17 @@ export class Lineage {
   isNextCertain(file: TailedFile): boolean {
     const { files } = this
     const index = files.indexOf(file) + 1
-    if (index === files.length) return this.settled
-    for (let i = index; i < files.length; i++) if (files[i]?.placed) return true
+    return index === files.length ? this.settled : this.#isPlaced(index)
+  }
+
+  /** Whether what is in the file now can be begun: nothing that was in it before can turn up yet. */
+  isCertain(file: TailedFile): boolean {
+    return file.filled !== true || this.#isPlaced(this.files.indexOf(file))
+  }
+
+  /** Whether all files before this one are known. */
+  #isPlaced(index: number): boolean {
+    for (let i = index; i < this.files.length; i++) if (this.files[i]?.placed) return true
     return false
   }
 

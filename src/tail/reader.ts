@@ -216,8 +216,9 @@ export class Reader implements FileUser {
     if (file === null) return this.#beginning.isPossible
     if (this.#holes.next !== undefined) return true
     if (this.#continuity?.hasFindings && !this.#account.isUnsettled) return true
+    const isFresh = offset === file.begin && cursor.ended !== file
     if (file.gone === null) {
-      if (cursor.isWaiting) return false
+      if (cursor.isWaiting || (isFresh && !this.#ends.mayBegin(file))) return false
       if (!file.compressed && file.sizeSeen > offset + cursor.incompleteBytes) return true
     }
     if (this.#reading.hasLineToEnd) return true

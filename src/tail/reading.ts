@@ -79,6 +79,7 @@ export class Reading {
       }
       if (place.logical >= until) return 'full'
       const isFresh = place.offset === file.begin && cursor.ended !== file
+      if (isFresh && !this.#ends.mayBegin(file)) return 'dry'
       if (isFresh && file.mtimeMs / 1000 < lines.skipBeforeSeconds) this.#skipFile(file)
       if (cursor.ended === file && file.compressed) {
         const end = this.#ends.goOn(file, out)

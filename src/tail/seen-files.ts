@@ -47,8 +47,8 @@ export class SeenFiles {
   }
 
   #seen(file: TailedFile): SeenFile | null {
-    const { path, dev, ino, head, compressed, gone, mtimeMs, sizeSeen } = file
-    if (head.bytes === 0 || (sizeSeen === 0 && !compressed)) return null
+    const { path, dev, ino, head, compressed, gone, mtimeMs, sizeSeen, filled, placed } = file
+    if (head.bytes === 0 || (sizeSeen === 0 && !compressed) || (filled && !placed)) return null
     const seen = { path, dev, ino, head: head.hash, headBytes: head.bytes, ...this.endOf(file), mtimeMs }
     return { ...seen, ...(compressed && { compressed }), ...(gone !== null && { gone }) }
   }

@@ -480,6 +480,54 @@ t.test('a file that was found empty, and was copied and cut before it was looked
   t.strictSame(losses(rig), [])
 })
 
+for (const then of ['read', 'killed', 'killed, with what came before it deleted'] as const) {
+  t.test(`a file that was found empty, and a copy of it that cannot be looked at: ${then}`, async (t) => {
+    for (const failing of ['stat', 'open', 'read'] as const) {
+      const { rig, sink } = plainRig(t)
+      const isBehind = then !== 'read' && then !== 'killed'
+      rig.write('app.log.3', lines(0, 3))
+      rig.write('app.log', '')
+      if (isBehind) {
+        rig.look()
+        sink.recordsMax = 2
+        sink.fill()
+        sink.ack()
+        sink.recordsMax = Number.POSITIVE_INFINITY
+      } else await rig.run(3000)
+      rig.append('app.log', lines(3, 10))
+      copyTruncate(rig)
+      rig.append('app.log', lines(10, 20))
+      rig.fs.fault = (operation, path) => (operation === failing && path.endsWith('.1') ? 'EIO' : null)
+      if (isBehind) {
+        rig.look()
+        sink.savePosition()
+      } else await rig.run(5000)
+      if (then !== 'read') {
+        rig.restart()
+        if (isBehind) rig.unlink('app.log.3')
+      }
+      rig.fs.fault = () => null
+      await rig.run(5000)
+      const texts = sink.texts.filter((text) => text.startsWith('line'))
+      t.strictSame(texts, isBehind ? [...messages(0, 2), ...messages(3, 20)] : messages(0, 20), failing)
+      t.equal(losses(rig).length, isBehind ? 1 : 0)
+    }
+  })
+}
+
+t.test('a file that was found empty, and was copied and cut between a look and a reading', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', '')
+  await rig.step()
+  rig.append('app.log', lines(0, 10))
+  copyTruncate(rig)
+  rig.append('app.log', lines(10, 20))
+  await sink.drain()
+  await rig.run(5000)
+  t.strictSame(sink.texts, messages(0, 20))
+  t.strictSame(losses(rig), [])
+})
+
 t.test('what was read of a file that was cut is not behind again with its copy', async (t) => {
   const { rig, sink } = plainRig(t)
   rig.write('app.log', lines(0, 10))
@@ -515,15 +563,13 @@ t.test('cut when little was there: what was read and compressed meanwhile is not
 t.test('a compressed file that is met behind one that was cut is not taken for its copy', async (t) => {
   for (const isCopied of [true, false]) {
     const { rig, sink } = plainRig(t)
-    rig.write('app.log', '')
+    rig.write('app.log', lines(10, 14))
     rig.look()
-    rig.append('app.log', lines(0, 3))
-    copyTruncate(rig, 'app.log.2')
-    rig.compress('app.log.2')
-    rig.append('app.log', lines(10, 14))
     sink.recordsMax = 2
     sink.fill()
     sink.recordsMax = Number.POSITIVE_INFINITY
+    rig.write('app.log.2', lines(0, 3))
+    rig.compress('app.log.2')
     if (isCopied) copyTruncate(rig)
     else truncateSync(rig.path('app.log'), 0)
     rig.append('app.log', lines(20, 30))
