@@ -152,6 +152,7 @@ export class Beginning {
     this.#unreadable = null
     const { file, offset, found, lost, missing, named } = resumption
     account.goOnIn(found ? file : null)
+    this.#committed.wasNotFound = !found
     lines.timeline.load(saved.times)
     lines.skipBeforeSeconds = saved.skipBeforeSeconds ?? Number.NEGATIVE_INFINITY
     cursor.goTo(file, offset, tail)

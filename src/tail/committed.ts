@@ -14,6 +14,23 @@ import { SeenFiles } from './seen-files.ts'
 /** Committed places that are remembered. */
 const WITNESSES = 4
 
+/** What a position says of the file that it is in. */
+type OwnFile = Pick<
+  Position,
+  | 'path'
+  | 'dev'
+  | 'ino'
+  | 'head'
+  | 'headBytes'
+  | 'offset'
+  | 'witness'
+  | 'end'
+  | 'sizeSeen'
+  | 'mtimeMs'
+  | 'ended'
+  | 'gone'
+>
+
 export class Committed {
   /** null: there is no place yet. */
   at: Snapshot | null = null
@@ -24,6 +41,8 @@ export class Committed {
   #witnesses: Witness[] = []
   /** The last one that was told, or given at the start. */
   #lastPosition: Position | undefined
+  /** Its file was not found, and no other place was told since. */
+  wasNotFound = false
   /** What lay unread when it was told: files and bytes. */
   #toldUnread = ''
 
@@ -88,23 +107,42 @@ export class Committed {
   /** The place for the checkpoint; null when there is nothing to say, or when it cannot be said now. */
   position(): Position | null {
     const at = this.#byName
-    if (at === null || (at.offset === at.file.begin && !this.#parts.lineage.isCertain(at.file))) return null
-    const { file, offset, times, gaps, ended, continuity } = at
-    const witness = this.#witnessAt(at)
-    if (witness === null) return null
-    const { path, dev, ino, head, compressed, gone, sizeSeen, mtimeMs } = file
+    const own = at === null ? null : this.#own(at)
+    if (at === null || own === null) return null
+    const { file, times, gaps, continuity } = at
     const { stamps, cuts, skipBeforeSeconds } = this.#parts.lines
     const holes = this.#holes
-    const holedFrom = holes.from(file)
-    // What lies between the place and a hole behind it is in a copy.
-    const isOver = (holedFrom !== undefined && holedFrom <= offset) || (compressed && ended)
     const { files } = this.#parts.lineage
     const later = this.#seenFiles.after(file, files, holes.missing, (each) => holes.has(each))
     const named = [file, ...later.map((each) => each.file)]
     const savedCuts = cuts.save(named)
-    const end = offset < WITNESS_BYTES && !isOver ? this.#seenFiles.endOf(file) : null
     this.#toldUnread = this.#unread
     this.#lastPosition = {
+      ...own,
+      times,
+      stamps: stamps.save(named),
+      ...(savedCuts.length > 0 && { cuts: savedCuts }),
+      ...(gaps.length > 0 && { gaps: [...gaps] }),
+      ...(later.length > 0 && { later: later.map(({ seen }) => seen) }),
+      ...(Number.isFinite(skipBeforeSeconds) && { skipBeforeSeconds }),
+      ...(continuity !== undefined && { continuity }),
+    }
+    return this.#lastPosition
+  }
+
+  /** What a position says of its own file; null when the place cannot be named now. */
+  #own(at: Snapshot): OwnFile | null {
+    const { file, offset, ended } = at
+    if (offset === file.begin && !this.#parts.lineage.isCertain(file)) return null
+    const witness = this.#witnessAt(at)
+    if (witness === null) return this.#isNameless(file) ? this.#dealtWith() : null
+    this.wasNotFound = false
+    const { path, dev, ino, head, compressed, gone, sizeSeen, mtimeMs } = file
+    const holedFrom = this.#holes.from(file)
+    // What lies between the place and a hole behind it is in a copy.
+    const isOver = (holedFrom !== undefined && holedFrom <= offset) || (compressed && ended)
+    const end = offset < WITNESS_BYTES && !isOver ? this.#seenFiles.endOf(file) : null
+    return {
       path,
       dev,
       ino,
@@ -115,17 +153,21 @@ export class Committed {
       ...(end !== null && end.offset > offset && end.witness !== '' && { end }),
       sizeSeen: compressed || isOver ? offset : Math.max(holedFrom ?? sizeSeen, offset),
       mtimeMs,
-      times,
-      stamps: stamps.save(named),
-      ...(savedCuts.length > 0 && { cuts: savedCuts }),
       ...(isOver && { ended: true as const }),
       ...(gone !== null && { gone }),
-      ...(gaps.length > 0 && { gaps: [...gaps] }),
-      ...(later.length > 0 && { later: later.map(({ seen }) => seen) }),
-      ...(Number.isFinite(skipBeforeSeconds) && { skipBeforeSeconds }),
-      ...(continuity !== undefined && { continuity }),
     }
-    return this.#lastPosition
+  }
+
+  /** Without a byte, so that there is nothing to know it by. */
+  #isNameless(file: TailedFile): boolean {
+    return file.gone === null && file.fd >= 0 && !this.#parts.lineage.hasHead(file)
+  }
+
+  /** Where nothing has come since whose place could be named: the file that was not found, of which nothing is left to tell. */
+  #dealtWith(): OwnFile | null {
+    if (!this.wasNotFound || this.#lastPosition === undefined) return null
+    const { path, dev, ino, offset } = this.#lastPosition
+    return { path, dev, ino, head: '', headBytes: 0, offset, witness: '', sizeSeen: offset, ended: true }
   }
 
   /** Bytes of the lineage that are not acknowledged; at least one while the record of a hole is not. */

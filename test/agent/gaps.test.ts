@@ -220,6 +220,37 @@ t.test('a hole that is not told yet is left when the agent stops, though no byte
   t.equal(await world.clock.until(world.agent.stop()), true)
 })
 
+t.test('a hole before a file that stays empty is told once, whatever happens', async (t) => {
+  for (const end of ['restart', 'gone'] as const) {
+    const world = new World(t)
+    write(world, 'a', texts('one', 10))
+    write(world, 'b', ['other'])
+    world.start()
+    await world.clock.advance(5000)
+    down(world)
+    write(world, 'a', texts('two', 10))
+    await world.clock.advance(40_000)
+    world.kill()
+    unlinkSync(world.podPath('a'))
+    writeFileSync(world.podPath('a'), '')
+    world.loki.fault = null
+    world.start()
+    await world.clock.advance(30_000)
+    t.equal(holes(world).length, 1, end)
+    if (end === 'gone') {
+      rmSync(dirname(world.podDirectory('a')), { recursive: true })
+      await world.clock.advance(5 * MINUTE_MS)
+    } else {
+      world.kill()
+      world.start()
+      await world.clock.advance(30_000)
+    }
+    t.equal(holes(world).length, 1, end)
+    t.equal(world.events.of('bytes.lost').length, 1, end)
+    world.kill()
+  }
+})
+
 /** Kills the agent at moment number `at` while a hole is on its way; false when there are not so many. */
 async function killAt(t: Test, at: number, eagerCheckpoints: boolean): Promise<boolean> {
   const world = new World(t, { eagerCheckpoints, sinks: [lokiConfig({ batchBytesMax: 4096 })] })

@@ -159,7 +159,7 @@ export class Checkpoints implements Checker {
 
 /** Whether the inode holds what the place is in: it may have been cut since, and hold something else. */
 function isOf({ bytes, size }: Inode, { path, head, headBytes, offset, witness, gone }: Position): boolean {
-  if (gone === 'truncated') return false
+  if (gone === 'truncated' || headBytes === 0) return false
   if (path.endsWith('.gz')) return true
   if (size < offset || digest(bytes.subarray(0, Math.min(headBytes, size))) !== head) return false
   return digest(bytes.subarray(Math.max(0, offset - WITNESS_BYTES), offset)) === witness
