@@ -192,7 +192,7 @@ export class AuditFilter {
     do yield
     while (!walk.run(SLICE_VALUES))
     tape.release()
-    if (this.facts.isUsual) this.#repeats.remember(this.facts, edits, options, !walk.sawWebhookPatch)
+    if (this.facts.isUsual) this.#repeats.remember(this.facts, edits, options, !walk.sawOthersAnnotation)
     if (edits.count > SLICE_EDITS) yield* this.#writeInSlices()
     else if (edits.count > 0) this.#write()
     return yield* this.#fitted()

@@ -85,6 +85,11 @@ const statuses = one<unknown>(
 const annotations = one<unknown>(
   { 'authorization.k8s.io/decision': 'allow', 'authorization.k8s.io/reason': '' },
   { 'example.com/header': `Bearer ${TOKEN}` },
+  { 'w.example.com/seen': 'Zm9vOiBhN1FrMjlkTG1acDRYdzgxUnRZdjBzTmI=' },
+  {
+    'validation.policy.admission.k8s.io/validation_failure':
+      '[{"message":"the value \\"correct horse\\" is weak","policy":"p"}]',
+  },
   {
     'authorization.k8s.io/decision': 'allow',
     'patch.webhook.admission.k8s.io/round_0_index_0':

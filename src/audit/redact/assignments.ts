@@ -12,7 +12,15 @@ const NAME_BEFORE = /[A-Za-z0-9_.-]{0,64}$/
 const NAME_BEHIND = /^[A-Za-z0-9_.-]{0,64}/
 /** Of a Secret, or of a piece of one. */
 const SECRET_MANIFEST = /["']?kind["']?\s*:\s*["']?[A-Za-z]*Secret\b(?!s)|\bstringData["']?:[ \t]*(?:\r?\n|\{)/
-const OTHERS = /identified by\s+\\*["'`]|machine\s+\S+\s+login/i
+const OTHERS =
+  /identified by\s+\\*["'`]|machine\s+\S+\s+login|\bpass(?:word|wd|phrase)\s+\\*["'`][^\s"'`\\$]{3,}|\binsecure-password\s+\S/i
+/** In scripts: programs that are given the password itself. */
+const COMMANDS =
+  /\bcurl\b[^\n|;]*\s(?:-u|--user|--proxy-user)[ =]?["']?[\w.@%+-]+:[^\s"'$]{3,}|\b(?:mysql|maria)\w*\b[^\n|;]*\s-p["']?[^\s"'$-][^\s"'$]{2,}|\bsshpass\s+-p\s*["']?[^\s"'$]{3,}|\bredis-cli\b[^\n|;]*\s-a\s+["']?[^\s"'$]{3,}/
+/** Behind a name within quotes: `name="x" value="…"`, `<name>x</name><value>…`, `name="x">…</`, and `x "…";` */
+const MARKUP =
+  /^(?:\\*["']\s+val(?:ue)?\s*=\s*\\*["']|<\/name>\s*<value>\s*|\\*["']\s*>\s*)([^<"'\\\s][^<"'\\]{2,})(?:["'\\]|<\/)/
+const DIRECTIVE = /^[ \t]+\\*["']([^"'\n$\\]{3,})\\*["'][ \t]*;/
 /** Of names that say so little they are left to members and variables. */
 const WEAK = /^(?:[a-z]+[-_.])?(?:key|auth|tokens?|secrets?)(?:[-_.][a-z]+)?$/i
 
@@ -34,7 +42,7 @@ const STRONG = /^(?:[a-z0-9]+[._-])*(?:password|passwd|requirepass|masterauth|pa
 
 /** Whether a credential is named in the text and a value follows. `isProse`: people wrote it, and a colon may be one of theirs. */
 export function holdsAssignment(text: string, isProse = false): boolean {
-  if (OTHERS.test(text) || SECRET_MANIFEST.test(text)) return true
+  if (OTHERS.test(text) || SECRET_MANIFEST.test(text) || COMMANDS.test(text)) return true
   NAMED.lastIndex = 0
   for (let found = NAMED.exec(text); found !== null; found = NAMED.exec(text)) {
     const at = found.index
@@ -59,6 +67,8 @@ function isAssigned(text: string, start: number, end: number, isProse: boolean):
   }
   const isFlag = written.startsWith('-') && (start === 0 || /[\s"'[,]/.test(text[start - 1]!))
   if (isFlag && /^["',\s]*\s["',\s]*[^\s"',-]/.test(after)) return isValue(after.trimStart(), '')
+  const marked = MARKUP.exec(after)?.[1] ?? DIRECTIVE.exec(after)?.[1]
+  if (marked !== undefined && !isReference(marked)) return true
   if (text[start - 1] === '<' && /^(?:\s[^>]*)?>\s*[^<\s][^<]*<\//.test(after)) return true
   return STRONG.test(name) && isOnlyWord(text, start) && /^[ \t]+[^\s:=]\S*[ \t]*(?:\r?\n|$)/.test(after)
 }

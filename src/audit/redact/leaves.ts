@@ -6,7 +6,7 @@ import { textOf, unescaped, unescapeInto } from '../json/strings.ts'
 import { OTHER, type Tape } from '../json/tape.ts'
 import { KnownBytes } from '../known.ts'
 import type { Changes } from './changes.ts'
-import { bytesIn, HAS_BRACE, isSwitch, looksSecret, mayBeCredential } from './looks.ts'
+import { bytesIn, HAS_BRACE, holdsPrivateKey, isSwitch, looksSecret, mayBeCredential } from './looks.ts'
 import type { Mask } from './mask.ts'
 import { firstQuotation, MESSAGE_LENGTH_MAX, redactMessage } from './message.ts'
 import { NAME_CREDENTIAL, NAME_PUBLIC } from './names.ts'
@@ -16,6 +16,9 @@ import { redactedUri, redactUri } from './uri.ts'
 /** Longer texts are looked through in windows; a credential that is longer than the overlap shows by its form or its randomness. */
 const WINDOW_BYTES = 16 * 1024
 const WINDOW_OVERLAP_BYTES = 1024
+
+/** No public value but a bundle of certificates is so long. */
+const BUNDLE_BYTES_MIN = 256
 
 /** Values that were judged and need not be hidden, whatever they are called; and such that need not in texts of people. */
 const knownHarmless = new KnownBytes<true>(12)
@@ -99,7 +102,11 @@ export class Leaves {
       this.#changes.hide(value, role)
       return
     }
-    if (nameClass === NAME_PUBLIC && b[start] !== 0x7b) return
+    if (nameClass === NAME_PUBLIC && b[start] !== 0x7b) {
+      // Bundles of certificates are taken with the key that somebody left in them.
+      if (end - start >= BUNDLE_BYTES_MIN && holdsPrivateKey(b, start, end)) this.#changes.hide(value, role)
+      return
+    }
     const harmless = (role & IS_TEXT) !== 0 ? knownHarmlessTexts : knownHarmless
     const isKnown = (role & IS_BINARY) === 0 && end - start <= 256
     if (isKnown && harmless.find(b, start, end)) return
@@ -170,8 +177,8 @@ export class Leaves {
     if (clean !== textOf(tape.buffer, tape.startOf(value), tape.endOf(value))) this.#changes.replace(value, clean)
   }
 
-  /** A message of the API server, which is a string. */
-  message(value: number, role: number): void {
+  /** A message of the API server, which is a string. `field`: what it is about, where that is told beside it. */
+  message(value: number, role: number, field: string): void {
     const tape = this.#tape
     const start = tape.startOf(value)
     const end = tape.endOf(value)
@@ -180,13 +187,13 @@ export class Leaves {
       const bytes = Buffer.allocUnsafeSlow(end - start)
       const message = bytes.subarray(0, unescapeInto(tape.buffer, start, end, bytes))
       const quotation = firstQuotation(message.toString('latin1', 0, MESSAGE_LENGTH_MAX))
-      const beginning = redactMessage(message.toString('utf8', 0, quotation), isAboutSecrets, this.#mask)
+      const beginning = redactMessage(message.toString('utf8', 0, quotation), isAboutSecrets, this.#mask, field)
       this.#changes.replace(value, beginning + this.#mask(message.subarray(quotation)))
       release(bytes)
       return
     }
     const text = textOf(tape.buffer, start, end)
-    const clean = redactMessage(text, isAboutSecrets, this.#mask)
+    const clean = redactMessage(text, isAboutSecrets, this.#mask, field)
     if (clean !== text) this.#changes.replace(value, clean)
   }
 }

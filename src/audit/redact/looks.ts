@@ -23,6 +23,9 @@ const FORMS = new RegExp(
     '\\b(?:npm|pypi|dop_v1|hvs|hvb|SG|shpat|lin_api|dckr_pat)[_.-][\\w.-]{16,}',
     '\\$2[aby]\\$\\d\\d\\$', // bcrypt
     '\\$(?:apr1|1|5|6|argon2[id]*)\\$',
+    '\\bhooks\\.slack\\.com/(?:services|workflows)/\\w+/\\w+/\\w{6,}',
+    '\\bdiscord(?:app)?\\.com/api/webhooks/\\d+/[\\w-]{6,}',
+    '[\\w.-]+:[^\\s:@/]+@(?:tcp|unix)\\(', // of a Go program for MySQL
   ].join('|'),
 )
 /** A scheme and what follows it. */
@@ -34,7 +37,7 @@ const USERINFO = /(?:\b[a-z][a-z0-9+.-]*:|(?<![:\w/]))\/\/[^\s/?#@]*:[^\s/?#@]+@
 
 /** Nothing that follows matches a text without one of these. */
 const ANY =
-  /pass|pwd|secret|token|key|cred|auth|bearer|basic|digest|negotiate|jwt|cookie|identified|machine|conn|psk|mnemonic|dsn|stringData|eyJ|-----|\/\/|PuTTY|AGE-|AKIA|ASIA|ABIA|ACCA|gh[opsur]_|github_|gl[a-z]+-|xox|[srp]k[-_]|AIza|ya29|npm|pypi|dop_|hv[sb]|SG|shpat|lin_|dckr|\$[2aby156]/i
+  /pass|pwd|secret|token|key|cred|auth|bearer|basic|digest|negotiate|jwt|cookie|identified|machine|conn|psk|mnemonic|dsn|stringData|eyJ|-----|\/\/|PuTTY|AGE-|AKIA|ASIA|ABIA|ACCA|gh[opsur]_|github_|gl[a-z]+-|xox|[srp]k[-_]|AIza|ya29|npm|pypi|dop_|hv[sb]|SG|shpat|lin_|dckr|\$[2aby156]|hooks\.slack|webhooks|@(?:tcp|unix)\(|curl|mysql|maria|redis-cli/i
 
 /**
  * Whether the text has the form of a credential, or holds one that is called so. `isProse`: people or programs wrote it for
@@ -174,6 +177,14 @@ export function looksSecret(text: string, isValue: boolean, isBinary: boolean): 
     !text.startsWith('-----BEGIN CERTIFICATE') &&
     text.split(/[\s"'=:,;]+/).some(looksRandom)
   )
+}
+
+const PRIVATE_KEY = Buffer.from('PRIVATE KEY-----')
+
+/** Whether b[start, end) holds a private key as PEM, or is one or several in base64. */
+export function holdsPrivateKey(b: Buffer, start: number, end: number): boolean {
+  const text = b.subarray(start, end)
+  return text.includes(PRIVATE_KEY) || Buffer.from(text.toString('latin1'), 'base64').includes(PRIVATE_KEY)
 }
 
 /** true or false as a text: what turns something on is no credential. */

@@ -29,6 +29,16 @@ export const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
 /** Annotations of events, from level Request on, with the JSON patch that a mutating webhook answered (patch.webhook.admission.k8s.io/round_0_index_2). */
 export const WEBHOOK_PATCH = 'patch.webhook.admission.k8s.io/'
 
+/** The event's annotations with what a ValidatingAdmissionPolicy said of the object, as its author has it say it. */
+export const VALIDATION_FAILURE = 'validation.policy.admission.k8s.io/'
+/** Annotations of the API server's own. All others come from webhooks and policies, with what they like. */
+const OF_THE_SERVER = /(?:^|\.)(?:k8s|kubernetes)\.io\/[^/]*$/
+
+/** Whether an annotation of an event is the API server's own, or of taffrail. */
+export function isOfTheServer(name: string): boolean {
+  return OF_THE_SERVER.test(name) || name.startsWith('taffrail/')
+}
+
 /** Members that hold the value of what their object is called, or what `name` or `key` beside them says. */
 const VALUE_NAMES = new Set([
   'value',
@@ -39,6 +49,10 @@ const VALUE_NAMES = new Set([
   'plaintext',
   'plainText',
   'inline',
+  'inlineString',
+  'inline_string',
+  'inlineBytes',
+  'inline_bytes',
   'literal',
   'raw',
 ])
@@ -64,6 +78,8 @@ const MEANING_NAMES = new Set([
   'object',
   'args',
   'command',
+  'error',
+  'secureJsonData',
 ])
 /** In these any name may be one. */
 export const WHERE_NAMES_COUNT = IS_EVENT | IS_EXTRA | IS_BINARY | IS_SECRET_OBJECT | IS_ANNOTATIONS | IS_WEBHOOK_PATCH
@@ -121,6 +137,7 @@ export function roleOfMember(named: Name, role: number, isString: boolean): numb
     below |= IS_SECRET | IS_BASE64
   } else if ((role & IS_EXTRA) !== 0 && /^authentication\.kubernetes\.io\//i.test(name)) below |= IS_SECRET
   else if (name === 'extra') below |= IS_EXTRA
+  else if (name === 'secureJsonData') below |= IS_SECRET
   else if (name === 'binaryData') below |= IS_BINARY
   else if (name === 'requestObject' || name === 'responseObject') below |= IS_ANY_BODY
   else if (named.isProse && isString) below |= IS_TEXT

@@ -32,15 +32,28 @@ export function firstQuotation(beginning: string): number {
   return quotation < 0 ? beginning.length : subject + quotation
 }
 
-/** The message without what it quotes. `isAboutSecrets`: the request was about secrets or tokens, whatever field is named. */
-export function redactMessage(message: string, isAboutSecrets: boolean, mask: Mask): string {
+/** A value of a type that can hold variables of containers, as Go prints it: what may not be changed is told so, whole. */
+const DUMP =
+  /(?:\[\]|&)?\b(?:core|api|apps|batch|v1)\.(?:Pod|Container|Ephemeral|Env|Secret|ConfigMap|Job|CronJob|HTTP|Exec|Lifecycle|Probe|Volume|CSI|Flex)\w*\{/
+
+/**
+ * The message without what it quotes. `isAboutSecrets`: the request was about secrets or tokens, whatever field is named. `field`:
+ * what stands before it, where it is told elsewhere.
+ */
+export function redactMessage(message: string, isAboutSecrets: boolean, mask: Mask, field = ''): string {
+  const dump = DUMP.exec(message)
+  if (dump !== null) {
+    const end = Math.max(message.lastIndexOf('}') + 1, dump.index + dump[0].length)
+    const before = withoutQuotations(message.slice(0, dump.index), isAboutSecrets, mask)
+    return `${before}${mask(message.slice(dump.index, end))}${withoutQuotations(message.slice(end), isAboutSecrets, mask)}`
+  }
   const at = message.search(QUOTED_BODY)
   if (at >= 0) return `${withoutQuotations(message.slice(0, at), isAboutSecrets, mask)}${mask(message.slice(at))}`
   const invalid = INVALID_VALUE.exec(message)
   if (invalid !== null) {
-    const field = message.slice(0, invalid.index)
-    if (!NAME_FIELD.test(field) && (isAboutSecrets || SECRET_FIELD.test(field))) return behind(message, invalid, mask)
-    if (NAME_FIELD.test(field)) return message
+    const named = `${field}${message.slice(0, invalid.index)}`
+    if (!NAME_FIELD.test(named) && (isAboutSecrets || SECRET_FIELD.test(named))) return behind(message, invalid, mask)
+    if (NAME_FIELD.test(named)) return message
   }
   return withoutQuotations(message, isAboutSecrets, mask)
 }
@@ -58,5 +71,6 @@ function withoutQuotations(message: string, isAboutSecrets: boolean, mask: Mask)
   const rest = message
     .slice(subject.length)
     .replace(QUOTED, (quoted) => (hidesAll || looksRandom(quoted) ? mask(quoted.slice(1, -1)) : quoted))
-  return subject + rest
+  // A webhook need not quote.
+  return subject + (hidesAll ? rest.replace(/\S{14,}/g, (word) => (looksRandom(word) ? mask(word) : word)) : rest)
 }

@@ -46,6 +46,8 @@ const CREDENTIAL_WORDS = new Set([
   'salt',
   'pat',
   'masterauth',
+  'restuserkey',
+  'userlist',
 ])
 /** Words that make a key of the word after them. */
 const KEY_KINDS = new Set([

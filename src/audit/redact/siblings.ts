@@ -34,6 +34,17 @@ export function classOfPair(tape: Tape, object: number): number {
   return NAME_PLAIN
 }
 
+/** The field that a cause of a refusal is about; empty where it names none. Of several each may be what counts. */
+export function fieldBeside(tape: Tape, cause: number): string {
+  const end = tape.next(cause)
+  let fields = ''
+  for (let key = tape.first(cause); key < end; key = tape.next(key + 1)) {
+    if (tape.kindOf(key + 1) !== STRING || nameAt(tape, key).text !== 'field') continue
+    fields += `${textOf(tape.buffer, tape.startOf(key + 1), tape.endOf(key + 1))}: `
+  }
+  return fields
+}
+
 /** What the path of a JSON patch's operation says of its value. Of several paths each may be what counts. */
 export function patched(
   tape: Tape,

@@ -11,7 +11,17 @@ import { argumentHidden } from './arguments.ts'
 import { Changes } from './changes.ts'
 import { Leaves } from './leaves.ts'
 import type { Mask } from './mask.ts'
-import { EVENT_MEMBERS, LAST_APPLIED, nameAt, roleOfMember, WEBHOOK_PATCH, WHERE_NAMES_COUNT } from './members.ts'
+import {
+  EVENT_MEMBERS,
+  isOfTheServer,
+  LAST_APPLIED,
+  type Name,
+  nameAt,
+  roleOfMember,
+  VALIDATION_FAILURE,
+  WEBHOOK_PATCH,
+  WHERE_NAMES_COUNT,
+} from './members.ts'
 import { classOfName, NAME_CREDENTIAL, NAME_PLAIN } from './names.ts'
 import {
   INHERITED,
@@ -28,7 +38,7 @@ import {
   IS_TEXT,
   IS_WEBHOOK_PATCH,
 } from './roles.ts'
-import { classOfPair, patched, roleOfItsKind } from './siblings.ts'
+import { classOfPair, fieldBeside, patched, roleOfItsKind } from './siblings.ts'
 
 /** A text within a text is taken apart so deeply; what is deeper is hidden. */
 const NESTED_MAX = 3
@@ -88,8 +98,8 @@ export class Walk {
   readonly #nesting: number
   /** Those that are open; deeper ones are left for the next to be used again. */
   readonly #open: Open[] = []
-  /** An annotation of the event is about the request's body: what becomes of it depends on more than its bytes. */
-  sawWebhookPatch = false
+  /** What becomes of an annotation of the event depends on more than its bytes: on what the request is about. */
+  sawOthersAnnotation = false
   #depth = -1
   #at = 0
   #first = 0
@@ -111,7 +121,7 @@ export class Walk {
     this.#changes.begin(tape, edits, options.mask)
     this.#leaves.begin(tape, options.mask)
     this.#first = role
-    this.sawWebhookPatch = false
+    this.sawOthersAnnotation = false
     this.#depth = -1
     this.#at = 0
   }
@@ -150,7 +160,7 @@ export class Walk {
     const named = nameAt(tape, key)
     const name = named.text
     const isWebhookPatch = (role & IS_ANNOTATIONS) !== 0 && name.startsWith(WEBHOOK_PATCH)
-    if (isWebhookPatch) this.sawWebhookPatch = true
+    if (isWebhookPatch) this.sawOthersAnnotation = true
     // The API server writes it only where it writes the request's body.
     if (isWebhookPatch ? this.#options.dropsRequest : !named.isPlain && this.#isDropped(name, role)) {
       this.#changes.leaveOut(key, value, top.kept)
@@ -177,10 +187,23 @@ export class Walk {
     }
     if (name === LAST_APPLIED) return this.#wholeText(value, below)
     if (isWebhookPatch) return this.#wholeText(value, IS_WEBHOOK_PATCH)
+    if ((role & IS_ANNOTATIONS) !== 0 && (name.startsWith(VALIDATION_FAILURE) || !isOfTheServer(name)))
+      return this.#annotationOfOthers(named, key, value)
     if ((role & IS_WEBHOOK_PATCH) !== 0 && name === 'patch') below = this.#options.requestRole
-    if (name === 'message' && (role & IS_STATUS) !== 0) return this.#message(value, role)
+    if (name === 'message' && (role & IS_STATUS) !== 0) return this.#message(value, role, top.value)
+    if (name === 'error' && (role & IS_ABOUT_SECRETS) !== 0) return this.#message(value, role, top.value)
     if (name === 'args' || name === 'command') below &= ~IS_BINARY
     return this.#value(value, key, below, nameClass)
+  }
+
+  /** An annotation of the event that a webhook or a policy wrote. */
+  #annotationOfOthers({ text: name, nameClass }: Name, key: number, value: number): number {
+    const { requestRole } = this.#options
+    this.sawOthersAnnotation = true
+    if (name.startsWith(VALIDATION_FAILURE))
+      return this.#wholeText(value, IS_TEXT | IS_STATUS | (requestRole & IS_ABOUT_SECRETS))
+    // About a Secret it may be one of its values.
+    return this.#value(value, key, (requestRole & IS_SECRET_OBJECT) !== 0 ? IS_BINARY : IS_TEXT, nameClass)
   }
 
   /** A member of the event's own top level. */
@@ -320,10 +343,11 @@ export class Walk {
     return true
   }
 
-  #message(value: number, role: number): number {
+  /** `object`: what the message is a member of. */
+  #message(value: number, role: number, object: number): number {
     const tape = this.#tape
     if (tape.kindOf(value) !== STRING || !this.#options.redacts) return this.#value(value, -1, role, NAME_PLAIN)
-    this.#leaves.message(value, role)
+    this.#leaves.message(value, role, fieldBeside(tape, object))
     return tape.next(value)
   }
 

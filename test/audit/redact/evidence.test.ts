@@ -140,6 +140,53 @@ test('messages say why, also of requests for secrets', (t) => {
   t.end()
 })
 
+test('messages say what may not be changed, but for what variables of a container hold', (t) => {
+  const event = (message: string) => ({ ...EVENT, responseStatus: { code: 422, message } })
+  const claim =
+    'PersistentVolumeClaim "x" is invalid: spec: Forbidden: is immutable after creation except resources.requests and volumeAttributesClassName for bound claims'
+  t.same(JSON.parse(redacted(JSON.stringify(event(claim)))), event(claim))
+  const template =
+    'Job.batch "x" is invalid: spec.template: Invalid value: core.PodTemplateSpec{A:"b"}: field is immutable'
+  t.equal(
+    JSON.parse(redacted(JSON.stringify(event(template)))).responseStatus.message,
+    'Job.batch "x" is invalid: spec.template: Invalid value: [redacted]: field is immutable',
+  )
+  t.end()
+})
+
+test('stays as it is: what policies and webhooks note in annotations', (t) => {
+  const found = [{ message: 'must have the label "team"', policy: 'p', binding: 'b', validationActions: ['Audit'] }]
+  const annotations = {
+    'validation.policy.admission.k8s.io/validation_failure': JSON.stringify(found),
+    'pod-security.kubernetes.io/audit-violations':
+      'would violate PodSecurity "restricted:latest": runAsNonRoot != true',
+    'w.example.com/decision': 'allowed by rule 7',
+  }
+  t.same(JSON.parse(redacted(JSON.stringify({ ...EVENT, annotations }))).annotations, annotations)
+  const secrets = { ...EVENT, requestURI: '/api/v1/namespaces/shop/secrets', annotations }
+  const told = JSON.parse(redacted(JSON.stringify(secrets))).annotations
+  t.equal(told['w.example.com/decision'], 'allowed by rule 7')
+  t.match(
+    told['validation.policy.admission.k8s.io/validation_failure'],
+    /must have the label \[redacted\]","policy":"p"/,
+  )
+  t.end()
+})
+
+test('stays as it is: scripts and texts that only refer to a password', (t) => {
+  for (const text of [
+    '#!/bin/sh\nmysql -u root -p"$PW" < dump.sql\nmysql -P 3306 -p$PW\ncurl -u "$USER:$PASS" https://x\n',
+    'curl -u me:$PASS https://x/y | redis-cli -h db -a "$REDIS" ping',
+    '<property name="secretName" value="db-credentials-of-the-shop"/>',
+    '<property name="connection.password" value="$(DB_PASSWORD)"/>',
+    'proxy_set_header X-Auth-Token "$token";',
+  ]) {
+    const event = { ...EVENT, requestObject: { kind: 'ConfigMap', data: { 'run.sh': text } } }
+    t.same(JSON.parse(redacted(JSON.stringify(event))), event)
+  }
+  t.end()
+})
+
 test('commands of an exec say what was done', (t) => {
   for (const command of [
     ['kubectl', 'get', 'secret', 'db'],

@@ -38,7 +38,8 @@ const simpleText = fc
   .array(fc.constantFrom(...'qxzjvk8'), { minLength: 10, maxLength: 30 })
   .map((letters) => letters.join(''))
 /** Where a text stands within another one, its own punctuation would end it. */
-const BARE = /properties|argument|exec|query|URL|manifest|quotes|file|encoded|refused|quotation|description/
+const BARE =
+  /properties|argument|exec|query|URL|manifest|quotes|file|encoded|refused|quotation|description|cause|changed|review|script|markup|bundle/
 
 /** What of the secret may not be seen: itself and its parts, as they are, as JSON writes them, and in base64 at any offset. */
 function traces(secret: string): string[] {

@@ -1,23 +1,12 @@
 // Hides a secret in an audit event, anywhere that a Kubernetes type can carry one. The secret is either any text, where the
 // type says that it is one, or has the form of a credential, where only its look can tell.
 
-export type Draw = <T>(from: readonly T[]) => T
+import type { Body, Draw, Request } from './request.ts'
+import { TOLD_BY_LOOK, TOLD_BY_TYPE } from './told.ts'
 
 export interface Hidden {
   event: Record<string, unknown>
   where: string
-}
-
-type Body = Record<string, unknown> | unknown[]
-interface Request {
-  uri: string
-  verb: string
-  request?: Body
-  response?: Body
-  extra?: Record<string, string[]>
-  reference?: Record<string, string>
-  status?: Record<string, unknown>
-  annotations?: Record<string, string>
 }
 
 /** Places that are secret by their type: whatever stands there. */
@@ -312,31 +301,7 @@ const BY_TYPE: Record<string, (secret: string, draw: Draw) => Request> = {
     uri: `/api/v1/nodes/n/proxy/http://me:${encodeURIComponent(s)}@host/x`,
     verb: 'get',
   }),
-  'message that quotes a value': (s) => {
-    const message = `Pod "x" is invalid: spec.containers[0].env[0].value: Invalid value: "${s}": must be short`
-    const status = {
-      kind: 'Status',
-      status: 'Failure',
-      code: 422,
-      message,
-      details: { causes: [{ field: 'spec.containers[0].env[0].value', message: `spec.env: Invalid value: "${s}"` }] },
-    }
-    return { uri: '/api/v1/namespaces/a/pods', verb: 'create', response: status, status }
-  },
-  'message of a refused secret': (s, draw) => {
-    const message = draw([
-      `Secret in version "v1" cannot be handled as a Secret: illegal base64 data at input byte 4, error found in #10 byte of ...|word":"${s}"}|..., bigger context ...|{"data":{"word":"${s}"}}|...`,
-      `admission webhook "w" denied the request: the value "${s}" is weak`,
-      `Secret "x" is invalid: type: Unsupported value: "${s}"`,
-      `strict decoding error: unknown field "${s}"`,
-    ])
-    return { uri: SECRETS, verb: 'create', status: { code: 400, message }, response: { kind: 'Status', message } }
-  },
-  'message that quotes a body': (s) => {
-    const body = JSON.stringify({ stringData: { a: s } })
-    const message = `the object provided is unrecognized (must be of type Secret): Object 'Kind' is missing in '${body}' (${Buffer.from(body).toString('hex')})`
-    return { uri: SECRETS, verb: 'create', status: { code: 400, message }, response: { kind: 'Status', message } }
-  },
+  ...TOLD_BY_TYPE,
 }
 
 /** As the API server tells of it (k8s.io/apiserver, pkg/admission/plugin/webhook/mutating/dispatcher.go). */
@@ -372,15 +337,12 @@ const BY_LOOK: Record<string, (secret: string, draw: Draw) => Request> = {
     uri: `/api/v1/namespaces/a/services/b/proxy/${draw(['x/', ''])}${encodeURIComponent(s)}/send`,
     verb: 'get',
   }),
-  'quotation in a message': (s) => {
-    const message = `Widget "x" is invalid: spec.setting: Invalid value: "${s}": must be short`
-    return { uri: '/apis/x.io/v1/widgets', verb: 'create', status: { code: 422, message } }
-  },
   description: (s) => configMap('description', `use the password=${s} for it`),
   'argument of an exec': (s) => ({
     uri: `/api/v1/namespaces/a/pods/b/exec?command=login&command=${encodeURIComponent(s)}`,
     verb: 'get',
   }),
+  ...TOLD_BY_LOOK,
 }
 
 const SECRETS = '/api/v1/namespaces/shop/secrets'
