@@ -16,7 +16,7 @@ import type { Life } from './life.ts'
 import { SimClock } from './sim-clock.ts'
 import { type Inode, SimDisk } from './sim-disk.ts'
 import type { SimSink, StoredRecord } from './sink.ts'
-import { type End, Truth, type TruthLine } from './truth.ts'
+import { type End, type Row, Truth, type TruthLine } from './truth.ts'
 
 const KEY = 'pods:sim/pod/app/uid'
 const PATH = '/logs/0.log'
@@ -26,6 +26,9 @@ const LIFE = {
   files: { errorCount: 0 },
   stalledUntil: Number.NEGATIVE_INFINITY,
 } as unknown as Life
+
+/** It refuses what is long. */
+const mayRefuse = ({ text }: TruthLine, reason: string) => reason === 'line_too_long' && text.length > 15
 
 /** A log of one file, and what a checker gets to see of it. */
 class History {
@@ -46,7 +49,7 @@ class History {
       clock: new SimClock(),
       truth: this.truth,
       faults: { on: new Set() } as unknown as Faults,
-      sink: { name: 'loki', keepsOrder: true, mayRefuse: () => false } as unknown as SimSink,
+      sink: { name: 'loki', keepsOrder: true, mayRefuse } as unknown as SimSink,
       endOf: ({ ends: [end] }) => end as End,
       deadLetters: () => this.letters,
       fail: (message) => this.failures.push(message),
@@ -204,6 +207,35 @@ const COMPLETENESS: Record<string, Case> = {
       history.write()
       history.destroy('seen')
       checker.event(LIFE, 'bytes.lost', LOSS)
+    },
+  },
+  'a line goes on behind a file that is cut off and has lost nothing': {
+    says: null,
+    run: (_, history) => {
+      const { rows } = history.writePieces(['w0.o.0 ', 'one '], [])
+      history.truth.cutOff((rows[0] as Row).content)
+    },
+  },
+  'a line ends in a file that is cut off and has lost nothing': {
+    says: /is missing, and its bytes are still there/,
+    run: (_, history) => {
+      const { rows } = history.writePieces(['w0.o.0 ', 'one '], [])
+      history.truth.cutOff((rows[1] as Row).content)
+    },
+  },
+  'a line is refused for its length together with what is left of the next one': {
+    says: null,
+    run: (_, history) => {
+      history.writePieces(['w0.o.0 ', 'one '], [1])
+      history.store(_, history.writePieces(['w0.o.1 ', 'two and more'], [0]))
+      history.letters.push({ reason: 'line_too_long', line: Buffer.from('w0.o.0 two and more') })
+    },
+  },
+  'a line is refused for the length of what is not left of it': {
+    says: /is a dead letter for no good reason: line_too_long/,
+    run: (_, history) => {
+      history.writePieces(['w0.o.0 ', 'one '], [1])
+      history.letters.push({ reason: 'line_too_long', line: Buffer.from('w0.o.0 whatever it is') })
     },
   },
   'a record is dropped for no reason': {

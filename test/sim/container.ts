@@ -211,8 +211,7 @@ export class Container {
       disk.rename(`${path}.tmp`, `${path}.gz`)
       const content = truth.contentOf(inode)
       if (content !== null) truth.hold(content, made, contentBytes(gz))
-      // What its end may have said is lost, though all that was in the file may be there.
-      if (content !== null && isCut) content.log.damaged = true
+      if (content !== null && isCut) truth.cutOff(content)
       this.#acts.must(draw.scale(1, 30), () => disk.remove(path))
     })
   }

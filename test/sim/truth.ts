@@ -73,6 +73,8 @@ export interface Content {
   rows: { line: TruthLine; end: number }[]
   /** Bytes of it that each inode has. */
   holders: Map<Inode, number>
+  /** Its compressed form is cut off, though all rows may be in it: no line goes on behind it. */
+  isCutOff: boolean
 }
 
 export interface TruthLog {
@@ -117,7 +119,7 @@ export class Truth {
 
   /** A new file of the log, which `inode` holds. */
   newContent(log: TruthLog, inode: Inode): Content {
-    const content: Content = { log, order: log.contents.length, rows: [], holders: new Map() }
+    const content: Content = { log, order: log.contents.length, rows: [], holders: new Map(), isCutOff: false }
     log.contents.push(content)
     this.hold(content, inode, Number.POSITIVE_INFINITY)
     return content
@@ -137,7 +139,8 @@ export class Truth {
   add(line: Omit<TruthLine, 'index' | 'ends'>): TruthLine {
     const { log, rows, end: fateEnd } = line
     // Its beginning may be destroyed before it is complete.
-    const isWhole = !rows.some(isDestroyed)
+    const isWhole =
+      !rows.some(isDestroyed) && !log.contents.some((content) => content.isCutOff && goesOver(rows, content))
     const fate = isWhole ? null : 'unseen'
     const ends: End[] = []
     const made: TruthLine = { ...line, index: log.lines.length, ends }
@@ -148,6 +151,14 @@ export class Truth {
     log.byNumber.set(2 * made.seq + made.stream, made)
     for (const row of rows) row.content.rows.push({ line: made, end: row.end })
     return made
+  }
+
+  /** The compressed form of the content is cut off: what its end may have said is lost. */
+  cutOff(content: Content): void {
+    content.isCutOff = true
+    content.log.damaged = true
+    const over = content.log.lines.filter(({ rows }) => goesOver(rows, content))
+    for (const end of over.flatMap(({ ends }) => ends)) if (!isSettled(end)) end.fate = 'unseen'
   }
 
   /** The inode has nothing of its content any more. */
@@ -206,6 +217,13 @@ export function mayBeJoined({ line: { log, stream, seq }, sink }: End): boolean 
 export function nameOf(line: TruthLine): string {
   const { log, stream, seq, content, end } = line
   return `${log.id}.${stream === 0 ? 'o' : 'e'}.${seq} (${log.key}, file ${content.order}, ends at ${end})`
+}
+
+/** Whether a line begins in the content, or before it, and goes on behind it. */
+function goesOver(rows: readonly Row[], { order, log }: Content): boolean {
+  const first = rows[0]?.content
+  const last = rows.at(-1)?.content
+  return first?.log === log && last !== undefined && first.order <= order && order < last.order
 }
 
 /** Whether nobody can read the row any more. */

@@ -156,7 +156,11 @@ export class Completeness implements Checker {
       if (!truth.logs.some(({ damaged }) => damaged)) fail(`a dead letter of what nobody wrote: ${shown(text)}`)
       return
     }
-    if (!sink.mayRefuse(line, reason)) fail(`${nameOf(line)} is a dead letter for no good reason: ${reason}`)
+    // What was left to be read of several lines is refused for what it is together.
+    const end = this.#deps.endOf(line)
+    const isJoined = end.fate !== null && isMended(text, end, true)
+    if (!sink.mayRefuse(line, reason) && !(isJoined && sink.mayRefuse({ ...line, text }, reason)))
+      fail(`${nameOf(line)} is a dead letter for no good reason: ${reason}`)
   }
 }
 
