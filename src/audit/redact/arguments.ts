@@ -15,14 +15,17 @@ const USER_FLAG = /^(?:-u|--user|--proxy-user|-U)$/
 const USER_WITH_PASSWORD = /^(?:-u|-U|--(?:proxy-)?user=)[^\s:/]+:\S{3,}$/
 const HEADER_FLAG = /^(?:-H|--header|--cookie|-b)$/
 /** What follows is the credential itself: vault login X, mysqladmin password X, aws configure set aws_secret_access_key X. */
-const POSITION = /^(?:vault login|password|passwd|requirepass|masterauth)$|[_-].*[_-]key$/i
+const POSITION = /^(?:vault login|password|passwd|requirepass|masterauth|reset-admin-password)$|[_-].*[_-]key$/i
 /** A port for some of the programs, whose passwords are longer. */
 const PORT = /^\d{1,5}$/
 const FILE_NAME = /key$/i
 const FILE = /^(?:\/[\w.-]+){2,}$/
 const LITERAL = /^--from-literal(?:=|$)/
+/** Of rabbitmqctl. */
+const USER_COMMAND = /^(?:add_user|change_password|authenticate_user)$/
 /** The password comes from what stands before the pipe. */
-const FROM_INPUT = /--(?:password|token)-stdin|\bchpasswd\b|\bpasswd\s+--stdin/
+const FROM_INPUT =
+  /--(?:password|token)-stdin|\bchpasswd\b|\bpasswd\s+--stdin|\becho\b[^|;>$]*(?:>|\|\s*tee\b(?:\s+-a)?)\s*["']?\S*(?:passw|token|secret|credential|\.pgpass|id_rsa|private)/i
 const WORDS_MAX = 512
 /** It is nothing by itself, and says nothing of what follows. */
 const PLAIN = /^[A-Za-z0-9_.*/]{0,13}$/
@@ -33,13 +36,17 @@ export function argumentHidden(): (argument: string) => boolean {
   let before = ''
   let isTelling = false
   let program = ''
+  /** A user and his password follow. */
+  let isUser = false
   return (argument) => {
     // Most lists are of verbs, finalizers and the like.
-    if (!isTelling && program === '' && PLAIN.test(argument) && !TELLING.test(argument)) {
+    if (!isTelling && !isUser && program === '' && PLAIN.test(argument) && !TELLING.test(argument)) {
       before = argument
       return false
     }
-    const isHidden = argument !== '' && (isHiddenBehind(before, argument, program) || isHiddenScript(argument))
+    const isHidden =
+      isUser || (argument !== '' && (isHiddenBehind(before, argument, program) || isHiddenScript(argument)))
+    if (USER_COMMAND.test(argument)) isUser = true
     const found = PASSWORD_PROGRAM.exec(argument)
     if (found !== null && !/\s/.test(argument)) program = found[0].replace('/', '')
     before = before === 'vault' ? `vault ${argument}` : argument
@@ -60,6 +67,7 @@ function isHiddenBehind(before: string, argument: string, program: string): bool
   if (program !== '' && ((PASSWORD_FLAG.test(before) && !PORT.test(argument)) || SHORT_WITH_VALUE.test(argument)))
     return true
   if (program === 'htpasswd' && !argument.startsWith('-')) return true
+  if (program === 'redis-cli' && /^auth$/i.test(before)) return true
   return hasNamedValue(argument) || holdsCredential(argument) || looksRandom(argument)
 }
 

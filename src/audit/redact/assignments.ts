@@ -13,13 +13,18 @@ const NAME_BEHIND = /^[A-Za-z0-9_.-]{0,64}/
 /** Of a Secret, or of a piece of one. */
 const SECRET_MANIFEST = /["']?kind["']?\s*:\s*["']?[A-Za-z]*Secret\b(?!s)|\bstringData["']?:[ \t]*(?:\r?\n|\{)/
 const OTHERS =
-  /identified by\s+\\*["'`]|machine\s+\S+\s+login|\bpass(?:word|wd|phrase)\s+\\*["'`][^\s"'`\\$]{3,}|\binsecure-password\s+\S/i
+  /identified by\s+\\*["'`]|machine\s+\S+\s+login|\bpass(?:word|wd|phrase)\s+\\*["'`][^\s"'`\\$]{3,}|\binsecure-password\s+\S|\bdb\.auth\(|ConvertTo-SecureString\s+(?:-String\s+)?["'][^"'$]/i
 /** In scripts: programs that are given the password itself. */
 const COMMANDS =
   /\bcurl\b[^\n|;]*\s(?:-u|--user|--proxy-user)[ =]?["']?[\w.@%+-]+:[^\s"'$]{3,}|\b(?:mysql|maria)\w*\b[^\n|;]*\s-p["']?[^\s"'$-][^\s"'$]{2,}|\bsshpass\s+-p\s*["']?[^\s"'$]{3,}|\bredis-cli\b[^\n|;]*\s-a\s+["']?[^\s"'$]{3,}/
 /** Behind a name within quotes: `name="x" value="…"`, `<name>x</name><value>…`, `name="x">…</`, and `x "…";` */
 const MARKUP =
   /^(?:\\*["']\s+val(?:ue)?\s*=\s*\\*["']|<\/name>\s*<value>\s*|\\*["']\s*>\s*)([^<"'\\\s][^<"'\\]{2,})(?:["'\\]|<\/)/
+/** In YAML: the value of what the line before names, and the other way round. */
+const NEXT_VALUE = /^\\*["']?[ \t]*\r?\n[ \t]*value[ \t]*:[ \t]*(?=\S)/
+const VALUE_BEFORE = /\bvalue[ \t]*:[ \t]*["']?([^\s"']{3,})["']?[ \t]*\r?\n[ \t]*name[ \t]*:[ \t]*["']?$/
+/** setPassword("x"), define('DB_PASSWORD', 'x') */
+const CALL = /^(?:\(|["'],\s*)\\*["']([^"'$\\]{3,})/
 const DIRECTIVE = /^[ \t]+\\*["']([^"'\n$\\]{3,})\\*["'][ \t]*;/
 /** Of names that say so little they are left to members and variables. */
 const WEAK = /^(?:[a-z]+[-_.])?(?:key|auth|tokens?|secrets?)(?:[-_.][a-z]+)?$/i
@@ -69,6 +74,12 @@ function isAssigned(text: string, start: number, end: number, isProse: boolean):
   if (isFlag && /^["',\s]*\s["',\s]*[^\s"',-]/.test(after)) return isValue(after.trimStart(), '')
   const marked = MARKUP.exec(after)?.[1] ?? DIRECTIVE.exec(after)?.[1]
   if (marked !== undefined && !isReference(marked)) return true
+  const next = NEXT_VALUE.exec(after)?.[0]
+  if (next !== undefined) return isValue(after.slice(next.length), name)
+  const before = text.slice(Math.max(0, start - 256), start)
+  const valued = VALUE_BEFORE.exec(before)?.[1]
+  if (valued !== undefined && !isReference(valued)) return true
+  if ((/^(?:set|with)[A-Z]/.test(name) || /\bdefine\(["']$/.test(before)) && CALL.test(after)) return true
   if (text[start - 1] === '<' && /^(?:\s[^>]*)?>\s*[^<\s][^<]*<\//.test(after)) return true
   return STRONG.test(name) && isOnlyWord(text, start) && /^[ \t]+[^\s:=]\S*[ \t]*(?:\r?\n|$)/.test(after)
 }

@@ -37,7 +37,7 @@ const USERINFO = /(?:\b[a-z][a-z0-9+.-]*:|(?<![:\w/]))\/\/[^\s/?#@]*:[^\s/?#@]+@
 
 /** Nothing that follows matches a text without one of these. */
 const ANY =
-  /pass|pwd|secret|token|key|cred|auth|bearer|basic|digest|negotiate|jwt|cookie|identified|machine|conn|psk|mnemonic|dsn|stringData|eyJ|-----|\/\/|PuTTY|AGE-|AKIA|ASIA|ABIA|ACCA|gh[opsur]_|github_|gl[a-z]+-|xox|[srp]k[-_]|AIza|ya29|npm|pypi|dop_|hv[sb]|SG|shpat|lin_|dckr|\$[2aby156]|hooks\.slack|webhooks|@(?:tcp|unix)\(|curl|mysql|maria|redis-cli/i
+  /pass|pwd|secret|token|key|cred|auth|bearer|basic|digest|negotiate|jwt|cookie|identified|machine|conn|psk|mnemonic|dsn|stringData|eyJ|-----|\/\/|PuTTY|AGE-|AKIA|ASIA|ABIA|ACCA|gh[opsur]_|github_|gl[a-z]+-|xox|[srp]k[-_]|AIza|ya29|npm|pypi|dop_|hv[sb]|SG|shpat|lin_|dckr|\$[2aby156]|hooks\.slack|webhooks|@(?:tcp|unix)\(|curl|mysql|maria|redis-cli|SecureString/i
 
 /**
  * Whether the text has the form of a credential, or holds one that is called so. `isProse`: people or programs wrote it for

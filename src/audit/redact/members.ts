@@ -61,6 +61,8 @@ const PROSE_NAMES = new Set(['description', 'message', 'note'])
 
 /** What a CertificateSigningRequest and its like ask with and get. */
 const SIGNING_NAMES = new Set(['request', 'certificate', 'certificateChain', 'proofOfPossession', 'stubPKCS10Request'])
+/** Objects of secrets by whatever name. */
+const SECRET_OBJECTS = new Set(['secureJsonData', 'secretData', 'sensitiveData'])
 /** All others whose value is more than its class says. */
 const MEANING_NAMES = new Set([
   ...SIGNING_NAMES,
@@ -79,7 +81,7 @@ const MEANING_NAMES = new Set([
   'args',
   'command',
   'error',
-  'secureJsonData',
+  ...SECRET_OBJECTS,
 ])
 /** In these any name may be one. */
 export const WHERE_NAMES_COUNT = IS_EVENT | IS_EXTRA | IS_BINARY | IS_SECRET_OBJECT | IS_ANNOTATIONS | IS_WEBHOOK_PATCH
@@ -137,7 +139,7 @@ export function roleOfMember(named: Name, role: number, isString: boolean): numb
     below |= IS_SECRET | IS_BASE64
   } else if ((role & IS_EXTRA) !== 0 && /^authentication\.kubernetes\.io\//i.test(name)) below |= IS_SECRET
   else if (name === 'extra') below |= IS_EXTRA
-  else if (name === 'secureJsonData') below |= IS_SECRET
+  else if (SECRET_OBJECTS.has(name)) below |= IS_SECRET
   else if (name === 'binaryData') below |= IS_BINARY
   else if (name === 'requestObject' || name === 'responseObject') below |= IS_ANY_BODY
   else if (named.isProse && isString) below |= IS_TEXT

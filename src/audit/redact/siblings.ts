@@ -22,13 +22,15 @@ export function roleOfItsKind(tape: Tape, value: number): number {
   return role
 }
 
-/** For `value` beside `name` or `key`: what that says. */
+/** Members that say what the value beside them is. */
+const NAMING = new Set(['name', 'key', 'id', 'param', 'parameter', 'property', 'variable', 'option', 'setting'])
+
+/** For `value` beside `name`, `key` or the like: what that says. */
 export function classOfPair(tape: Tape, object: number): number {
   const end = tape.next(object)
   for (let key = tape.first(object); key < end; key = tape.next(key + 1)) {
     if (tape.kindOf(key + 1) !== STRING) continue
-    const name = nameAt(tape, key).text
-    if (name !== 'name' && name !== 'key') continue
+    if (!NAMING.has(nameAt(tape, key).text)) continue
     if (nameAt(tape, key + 1).nameClass === NAME_CREDENTIAL) return NAME_CREDENTIAL
   }
   return NAME_PLAIN

@@ -180,6 +180,8 @@ test('stays as it is: scripts and texts that only refer to a password', (t) => {
     '<property name="secretName" value="db-credentials-of-the-shop"/>',
     '<property name="connection.password" value="$(DB_PASSWORD)"/>',
     'proxy_set_header X-Auth-Token "$token";',
+    'env:\n- name: DB_PASSWORD\n  valueFrom:\n    secretKeyRef: {name: db, key: password}\n- name: MODE\n  value: production\n',
+    "required: ['password', 'username']",
   ]) {
     const event = { ...EVENT, requestObject: { kind: 'ConfigMap', data: { 'run.sh': text } } }
     t.same(JSON.parse(redacted(JSON.stringify(event))), event)
@@ -195,6 +197,9 @@ test('commands of an exec say what was done', (t) => {
     ['cat', '/var/run/secrets/kubernetes.io/serviceaccount/token'],
     ['redis-cli', '-p', '26379', 'ping'],
     ['docker', 'login', 'registry.local'],
+    ['sh', '-c', 'echo "$TOKEN" > /run/token; echo done > /tmp/state'],
+    ['rabbitmqctl', 'list_queues', 'name', 'messages'],
+    ['redis-cli', 'PING'],
   ]) {
     const query = command.map((argument) => `command=${encodeURIComponent(argument)}`).join('&')
     const event = { ...EVENT, requestURI: `/api/v1/namespaces/a/pods/b/exec?${query}&container=c&stdin=true` }

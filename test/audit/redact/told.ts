@@ -75,6 +75,12 @@ export const TOLD_BY_TYPE: Places = {
         `CREATE USER me WITH PASSWORD '${s}';\n`,
         `user admin insecure-password ${s}\n`,
         `me:${s}@tcp(db:3306)/shop`,
+        `env:\n- name: DB_PASSWORD\n  value: ${s}\n`,
+        `env:\n- value: "${s}"\n  name: DB_PASSWORD\n`,
+        `define('DB_PASSWORD', '${s}');`,
+        `source.setPassword("${s}")`,
+        `db.auth("me", "${s}")`,
+        `ConvertTo-SecureString "${s}" -AsPlainText`,
       ]),
     ),
   'markup in a config map': (s, draw) =>
@@ -86,11 +92,33 @@ export const TOLD_BY_TYPE: Places = {
         `proxy_set_header X-Auth-Token "${s}";`,
       ]),
     ),
-  'settings of a data source': (s) => ({
+  'settings of a data source': (s, draw) => ({
     uri: '/apis/grafana.integreatly.org/v1beta1/namespaces/a/grafanadatasources',
     verb: 'create',
-    request: { kind: 'GrafanaDatasource', spec: { datasource: { secureJsonData: { httpHeaderValue1: s } } } },
+    request: {
+      kind: 'GrafanaDatasource',
+      spec: { datasource: { [draw(['secureJsonData', 'secretData'])]: { httpHeaderValue1: s } } },
+    },
   }),
+  'value beside what names it': (s, draw) => ({
+    uri: '/apis/example.com/v1/namespaces/a/things',
+    verb: 'create',
+    request: {
+      kind: 'Thing',
+      spec: { settings: [{ [draw(['id', 'property', 'param'])]: 'smtp.password', value: s }] },
+    },
+  }),
+  'exec that sets a password': (s, draw) => {
+    const command = draw([
+      ['rabbitmqctl', 'add_user', 'shop', s],
+      ['redis-cli', 'AUTH', s],
+      ['grafana-cli', 'admin', 'reset-admin-password', s],
+      ['sh', '-c', `echo ${s} > /run/secrets/db-password`],
+      ['sh', '-c', `echo ${s} | tee /run/token`],
+    ])
+    const query = command.map((argument) => `command=${encodeURIComponent(argument)}`).join('&')
+    return { uri: `/api/v1/namespaces/a/pods/b/exec?${query}`, verb: 'get' }
+  },
   'inline secret of a proxy': (s, draw) => ({
     uri: '/apis/networking.istio.io/v1alpha3/namespaces/a/envoyfilters',
     verb: 'create',
