@@ -50,6 +50,11 @@ export interface Position {
   stamps: number[]
   /** Places after `offset` at which open records of several lines end: which file (as above), offset, repeated. */
   cuts?: number[]
+  /**
+   * How far a source stream is acknowledged behind `offset`, where a line of the other one is open: stream, which file (as
+   * above), offset, repeated.
+   */
+  acked?: number[]
   /** When the file was last written, ms since the epoch. */
   mtimeMs?: number
   /** The end of the file was dealt with, all of it: nothing of it is left to read or to lose. */

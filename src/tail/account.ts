@@ -9,6 +9,9 @@ import { type Acked, AT_END, isBefore, type Place, type Snapshot } from './place
 export type SkipRule = 'startAgeMax' | 'auditPolicy'
 const SKIP_RULES: readonly SkipRule[] = ['startAgeMax', 'auditPolicy']
 
+/** Numbers for each source stream in a checkpoint. */
+const SAVED_FIELDS = 3
+
 export class Account {
   readonly #ledger: Ledger
   readonly #place: Place
@@ -38,11 +41,24 @@ export class Account {
     return this.#acked.every((acked) => acked === null || acked.file === file)
   }
 
-  /** What is acknowledged beyond the committed place lies in `file` now, the same one opened anew; null: it is gone. */
-  goOnIn(file: TailedFile | null): void {
-    for (const stream of [STDOUT, STDERR] as const) {
+  /**
+   * What is acknowledged beyond the committed place, in these files, which the checkpoint names (its own one first): source
+   * stream, which file, offset, repeated.
+   */
+  save(files: readonly (TailedFile | null)[]): number[] {
+    return ([STDOUT, STDERR] as const).flatMap((stream) => {
       const acked = this.#acked[stream]
-      if (acked !== null) this.#acked[stream] = file === null ? null : { ...acked, file }
+      const after = acked === null ? -1 : files.indexOf(acked.file)
+      return acked === null || after < 0 ? [] : [stream, after, acked.offset]
+    })
+  }
+
+  /** `files` are those that the checkpoint names, where they are there. */
+  load(files: readonly (TailedFile | null)[], saved: readonly number[]): void {
+    this.#acked.fill(null)
+    for (let i = 0; i + SAVED_FIELDS <= saved.length; i += SAVED_FIELDS) {
+      const file = files[saved[i + 1] as number]
+      if (file != null) this.#acked[saved[i] === STDERR ? STDERR : STDOUT] = { file, offset: saved[i + 2] as number }
     }
   }
 

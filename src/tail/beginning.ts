@@ -151,7 +151,7 @@ export class Beginning {
     }
     this.#unreadable = null
     const { file, offset, found, lost, missing, named } = resumption
-    account.goOnIn(found ? file : null)
+    account.load(found ? named : [], Array.isArray(saved.acked) ? saved.acked : [])
     this.#committed.wasNotFound = !found
     lines.timeline.load(saved.times)
     lines.skipBeforeSeconds = saved.skipBeforeSeconds ?? Number.NEGATIVE_INFINITY

@@ -110,18 +110,21 @@ export class Committed {
     const own = at === null ? null : this.#own(at)
     if (at === null || own === null) return null
     const { file, times, gaps, continuity } = at
-    const { stamps, cuts, skipBeforeSeconds } = this.#parts.lines
+    const { account, lines } = this.#parts
+    const { stamps, cuts, skipBeforeSeconds } = lines
     const holes = this.#holes
     const { files } = this.#parts.lineage
     const later = this.#seenFiles.after(file, files, holes.missing, (each) => holes.has(each))
     const named = [file, ...later.map((each) => each.file)]
     const savedCuts = cuts.save(named)
+    const acked = account.isPlain ? [] : account.save(named)
     this.#toldUnread = this.#unread
     this.#lastPosition = {
       ...own,
       times,
       stamps: stamps.save(named),
       ...(savedCuts.length > 0 && { cuts: savedCuts }),
+      ...(acked.length > 0 && { acked }),
       ...(gaps.length > 0 && { gaps: [...gaps] }),
       ...(later.length > 0 && { later: later.map(({ seen }) => seen) }),
       ...(Number.isFinite(skipBeforeSeconds) && { skipBeforeSeconds }),

@@ -160,3 +160,24 @@ t.test('killed again and again', async (t) => {
     world.settled()
   }
 })
+
+t.test(
+  'what is acknowledged of one stream behind an open line of the other is not sent again, under other labels',
+  async (t) => {
+    const world = new World(t)
+    const now = criTime(world.clock.now())
+    const path = world.podPath('a')
+    world.raw(path, `${now} stdout P be\n${now} stderr F err 1\n${now} stderr F err 2\n`)
+    world.start()
+    await world.clock.advance(10_000)
+    t.strictSame(world.loki.lines(), ['err 1', 'err 2'])
+    world.kill()
+    world.raw(path, `${now} stdout F gins\n${now} stderr F err 3\n`)
+    world.options.sinks = [lokiConfig({ labels: { round: '2' } })]
+    world.start()
+    await world.drain()
+    t.strictSame(world.loki.lines({ round: '2', stream: 'stderr' }), ['err 3'])
+    t.strictSame(world.loki.lines({ stream: 'stdout' }), ['begins'])
+    world.settled()
+  },
+)

@@ -50,3 +50,23 @@ t.test('what is skipped is settled with its stream, or given back', async (t) =>
   t.strictSame(ledger.skipped.get('startAgeMax'), { bytes: 30, lines: 2 })
   t.strictSame(ledger.imbalance(), { bytes: 0, lines: 0 })
 })
+
+t.test('a checkpoint keeps what is acknowledged of the files that it names, and that are there', async (t) => {
+  const account = new Account(new Ledger(), { file: one, offset: 0, logical: 0 })
+  account.ack(STDOUT, at(one, 100.25), at(one, 0))
+  account.ack(STDERR, at(two, 7), at(one, 0))
+  const saved = account.save([one, two])
+  t.strictSame(saved, [STDOUT, 0, 100.25, STDERR, 1, 7])
+  t.strictSame(account.save([one]), [STDOUT, 0, 100.25])
+  const next = new Account(new Ledger(), { file: one, offset: 0, logical: 0 })
+  next.load([one, two], saved)
+  t.strictSame(
+    [100.25, 100.5].map((offset) => next.isAcked(STDOUT, offset)),
+    [true, false],
+  )
+  t.ok(next.isAcked(STDERR, 1000))
+  next.load([null, two], saved)
+  t.notOk(next.isAcked(STDOUT, 1))
+  next.load([], saved)
+  t.ok(next.isPlain)
+})
