@@ -57,6 +57,7 @@ export class Meeting {
     openings.opening = 0
     const candidates = listing.candidates()
     const led = new Map<string, string>()
+    let unmetLive: Candidate | null = null
     const unopened: { candidate: Candidate; stat: FileStat; id: string }[] = []
     for (const candidate of candidates) {
       const stat = openings.statOf(candidate)
@@ -64,6 +65,7 @@ export class Meeting {
       if (stat === 'later') {
         complete = false
         failed = true
+        if (isLive(candidate)) unmetLive = candidate
         if (!this.#hadName(candidate)) placing.noteUnknown(candidate.path, candidate.order, now)
       }
       if (stat === null || stat === 'later') continue
@@ -95,6 +97,7 @@ export class Meeting {
       const file = openings.open(candidate)
       if (file === 'later') {
         complete = false
+        if (isLive(candidate)) unmetLive = candidate
         placing.noteUnknown(candidate.path, candidate.order, now)
         late.push({ candidate, content: contentOf(stat) })
       } else if (file !== null) {
@@ -120,7 +123,12 @@ export class Meeting {
       if (linked) file.unlinkedAt = null
       file.linked = linked
     }
-    openings.dropCopies(fresh)
+    const unmet = unmetLive !== null && placing.isAwaited(unmetLive.path, now) ? unmetLive : null
+    const unsure = openings.dropCopies(fresh, unmet)
+    if (unsure !== null) {
+      complete = false
+      placing.noteUnknown(unsure.path, unsure.order, now)
+    }
     for (const file of fresh) this.#insert(file, present, looked)
     if (fresh.length > 0) for (const user of users) user.filesCame()
     openings.opening = 0
@@ -211,6 +219,10 @@ export class Meeting {
     }
     return newest
   }
+}
+
+function isLive({ order, compressed }: Candidate): boolean {
+  return order.rank === LIVE && !compressed
 }
 
 /** Whether `file`, as its name tells, was rotated already when `other` was live. */

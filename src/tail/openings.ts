@@ -214,29 +214,43 @@ export class Openings {
 
   /**
    * Of two files that are met at once one may be the copy of the other that logrotate has just made and is about to cut:
-   * the copy is remembered, for when that is done. What was cut a moment ago is seen as it is now.
+   * the copy is remembered, for when that is done. What was cut a moment ago is seen as it is now. Returns a file that
+   * may be one, which cannot be told now: it is closed, to be met again. `unmet`: the live file, where it could not be opened.
    */
-  dropCopies(fresh: TailedFile[]): void {
+  dropCopies(fresh: TailedFile[], unmet: Candidate | null): TailedFile | null {
     const { fs, gunzip } = this.#deps
+    if (unmet !== null) {
+      const newest = fresh.findLast(({ order }) => order.restart === unmet.order.restart) ?? null
+      if (newest === null || newest.compressed || newest.sizeSeen === 0) return null
+      this.#leaveOut(fresh, newest)
+      return newest
+    }
     const live = fresh.at(-1)
     const copy = fresh.at(-2)
     if (live === undefined || copy === undefined || live.order.rank !== LIVE || live.compressed || copy.compressed)
-      return
+      return null
     try {
-      if (copy.sizeSeen === 0 || !sameHead(fs, copy.fd, false, gunzip, copy.head, live.head)) return
+      if (copy.sizeSeen === 0 || !sameHead(fs, copy.fd, false, gunzip, copy.head, live.head)) return null
       const { size } = fs.fstat(live.fd)
       if (size < live.sizeSeen) {
-        if (copy.sizeSeen < live.sizeSeen) return
+        if (copy.sizeSeen < live.sizeSeen) return null
         live.sizeSeen = size
         live.head = readHead(fs, live.fd, false, gunzip)
       } else if (isCopyOf(fs, copy.fd, live.fd, size)) {
         this.#files.remember(identity(copy.dev, copy.ino), copy.head, copy, { ...copy, size: copy.sizeSeen }, '', live)
-        this.#files.closeFd(copy.fd)
-        fresh.splice(-2, 1)
+        this.#leaveOut(fresh, copy)
       }
     } catch (error) {
       this.#reports.failed(live.path, 'read', error)
+      this.#leaveOut(fresh, copy)
+      return copy
     }
+    return null
+  }
+
+  #leaveOut(fresh: TailedFile[], file: TailedFile): void {
+    this.#files.closeFd(file.fd)
+    fresh.splice(fresh.indexOf(file), 1)
   }
 
   /**

@@ -37,6 +37,12 @@ export class Placing {
     this.#found.set(path, { since: this.#unknown?.get(path)?.since ?? now, order })
   }
 
+  /** Whether what the name leads to is not known yet, and may be before long. */
+  isAwaited(path: string, now: number): boolean {
+    const unknown = this.#found?.get(path)
+    return unknown !== undefined && now - unknown.since <= SETTLE_MS_MAX
+  }
+
   /** The look has ended: what it has not found unknown is known. */
   end(): void {
     this.#unknown = this.#found

@@ -821,6 +821,33 @@ t.test('a copy and the file that is about to be cut are met at once', async (t) 
   }
 })
 
+t.test('a copy and the file that is about to be cut are met at once, and one of the calls fails', async (t) => {
+  // In the first round none does: it tells how many there are.
+  let callsMax = 1
+  for (let failing = 0; failing < callsMax; failing++) {
+    const { rig, sink } = plainRig(t)
+    rig.write('app.log', lines(0, 10))
+    copyFileSync(rig.path('app.log'), rig.path('app.log.1'))
+    let calls = 0
+    let failed = ''
+    rig.fs.fault = (operation, path) => {
+      if (++calls !== failing) return null
+      failed = `${operation} ${path}`
+      return 'EIO'
+    }
+    rig.look()
+    await sink.drain()
+    rig.fs.fault = () => null
+    if (failing === 0) callsMax = calls + 1
+    await rig.run(2000)
+    truncateSync(rig.path('app.log'), 0)
+    rig.append('app.log', lines(10, 20))
+    await rig.run(5000)
+    t.strictSame(sink.texts, messages(0, 20), failed)
+    t.strictSame(losses(rig), [])
+  }
+})
+
 t.test('a copy that has the number of an older one is another copy', async (t) => {
   const { rig, sink } = plainRig(t)
   rig.write('app.log', lines(0, 10))
