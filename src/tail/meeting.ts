@@ -107,6 +107,7 @@ export class Meeting {
         openings.opening = fresh.length
       }
     }
+    this.#passNames(present)
     for (const { candidate, content } of late) {
       for (const file of [...present, ...fresh]) {
         if (compareOrder(candidate.order, file.order) < 0) (file.unopenedBefore ??= new Set()).add(content)
@@ -151,6 +152,18 @@ export class Meeting {
     return stillLeads
   }
 
+  /** What was cut while copies were looked for has left its name to what is in it now. */
+  #passNames(present: Set<TailedFile>): void {
+    for (const { dev, ino, gone } of [...present]) {
+      if (gone === null) continue
+      for (const file of this.#list) {
+        if (file.dev !== dev || file.ino !== ino) continue
+        if (file.fd >= 0) present.add(file)
+        else present.delete(file)
+      }
+    }
+  }
+
   #noteRankBefore(file: TailedFile, candidates: readonly Candidate[]): void {
     const { restart, rank } = file.order
     if (rank !== LIVE) return
@@ -191,7 +204,8 @@ export class Meeting {
       const other = this.#list[i] as TailedFile
       const isPlaced = present.has(other) || hasPlaceForEver(other.order) || !looked
       if (isPlaced && compareOrder(other.order, file.order) <= 0) break
-      if (isPlaced || wasThereBefore(file, other) || other.unopenedBefore?.has(contentOf(file))) index = i
+      const wasBefore = wasThereBefore(file, other) || other.unopenedBefore?.has(contentOf(file)) === true
+      if ((isPlaced || wasBefore) && !isLikeCopy(file, other)) index = i
     }
     present.add(file)
     const begun = this.#newestBegun()
@@ -206,8 +220,7 @@ export class Meeting {
   #indexBehind(begun: TailedFile): number {
     const index = this.#list.indexOf(begun) + 1
     const next = this.#list[index]
-    const isCopy = begun.gone === 'truncated' && next?.order.rank !== LIVE && next?.head.hash === begun.head.hash
-    return isCopy ? index + 1 : index
+    return next !== undefined && next.order.rank !== LIVE && isLikeCopy(next, begun) ? index + 1 : index
   }
 
   /** The newest file that some reader has begun; what is met later cannot come before it. */
@@ -219,6 +232,11 @@ export class Meeting {
     }
     return newest
   }
+}
+
+/** Whether `file` is likely to be the copy of one that was cut: it begins alike. */
+function isLikeCopy(file: TailedFile, cut: TailedFile): boolean {
+  return cut.gone === 'truncated' && file.head.hash === cut.head.hash
 }
 
 function isLive({ order, compressed }: Candidate): boolean {

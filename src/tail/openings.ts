@@ -10,6 +10,7 @@ import {
   gzipContentBytes,
   type Head,
   headMatcher,
+  insist,
   isBeginningOf,
   isCompressionOf,
   isCopyOf,
@@ -171,8 +172,8 @@ export class Openings {
     // Files may begin alike: more than the head must agree.
     for (const file of [...this.#files.list]) {
       if (file.gone !== null || file.compressed) continue
-      // Empty, or it could not be read, when it was looked at: what is in it now tells what this is.
-      if (file.head.bytes === 0) this.#files.takeHead(file)
+      // Empty, or it could not be read, when it was looked at: what is in it now tells what this is. There may be many.
+      if (file.head.bytes === 0 && (compressed || file.order.rank === LIVE)) insist(() => this.#files.takeHead(file))
       if (!same(file.head)) {
         if (compressed && fs.fstat(file.fd).nlink === 0 && isBeginningOf(fs, fd, gunzip, file.fd)) return file
         continue
@@ -186,8 +187,9 @@ export class Openings {
         return file
       }
       // Cut since it was looked at: this is its copy, and takes its place then.
-      this.#files.measure(file)
-      if (file.gone !== null) return null
+      if (size >= file.sizeSeen && this.#files.takeHead(file)) continue
+      this.#files.onCut(file, size)
+      return null
     }
     return compressed ? this.#finishedFormOf(fd, same) : null
   }

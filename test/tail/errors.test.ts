@@ -1,6 +1,7 @@
 // The file system fails at any call: nothing is thrown, and when it has stopped failing everything is delivered.
 import { copyFileSync, linkSync, truncateSync } from 'node:fs'
 import t, { type Test } from 'tap'
+import { Draw } from '../sim/draw.ts'
 import { messages, type RigSink, row, rows, TailRig } from '../support/tail-rig.ts'
 import type { ReadOperation } from '../support/watched-reads.ts'
 
@@ -166,6 +167,21 @@ for (const story of STORIES) {
       // A copy that could not be recognised is read again.
       const missing = story.expected.filter((line) => !outcome.texts.includes(line))
       t.strictSame(missing, [], `seed ${seed}: ${outcome.texts}`)
+    }
+  })
+}
+
+// The chance that showed something once, and some more.
+for (const story of STORIES.filter(({ kind }) => kind !== undefined)) {
+  t.test(`${story.name}: calls fail at random, and what is delivered is in order, once`, async (t) => {
+    for (const seed of [29, 77, 147, 190, 1, 2, 3, 5, 8, 13, 21, 34]) {
+      const draw = new Draw(seed)
+      const rate = draw.pick([0.03, 0.1, 0.3])
+      const { texts } = await tell(t, story, (operation) => {
+        if (operation === 'close' || !draw.chance(rate)) return null
+        return operation === 'open' ? draw.pick(['EMFILE', 'EIO']) : 'EIO'
+      })
+      t.strictSame(texts, story.expected, `seed ${seed}`)
     }
   })
 }
@@ -476,3 +492,22 @@ t.test('a line goes on behind an empty file whose name is gone, though another n
   await rig.run(5000)
   t.strictSame(sink.texts, messages(0, 1))
 })
+
+t.test(
+  'many files are empty, and now and then one of them cannot be read: a new file is met all the same',
+  async (t) => {
+    const rig = new TailRig(t, { kind: 'app.log', directory: 'logs' })
+    for (let i = 2; i < 42; i++) rig.write(`app.log.${i}`, '')
+    rig.write('app.log', plain(0, 10))
+    rig.look()
+    rig.write('app.log.1', plain(10, 20))
+    rig.compress('app.log.1')
+    let reads = 0
+    // Each tenth of what is read of them fails.
+    rig.fs.fault = (operation, path) =>
+      operation === 'read' && /log\.\d+$/.test(path) && ++reads % 10 === 0 ? 'EIO' : null
+    rig.look()
+    t.ok(reads > 10)
+    t.ok(rig.lineage.files.some(({ compressed }) => compressed))
+  },
+)

@@ -821,6 +821,33 @@ t.test('a copy and the file that is about to be cut are met at once', async (t) 
   }
 })
 
+t.test('a copy is met while it cannot be told that its original was cut', async (t) => {
+  for (const isBegun of [false, true]) {
+    for (const failing of [[1], [1, 3], [1, 2], [1, -2]]) {
+      const { rig, sink } = plainRig(t)
+      rig.write('app.log', lines(0, 10))
+      rig.look()
+      sink.recordsMax = 2
+      if (isBegun) sink.fill()
+      sink.recordsMax = Number.POSITIVE_INFINITY
+      copyTruncate(rig)
+      rig.append('app.log', lines(10, 12))
+      let sizes = 0
+      let copies = 0
+      rig.fs.fault = (operation, path) => {
+        if (operation === 'open' && path.endsWith('.1')) return failing.includes(-++copies) ? 'EMFILE' : null
+        return operation === 'fstat' && path.endsWith('app.log') && failing.includes(++sizes) ? 'EIO' : null
+      }
+      rig.look()
+      t.ok(sizes > 1)
+      rig.fs.fault = () => null
+      await rig.run(5000)
+      t.strictSame(sink.texts, messages(0, 12), `${isBegun ? 'begun' : 'not begun'}, ${failing}`)
+      t.strictSame(losses(rig), [])
+    }
+  }
+})
+
 t.test('a copy and the file that is about to be cut are met at once, and one of the calls fails', async (t) => {
   // In the first round none does: it tells how many there are.
   let callsMax = 1
