@@ -3,8 +3,9 @@
 // so does a name that is given twice, and a member of another type than the mapping knows, which is kept and not searched
 // then. managedFields are left out. None of that may cost an event. Pure.
 import { Edits } from '../../audit/edits.ts'
-import { PADDING_BYTES, textOf } from '../../audit/json/strings.ts'
+import { PADDING_BYTES, textOf, viewOf } from '../../audit/json/strings.ts'
 import { ARRAY, OBJECT, OTHER, STRING, Tape } from '../../audit/json/tape.ts'
+import { KnownBytes } from '../../audit/known.ts'
 import { AUDIT_FIELDS, type FieldTree, type LeafField } from './audit-fields.ts'
 
 /** Objects of an object field may lie so deep in it; what is deeper is told as text. */
@@ -42,9 +43,20 @@ export function taken(event: Buffer): Taken | null {
   const bytes = Buffer.allocUnsafe(event.length + PADDING_BYTES)
   event.copy(bytes)
   bytes.fill(0, event.length)
-  for (let at = 0; at < event.length; at++) if (bytes[at]! < 0x20) bytes[at] = 0x20
+  withoutControls(bytes, event.length)
   ownTape.begin(bytes, 0, event.length)
   return ownTape.run() === 'done' ? { tape: ownTape, bytes } : null
+}
+
+/** Makes blanks of the control characters among the first `length` bytes, of which there must be three more. */
+function withoutControls(bytes: Buffer, length: number): void {
+  const view = viewOf(bytes)
+  for (let at = 0; at < length; at += 4) {
+    const word = view.getInt32(at, true)
+    // A byte below 0x20 borrows; one with the highest bit set is none.
+    if (((word - 0x20202020) & ~word & 0x80808080) === 0) continue
+    for (let i = at; i < at + 4 && i < length; i++) if (bytes[i]! < 0x20) bytes[i] = 0x20
+  }
 }
 
 /** Nothing more is asked of what was taken apart: what a large event needed goes back. */
@@ -71,7 +83,7 @@ function members(tape: Tape, edits: Edits, object: number, depth: number, body: 
   let kept = -1
   for (let key = tape.first(object); key < end; key = tape.next(key + 1)) {
     const value = key + 1
-    const name = textOf(tape.buffer, tape.startOf(key), tape.endOf(key))
+    const name = nameAt(tape, key)
     const top = depth === 0 ? name : body
     if (name === 'managedFields' && BODIES.has(body)) {
       leaveOut(tape, edits, key, value, kept, object)
@@ -148,25 +160,46 @@ export function rawOf(tape: Tape, value: number): string {
   return tape.buffer.toString('utf8', tape.startOf(value) - quotes, tape.endOf(value) + quotes)
 }
 
+/** Names of members, of which a log has few: a text is made of each once, not for each event. */
+const knownNames = new KnownBytes<string>(11)
+
+function nameAt(tape: Tape, key: number): string {
+  const { buffer } = tape
+  const start = tape.startOf(key)
+  const end = tape.endOf(key)
+  let name = knownNames.find(buffer, start, end)
+  if (name === undefined) {
+    name = textOf(buffer, start, end)
+    knownNames.add(buffer, start, end, name)
+  }
+  return name
+}
+
+/** Of so few a list is looked through faster than a set. */
+const LIST_MAX = 16
+
 /**
  * The names of an object's members, each once and without dots, for no server takes a name twice:
  * authorization.k8s.io/x is authorization_k8s_io/x.
  */
 class Names {
-  readonly #all = new Set<string>()
-  readonly #given = new Set<string>()
+  readonly #tape: Tape
+  readonly #object: number
+  /** Those of all members, once they are asked for. */
+  #all: Set<string> | null = null
+  #few: string[] = []
+  #many: Set<string> | null = null
 
   constructor(tape: Tape, object: number) {
-    for (let key = tape.first(object); key < tape.next(object); key = tape.next(key + 1)) {
-      this.#all.add(textOf(tape.buffer, tape.startOf(key), tape.endOf(key)))
-    }
+    this.#tape = tape
+    this.#object = object
   }
 
   /** What a member of that name is called. */
   written(name: string): string {
     if (name !== '' && !name.includes('.')) {
-      if (this.#given.has(name)) return this.other(name)
-      this.#given.add(name)
+      if (this.#isGiven(name)) return this.other(name)
+      this.#give(name)
       return name
     }
     return this.#free(name === '' ? '_' : name.replaceAll('.', '_'))
@@ -178,10 +211,28 @@ class Names {
   }
 
   #free(name: string): string {
+    this.#all ??= this.#names()
     let free = name
-    while (this.#all.has(free) || this.#given.has(free)) free += '_'
-    this.#given.add(free)
+    while (this.#all.has(free) || this.#isGiven(free)) free += '_'
+    this.#give(free)
     return free
+  }
+
+  #names(): Set<string> {
+    const tape = this.#tape
+    const names = new Set<string>()
+    const end = tape.next(this.#object)
+    for (let key = tape.first(this.#object); key < end; key = tape.next(key + 1)) names.add(nameAt(tape, key))
+    return names
+  }
+
+  #isGiven(name: string): boolean {
+    return this.#many === null ? this.#few.includes(name) : this.#many.has(name)
+  }
+
+  #give(name: string): void {
+    if (this.#many !== null) this.#many.add(name)
+    else if (this.#few.push(name) > LIST_MAX) this.#many = new Set(this.#few)
   }
 }
 
