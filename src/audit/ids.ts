@@ -10,6 +10,8 @@ const SLOTS = 2 ** SLOTS_BITS
 const WINDOW_BYTES = 4 * 1024 * 1024
 /** Per slot: two hashes of id and stage, and of the last and the last but one event its offset, bytes and time. */
 const FIELDS = 8
+/** Numbers of the table. */
+export const IDS_TABLE = SLOTS * FIELDS
 
 export class AuditIds {
   #table: Float64Array | null = null
@@ -20,7 +22,25 @@ export class AuditIds {
   /** Notes the event that begins at `offset` of the file; true when another one had its id and stage. */
   isReused(facts: EventFacts, file: object | null, offset: number, bytes: number): boolean {
     this.#hash(facts)
-    return this.isReusedHash(this.#first, this.#second, facts.seconds, facts.nanos, file, offset, bytes)
+    // One without a time of its own has that of the event that was read before it: another one when it is read again.
+    const seconds = facts.hasTime ? facts.seconds : 0
+    const nanos = facts.hasTime ? facts.nanos : 0
+    return this.isReusedHash(this.#first, this.#second, seconds, nanos, file, offset, bytes)
+  }
+
+  /** Where the table lies from now on: in `memory`, where others may note events as `isReusedHash` does; null: in its own. */
+  moveTo(memory: Float64Array | null): void {
+    const table = memory ?? new Float64Array(IDS_TABLE)
+    if (this.#table === null) table.fill(0)
+    else table.set(this.#table)
+    this.#table = table
+  }
+
+  /** What follows is of this file: offsets of others say nothing. */
+  enter(file: object | null): void {
+    if (file === this.#file) return
+    this.#file = file
+    this.#table?.fill(0)
   }
 
   /** The same by the hashes of id and stage and the event's time. */
@@ -33,11 +53,8 @@ export class AuditIds {
     offset: number,
     bytes: number,
   ): boolean {
-    if (file !== this.#file) {
-      this.#file = file
-      this.#table?.fill(0)
-    }
-    this.#table ??= new Float64Array(SLOTS * FIELDS)
+    this.enter(file)
+    this.#table ??= new Float64Array(IDS_TABLE)
     const table = this.#table
     const slot = (Math.imul(first ^ (first >>> 15), 0x2c1b3c6d) >>> (32 - SLOTS_BITS)) * FIELDS
     const time = seconds * 1e6 + nanos / 1000

@@ -79,7 +79,7 @@ export class AuditLines {
     } else {
       const judged = filter.judgeTaken(bench, found, at)
       if (judged === 'dropped') {
-        this.#follow(file, bench.memory, found, at, false)
+        this.follow(file, bench.memory, found, at, false)
         return 'dropped'
       }
       if (judged === 'working' || filter.isCut || filter.isTruncated) return 'other'
@@ -97,12 +97,29 @@ export class AuditLines {
       bytes,
     )
     if (isReused) return 'other'
-    this.#follow(file, bench.memory, found, at, true)
+    this.follow(file, bench.memory, found, at, true)
     return 'kept'
   }
 
+  /** No event is left out or changed: what goes for one of those found with others is whether it fits, its id and the log's course. */
+  get isPlain(): boolean {
+    return this.#filter.isPlain
+  }
+
+  get lineBytesMax(): number {
+    return this.#options.lineBytesMax
+  }
+
+  get ids(): AuditIds {
+    return this.#ids
+  }
+
+  get continuity(): Continuity | null {
+    return this.#options.continuity ?? null
+  }
+
   /** Lets the course of the log be known by an event of `found`. Should it be applied after all, it is told once more, which says nothing. */
-  #follow(file: object, b: Buffer, found: Int32Array, at: number, isKept: boolean): void {
+  follow(file: object, b: Buffer, found: Int32Array, at: number, isKept: boolean): void {
     const { continuity } = this.#options
     if (continuity === undefined || continuity.isSilentAbout(file, b, found, at)) return
     const { facts } = this.#filter

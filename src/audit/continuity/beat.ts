@@ -17,7 +17,7 @@ const STEADY_HOURS = 6
 const STEADY_SECONDS = 30
 /** So many events in turn that are older by so much: the clock was set back. */
 const BACK_EVENTS = 100
-const BACK_SECONDS = 3600
+export const BACK_SECONDS = 3600
 
 export class Beat {
   /** Seconds since the epoch of the newest event; -1 before the first. */

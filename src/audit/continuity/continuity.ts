@@ -104,6 +104,19 @@ export class Continuity {
   }
 
   /**
+   * Seconds of the newest event; an event of `file` that is no newer, and not so much older that the clock may have been set
+   * back, says nothing by its time. Null: the next event says something, whatever it is.
+   */
+  newestIn(file: object): number | null {
+    return file !== this.#file || this.#isGone || this.#beat.newest < 0 ? null : this.#beat.newest
+  }
+
+  /** By slot (`slotAt` of an event's id): whether a request is open whose end an event may be. */
+  get openSlots(): Uint8Array {
+    return this.#requests.slots
+  }
+
+  /**
    * A look at the log: it ends at `end` and is read to `read` (places in it that only grow). Null for `end`: there is no
    * live file, or what there is is not known now.
    */

@@ -16,12 +16,15 @@ const END_SECONDS = LONG_SECONDS + SLOW_SECONDS
 /** A kind that was seen to last for longer than an hour may last so many times longer still. */
 const LONGER_FACTOR = 1.5
 /** An id of other characters, or a longer or a shorter one, is the client's own, and is not followed. */
-const PLAIN_ID = /^[0-9A-Za-z._:-]+$/
+const PLAIN_BYTES = new Uint8Array(256)
+for (const byte of Buffer.from('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._:-'))
+  PLAIN_BYTES[byte] = 1
 const ID_BYTES_MAX = 64
 const OPEN_MAX = 8192
 const ENDED_MAX = 4096
 const KINDS_MAX = 512
-const SLOTS = 65_536
+/** Slots of open requests. */
+export const OPEN_SLOTS = 65_536
 /** The last five digits of an id are enough for them. */
 const SLOT_BYTES = 5
 /** Of so many pairs without an exception a kind is known to end. */
@@ -58,9 +61,10 @@ interface Open {
 export type SavedOpen = [string, number, number, number, number, string]
 
 export class OpenRequests {
+  /** By slot, how many are open, up to 255. */
+  readonly slots = new Uint8Array(OPEN_SLOTS)
   /** In the order in which they began. */
   readonly #open = new Map<string, Open>()
-  readonly #slots = new Uint8Array(SLOTS)
   /** Ids of requests that ended: the last ones, up to half of ENDED_MAX, and as many before them. */
   #ended = new Set<string>()
   #endedBefore = new Set<string>()
@@ -90,7 +94,7 @@ export class OpenRequests {
       // A refused one has no other event.
       if (buffer[stage + 2] === 0x73 && isKept && code >= 100 && code < 300) this.#start(facts, active)
     } else if (stageBytes === 16 || stageBytes === 5) {
-      if (this.#slots[slotOf(facts)]! > 0 || isLong(facts)) this.#end(facts, active)
+      if (this.slots[slotOf(facts)]! > 0 || isLong(facts)) this.#end(facts, active)
     }
   }
 
@@ -100,7 +104,7 @@ export class OpenRequests {
     if (found[place + 2 * STAGE + 1]! - found[place + 2 * STAGE]! !== 16 || found[at + CODE] === SWITCHED) return false
     const verb = found[place + 2 * VERB]!
     if (found[place + 2 * VERB + 1]! - verb === 5 && b[verb] === 0x77) return false
-    return this.#slots[slotAt(b, found[place + 2 * AUDIT_ID + 1]!)] === 0
+    return this.slots[slotAt(b, found[place + 2 * AUDIT_ID + 1]!)] === 0
   }
 
   /** Those that should have ended by now; they are told and forgotten. */
@@ -133,7 +137,7 @@ export class OpenRequests {
   /** A hole was told: their ends may lie in it. */
   clear(): void {
     this.#open.clear()
-    this.#slots.fill(0)
+    this.slots.fill(0)
   }
 
   /** Of those that have been open for longest, what a restart goes on with. */
@@ -156,22 +160,23 @@ export class OpenRequests {
 
   #start(facts: EventFacts, active: number): void {
     const id = idOf(facts)
-    if (id === null || this.#open.has(id) || this.#ended.has(id) || this.#endedBefore.has(id)) return
+    if (id === null || this.#ended.has(id) || this.#endedBefore.has(id)) return
+    if (this.slots[slotOf(facts)]! > 0 && this.#open.has(id)) return
     if (this.#open.size >= OPEN_MAX) {
       this.untracked++
       return
     }
     const kind = this.#kindOf(facts)
     if (kind === null) return
-    const timeout = /[?&]timeoutSeconds=(\d{1,7})(?:&|$)/.exec(facts.text(REQUEST_URI))
-    const timeoutSeconds = Number(timeout?.[1] ?? 0)
+    const timeoutSeconds = timeoutOf(facts)
     this.#add({ id, begun: active, at: active, seconds: facts.seconds, timeoutSeconds, kind })
   }
 
   #end(facts: EventFacts, active: number): void {
     const id = idOf(facts)
     if (id === null) return
-    const request = this.#open.get(id) ?? this.#late.get(id)
+    const open = this.slots[slotOf(facts)]! > 0 ? this.#open.get(id) : undefined
+    const request = open ?? this.#late.get(id)
     if (request === undefined && !isLong(facts)) return
     if (this.#ended.size === ENDED_MAX / 2) {
       // Not one by one: the first of a set is dear to find behind thousands that were deleted.
@@ -197,14 +202,14 @@ export class OpenRequests {
   #add(request: Open): void {
     this.#open.set(request.id, request)
     const slot = slotOfId(request.id)
-    if (this.#slots[slot]! < 255) this.#slots[slot]!++
+    if (this.slots[slot]! < 255) this.slots[slot]!++
   }
 
   #remove({ id }: Open): void {
     this.#open.delete(id)
     const slot = slotOfId(id)
     // One that was counted to the end of its range is not counted any more.
-    if (this.#slots[slot]! > 0 && this.#slots[slot]! < 255) this.#slots[slot]!--
+    if (this.slots[slot]! > 0 && this.slots[slot]! < 255) this.slots[slot]!--
   }
 
   #kindOf(facts: EventFacts): Kind | null {
@@ -275,10 +280,50 @@ function endsAsARule({ pairs, orphans }: Kind): boolean {
 
 /** What a client sends is its own; null for an id that the usual ones are not like. */
 function idOf(facts: EventFacts): string | null {
-  const bytes = facts.endOf(AUDIT_ID) - facts.startOf(AUDIT_ID)
-  if (bytes < SLOT_BYTES || bytes > ID_BYTES_MAX) return null
-  const id = facts.text(AUDIT_ID)
-  return PLAIN_ID.test(id) ? id : null
+  const { buffer } = facts
+  const start = facts.startOf(AUDIT_ID)
+  const end = facts.endOf(AUDIT_ID)
+  if (end - start < SLOT_BYTES || end - start > ID_BYTES_MAX) return null
+  for (let at = start; at < end; at++) if (PLAIN_BYTES[buffer[at]!] === 0) return null
+  return buffer.toString('latin1', start, end)
+}
+
+const TIMEOUT = Buffer.from('timeoutSeconds=')
+const AND = Buffer.from('\\u0026')
+const AND_BYTES = AND.length
+const TIMEOUT_DIGITS_MAX = 7
+
+/** What the client asked for in the request's URI; 0 for nothing. API servers write the ampersand as an escape. */
+function timeoutOf(facts: EventFacts): number {
+  const { buffer: b } = facts
+  const start = facts.startOf(REQUEST_URI)
+  const end = facts.endOf(REQUEST_URI)
+  for (let at = start; at < end; at++) {
+    if (b[at] === 0x5c && !stands(AND, b, at, end)) {
+      // Written in another way.
+      const timeout = /[?&]timeoutSeconds=(\d{1,7})(?:&|$)/.exec(facts.text(REQUEST_URI))
+      return Number(timeout?.[1] ?? 0)
+    }
+    if (b[at] !== 0x74 || b[at + 7] !== 0x53 || !stands(TIMEOUT, b, at, end)) continue
+    const isMember = b[at - 1] === 0x3f || isAnd(b, at - 1, at) || isAnd(b, at - AND_BYTES, at)
+    const first = at + TIMEOUT.length
+    let seconds = 0
+    let last = first
+    for (; last < end && b[last]! >= 0x30 && b[last]! <= 0x39; last++) seconds = 10 * seconds + b[last]! - 0x30
+    const isNumber = last > first && last - first <= TIMEOUT_DIGITS_MAX && (last === end || isAnd(b, last, end))
+    if (isMember && isNumber) return seconds
+  }
+  return 0
+}
+
+function isAnd(b: Buffer, at: number, end: number): boolean {
+  return b[at] === 0x26 || stands(AND, b, at, end)
+}
+
+function stands(text: Buffer, b: Buffer, at: number, end: number): boolean {
+  if (at + text.length > end) return false
+  for (let i = 0; i < text.length; i++) if (b[at + i] !== text[i]) return false
+  return true
 }
 
 /** By the last bytes of the id, as they stand. */
@@ -296,7 +341,7 @@ function slotOfId(id: string): number {
 function slotAt(b: Buffer, end: number): number {
   if (end < SLOT_BYTES) return 0
   const word = b[end - 1]! | (b[end - 2]! << 8) | (b[end - 3]! << 16) | (b[end - 4]! << 24)
-  return (Math.imul(word ^ (b[end - 5]! << 11), 0x9e3779b1 | 0) >>> 16) & (SLOTS - 1)
+  return (Math.imul(word ^ (b[end - 5]! << 11), 0x9e3779b1 | 0) >>> 16) & (OPEN_SLOTS - 1)
 }
 
 function first<Key>(keys: ReadonlyMap<Key, unknown>): Key {

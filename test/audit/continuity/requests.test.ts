@@ -1,6 +1,9 @@
 // Requests that begin and do not end: what is told after an hour, how surely, and what must not be.
 import t from 'tap'
-import { Log, newId, type Said } from './events.ts'
+import { OpenRequests } from '../../../src/audit/continuity/requests.ts'
+import { EventFacts, REQUEST_URI } from '../../../src/audit/event.ts'
+import fc from '../../support/properties.ts'
+import { event, Log, newId, type Said } from './events.ts'
 
 const HOUR = 3600
 const STARTED = 'ResponseStarted'
@@ -186,4 +189,44 @@ t.test('memory is bounded: the next ones are counted, and there is room again', 
   t.equal(log.continuity.status().openRequests, 0)
   for (let i = 0; i < 600; i++) log.note({ ...WATCH, resource: `r${i}`, stage: STARTED, id: newId() })
   t.ok(log.continuity.status().openRequests < 600, 'of kinds there are so many')
+})
+
+t.test('for how long the client asks, however the URI is written', async () => {
+  const texts = [
+    '/api',
+    '?',
+    '&',
+    '\\u0026',
+    '\\u003f',
+    '\\u0074',
+    '\\\\',
+    'timeoutSeconds',
+    'timeoutSecond',
+    '=',
+    '0',
+    '7',
+    '123456',
+    'x',
+  ]
+  const likely = [
+    '\\u003ftimeoutSeconds=7',
+    '?timeoutSeconds=',
+    '\\u0026timeoutSeconds=',
+    '&timeoutSeconds=',
+    '1234567',
+    '12345678',
+  ]
+  const uris = fc.array(fc.constantFrom(...texts, ...likely), { maxLength: 9 }).map((pieces) => pieces.join(''))
+  const facts = new EventFacts()
+  fc.assert(
+    fc.property(uris, (uri) => {
+      const line = Buffer.from(event(0, { ...WATCH, stage: STARTED, uri: '@URI' }).replace('@URI', () => uri))
+      if (!facts.read(line, 0, line.length)) throw new Error('no event')
+      const requests = new OpenRequests()
+      requests.note(facts, 0, true)
+      const asked = /[?&]timeoutSeconds=(\d{1,7})(?:&|$)/.exec(facts.text(REQUEST_URI))
+      return requests.save()[0]?.[3] === Number(asked?.[1] ?? 0)
+    }),
+    { numRuns: 3000 },
+  )
 })
