@@ -26,7 +26,7 @@ const PART_SLACK_BYTES = 16 * 1024
 /** After so many failures in turn a lane is not waited for at the end. */
 const FAILING_ATTEMPTS = 3
 
-export interface ConsumerDeps extends MembersDeps, FillingDeps {
+export interface ConsumerDeps extends MembersDeps, Omit<FillingDeps, 'takeMore'> {
   clock: Clock
   budget: ByteBudget
   /** null: no limit. */
@@ -72,8 +72,9 @@ export class Consumer {
     this.#due = new DueLanes(this.#members.lanes, sink)
     this.#settlement = new Settlement(sink.name, this.#held, deps)
     this.#pieces = new Pieces(deps)
-    this.#filling = new Filling(sink, this.#members.lanes, this.#settlement, this.#pieces, deps)
     this.#budget = deps.budget.share(this.#reservationBytes)
+    const takeMore = (bytes: number) => this.#budget.tryTake(bytes)
+    this.#filling = new Filling(sink, this.#members.lanes, this.#settlement, this.#pieces, { ...deps, takeMore })
     this.broken = new Promise((_, reject) => {
       this.#break = reject
     })
@@ -260,6 +261,7 @@ export class Consumer {
         this.#settle(segment, results[index] as SegmentResult, startedAt)
       }
     } finally {
+      this.#budget.release(shipment.moreBytes)
       shipment.release()
     }
   }

@@ -1,6 +1,6 @@
 // What a shipment is filled with: the lane that is due, and calm ones beside it as far as there is room. Each reader fills its
-// share in one go, within one turn of the event loop, into the one block that all of them use. Bound: the sink's batch, two
-// where the lane's records go in several requests, and two batches of a file that are read and passed over in a turn.
+// share in one go, within one turn of the event loop, into the one block that all of them use. Bound: the sink's batch, more
+// where the lane's records go in several requests and the budget has room, and two batches of a file that are read and passed over in a turn.
 import { MARK_NAMES } from '../core/entry.ts'
 import type { Events } from '../core/events.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -17,9 +17,14 @@ import type { Shipment } from './shipment.ts'
 /** Less than so much of a batch is not worth a piece of its own. */
 const MORE_ONE_OF = 4
 
+/** So many of one part are within what each shipment has of the budget. */
+const BATCHES = 2
+
 export interface FillingDeps {
   clock: Clock
   events: Events
+  /** Takes bytes of the budget beyond what a shipment has, if they are free; who fills gives them to the shipment. */
+  takeMore: (bytes: number) => boolean
   /** Used only within one synchronous fill; shared by all consumers. */
   block: Buffer
 }
@@ -73,8 +78,13 @@ export class Filling {
   async #fillMore(shipment: Shipment, lane: Lane): Promise<void> {
     const [member, other] = lane.members
     while (lane.backlog && lane.attempts === 0 && member !== undefined && other === undefined && shipment.records > 0) {
-      const bytes = this.#sink.moreBytes?.(lane.key, shipment) ?? 0
-      if (bytes < this.#sink.batchBytesMax / MORE_ONE_OF) return
+      const { batchBytesMax } = this.#sink
+      const bytes = Math.min(this.#sink.moreBytes?.(lane.key, shipment) ?? 0, batchBytesMax)
+      if (bytes < batchBytesMax / MORE_ONE_OF) return
+      if (shipment.bytes + bytes > BATCHES * batchBytesMax + shipment.moreBytes) {
+        if (!this.#deps.takeMore(batchBytesMax)) return
+        shipment.moreBytes += batchBytesMax
+      }
       await this.#pieces.next()
       shipment.extend(bytes)
       const { records } = shipment

@@ -29,9 +29,10 @@ export class Part {
   }
 
   #grow(bytes: number): void {
-    // Doubled until it is near what the largest usual shipment needs, which it then reaches exactly.
-    const doubled = this.buffer.length * 2
-    const near = doubled > this.#usualBytes / 2 && this.buffer.length < this.#usualBytes
+    // Doubled until it is near what the largest usual shipment needs, which it then reaches exactly; from there on by as much.
+    const { length } = this.buffer
+    const doubled = length < this.#usualBytes ? length * 2 : length + this.#usualBytes
+    const near = doubled > this.#usualBytes / 2 && length < this.#usualBytes
     // Moved, not copied into a new one: the old memory must not wait for a collection.
     const grown = (this.buffer.buffer as ArrayBuffer).transfer(
       Math.max(near ? this.#usualBytes : doubled, this.end + bytes),

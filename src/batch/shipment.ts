@@ -54,6 +54,8 @@ export interface SegmentFrame {
 export class Shipment implements EntryWriter {
   readonly parts: readonly [Part, Part]
   readonly segments: Segment[] = []
+  /** What it has of the budget beyond what each has. */
+  moreBytes = 0
   readonly #frame: SegmentFrame
   readonly #pool: PartPool
   readonly #separate: boolean

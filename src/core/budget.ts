@@ -75,13 +75,13 @@ export class BudgetShare {
     return this.#usedBytes
   }
 
-  /** Takes `bytes`, or nothing and false; then `wake` is called at the next release by anybody. */
-  tryTake(bytes: number, wake: () => void): boolean {
+  /** Takes `bytes`, or nothing and false; then `wake`, if there is one, is called at the next release by anybody. */
+  tryTake(bytes: number, wake?: () => void): boolean {
     if (this.#budget.tryTake(this, bytes)) {
       this.#usedBytes += bytes
       return true
     }
-    if (!this.#isWaiting) {
+    if (wake !== undefined && !this.#isWaiting) {
       this.#isWaiting = true
       this.#budget.onRelease(() => {
         this.#isWaiting = false

@@ -47,17 +47,32 @@ export class AuditShipping {
       const now = this.#now
       const together = sharing(groups, now, this.#deps.bytesMax)
       const rest = groups.filter((group) => !together.includes(group))
+      const push = (group: AuditGroup) => this.#deps.requests.push(messagesOf([group]), lane.tenant)
+      const answered = (group: AuditGroup, answer: Promise<Answer>) =>
+        this.#answered(lane, audit, segment, index, part, group, answer)
       if (together.length > 0) {
         const answer = await this.#deps.requests.push(messagesOf(together), lane.tenant)
         for (const { stream, bytes } of together) stream.pushed(this.#now, bytes)
         if (answer.outcome.kind !== 'delivered') rest.push(...together)
-        else for (const group of together) this.#stored(group)
+        else {
+          for (const group of together) {
+            this.#stored(audit, index, group)
+            if (group.next !== null) rest.push(group.next)
+          }
+        }
       }
       // A push has compressed its body when it returns: the next may be put together in the same memory.
       const ends = await Promise.all(
-        rest.map((group) => {
-          const answer = this.#deps.requests.push(messagesOf([group]), lane.tenant)
-          return this.#answered(lane, audit, segment, index, part, group, answer)
+        rest.map(async (first) => {
+          const refusedOfStream: Refused[] = []
+          let answer = push(first)
+          for (let group: AuditGroup | null = first; group !== null; group = group.next) {
+            const end: ConversationEnd = await answered(group, answer)
+            if (end.kind === 'again') return end
+            refusedOfStream.push(...end.refused)
+            if (group.next !== null) answer = push(group.next)
+          }
+          return { kind: 'settled' as const, refused: refusedOfStream }
         }),
       )
       for (const end of ends) {
@@ -97,7 +112,7 @@ export class AuditShipping {
     const answer = await push
     stream.pushed(this.#now, bytes)
     if (answer.outcome.kind === 'delivered') {
-      this.#stored(group)
+      this.#stored(audit, index, group)
       return { kind: 'settled', refused: [] }
     }
     stream.refused()
@@ -117,10 +132,11 @@ export class AuditShipping {
     return end
   }
 
-  /** All of a stream's records in the shipment were delivered. */
-  #stored({ stream }: AuditGroup): void {
-    stream.delivered(this.#now, stream.pendingNewest)
-    if (stream.pendingFile !== null) stream.stored(stream.pendingFile, stream.pendingOffset)
+  /** All of a group's records were delivered. */
+  #stored(audit: AuditStreams, index: 0 | 1, group: AuditGroup): void {
+    const { stream, next } = group
+    stream.delivered(this.#now, next === null ? stream.pendingNewest : stream.pendingOldest)
+    audit.stored(index, group)
   }
 
   get #now(): number {

@@ -1,6 +1,6 @@
 // The streams of a lane of audit events, one for each stage and verb. The records of a shipment lie in one part, in runs of
-// neighbours that belong to one stream; each stream is pushed for itself, and the watermark moves when all of them are
-// settled. What a failed attempt had delivered of some of them is remembered and not pushed again. Bound: STAGES times
+// neighbours that belong to one stream; each stream is pushed for itself, in pushes of a batch at most, and the watermark moves
+// when all of them are settled. What a failed attempt had delivered of some of them is remembered and not pushed again. Bound: STAGES times
 // VERBS streams a lane, whatever verbs clients think up.
 import { STAGE, VERB } from '../../audit/event.ts'
 import { KnownBytes } from '../../audit/known.ts'
@@ -28,19 +28,37 @@ export const VERBS = [
   'proxy',
 ]
 const OTHER = 'other'
+/** As many batches are read of a backlog, for pushes that are nearly full: each has its price, whatever it holds. */
+const BATCHES = 3
+/** A run of records that are noted one by one is no longer than this part of a push. */
+const RUN_ONE_OF = 4
 /** More is given back: a shipment has that much when its last record was a long one. */
 const BODY_KEPT_BYTES_MAX = 2 * 1024 * 1024
+const BODY_STEP_BYTES = 256 * 1024
 /** Number of records that were delivered by an earlier attempt. */
 const DELIVERED = 254
-/** Numbers of a run: of its stream, its first record, and where that begins in the part. */
-const RUN = 3
 
-/** What a shipment holds of one stream. */
+/** Neighbours in a part that belong to one stream. */
+interface Run {
+  number: number
+  /** The first record, and where it begins in the part. */
+  record: number
+  start: number
+  /** Where the last one is from. */
+  file: object | null
+  offset: number
+}
+
+/** What one push holds of a shipment's records of one stream, in their order. */
 export interface AuditGroup {
   stream: LokiStream
   number: number
   /** Of its stream message. */
   bytes: number
+  /** Indexes of its runs. */
+  runs: number[]
+  /** What comes after it of the same stream. */
+  next: AuditGroup | null
 }
 
 export class AuditStreams {
@@ -53,14 +71,25 @@ export class AuditStreams {
   /** By stage and verb; -1 for none yet. */
   readonly #byPlaces = new Int16Array((STAGES.length + 1) * (VERBS.length + 1)).fill(-1)
   /** By part. */
-  readonly #runs: readonly [number[], number[]] = [[], []]
+  readonly #runs: readonly [Run[], Run[]] = [[], []]
+  /** Of a push. */
+  readonly #bytesMax: number
   /** What was noted is being shipped: what comes next is of another shipment. */
   #isShipped = true
-  /** What stream messages are put together in. */
+  readonly #scratch: Buffer
+  /** What larger stream messages are put together in. */
   #body: Buffer = Buffer.allocUnsafeSlow(0)
 
-  constructor(labels: Labels, others: readonly [LokiStream, LokiStream]) {
+  /** `scratch`: memory that is free between two calls here, for what is put together; it may be too small. */
+  constructor(
+    labels: Labels,
+    others: readonly [LokiStream, LokiStream],
+    bytesMax: number,
+    scratch: Buffer = Buffer.alloc(0),
+  ) {
+    this.#scratch = scratch
     this.#labels = { ...withoutSource(labels), job: AUDIT_JOB }
+    this.#bytesMax = bytesMax
     this.streams = [...others]
   }
 
@@ -79,8 +108,12 @@ export class AuditStreams {
 
   /** Notes the record that the part gets next, and its time in its stream. */
   note(part: Part, { audit, stream, file, offset, seconds }: Entry): void {
-    const number = audit === null ? stream : this.#numberOf(audit)
-    this.noteRun(stream as 0 | 1, this.#noted(number, file, offset, seconds), part.count, part.end)
+    const number = this.#noted(audit === null ? stream : this.#numberOf(audit), file, offset, seconds)
+    const run = this.#runs[stream as 0 | 1].at(-1)
+    if (run?.number === number && part.end - run.start < this.#bytesMax / RUN_ONE_OF) {
+      run.file = file
+      run.offset = offset
+    } else this.noteRun(stream as 0 | 1, number, part.count, part.end, file, offset)
   }
 
   /**
@@ -91,57 +124,74 @@ export class AuditStreams {
     return this.#noted(this.#numberAt(stage, verb), file, offset, seconds)
   }
 
-  /** Notes that records with this number lie in the part from `record` on, which begins at `start`. */
-  noteRun(index: 0 | 1, number: number, record: number, start: number): void {
-    const runs = this.#runs[index]
-    if (runs.length === 0 || runs[runs.length - RUN] !== number) runs.push(number, record, start)
+  /** The same for many of one stage and verb, while none was delivered before (`hasStored`). */
+  noteMany(stage: number, verb: number, oldest: number, newest: number): number {
+    const number = this.#numberAt(stage, verb)
+    const stream = this.streams[number] as LokiStream
+    stream.note(oldest)
+    stream.note(newest)
+    return number
+  }
+
+  /** An attempt that failed had delivered of some streams what is read again now. */
+  get hasStored(): boolean {
+    return this.streams.some((stream) => stream.remembersStored)
+  }
+
+  /** Notes that records with this number lie in the part from `record` on, which begins at `start`; the last one is from `offset`. */
+  noteRun(index: 0 | 1, number: number, record: number, start: number, file: object | null, offset: number): void {
+    this.#runs[index].push({ number, record, start, file, offset })
   }
 
   #noted(number: number, file: object | null, offset: number, seconds: number): number {
     const stream = this.streams[number] as LokiStream
     if (file !== null && stream.hasStored(file, offset)) return DELIVERED
     stream.note(seconds)
-    stream.pendingFile = file
-    stream.pendingOffset = offset
     return number
   }
 
-  /** What a part holds up to `end`, by stream; that is left out that was delivered before. */
+  /** What a part holds up to `end`, push by push: the first one of each stream. That is left out that was delivered before. */
   groups(index: 0 | 1, end: number): AuditGroup[] {
-    const groups = new Map<number, AuditGroup>()
+    const firsts: AuditGroup[] = []
+    const lasts = new Map<number, AuditGroup>()
     const runs = this.#runs[index]
-    for (let at = 0; at < runs.length; at += RUN) {
-      const number = runs[at]!
+    for (const [at, { number, start }] of runs.entries()) {
       if (number === DELIVERED) continue
-      let group = groups.get(number)
-      if (group === undefined) {
-        const stream = this.streams[number] as LokiStream
-        group = { stream, number, bytes: stream.header.length }
-        groups.set(number, group)
+      const bytes = (runs[at + 1]?.start ?? end) - start
+      const last = lasts.get(number)
+      if (last !== undefined && last.bytes + bytes <= this.#bytesMax) {
+        last.bytes += bytes
+        last.runs.push(at)
+        continue
       }
-      group.bytes += (runs[at + RUN + 2] ?? end) - runs[at + 2]!
+      const stream = this.streams[number] as LokiStream
+      const group = { stream, number, bytes: stream.header.length + bytes, runs: [at], next: null }
+      if (last === undefined) firsts.push(group)
+      else last.next = group
+      lasts.set(number, group)
     }
-    return [...groups.values()]
+    return firsts
   }
 
-  /** How much more a shipment with these parts takes, of which no stream is to have more than `bytesMax`, and all twice as much. */
-  bytesLeft(parts: readonly [Part, Part], bytesMax: number): number {
-    let left = 2 * bytesMax - parts[0].end - parts[1].end
-    for (const index of [0, 1] as const) {
-      for (const { bytes } of this.groups(index, parts[index].end)) left = Math.min(left, bytesMax - bytes)
-    }
-    return left
+  /** How much more a shipment with these parts takes. */
+  bytesLeft(parts: readonly [Part, Part]): number {
+    return BATCHES * this.#bytesMax - parts[0].end - parts[1].end
   }
 
   /** The records of a group, the part's last one being the one before `end`. */
-  recordsOf(index: 0 | 1, { number }: AuditGroup, end: number): number[] {
+  recordsOf(index: 0 | 1, group: AuditGroup, end: number): number[] {
     const records: number[] = []
     const runs = this.#runs[index]
-    for (let at = 0; at < runs.length; at += RUN) {
-      if (runs[at] !== number) continue
-      for (let record = runs[at + 1]!; record < (runs[at + RUN + 1] ?? end); record++) records.push(record)
+    for (const at of group.runs) {
+      for (let record = runs[at]!.record; record < (runs[at + 1]?.record ?? end); record++) records.push(record)
     }
     return records
+  }
+
+  /** Notes that all of a group was delivered, by an attempt of which others may fail. */
+  stored(index: 0 | 1, { stream, runs }: AuditGroup): void {
+    const { file, offset } = this.#runs[index][runs.at(-1)!]!
+    if (file !== null) stream.stored(file, offset)
   }
 
   /**
@@ -152,25 +202,29 @@ export class AuditStreams {
   body(index: 0 | 1, part: Part, end: number, groups: readonly AuditGroup[]): Buffer {
     const runs = this.#runs[index]
     const bytesMax = groups.reduce((sum, { bytes }) => sum + bytes, 0)
-    if (this.#body.length < bytesMax) this.#body = moved(this.#body, bytesMax)
-    const body = this.#body
+    // In large steps: each is a move, and what is larger by a little comes again and again.
+    const isLarge = bytesMax > this.#scratch.length
+    if (isLarge && this.#body.length < bytesMax) {
+      this.#body = moved(this.#body, Math.ceil(bytesMax / BODY_STEP_BYTES) * BODY_STEP_BYTES)
+    }
+    const body = isLarge ? this.#body : this.#scratch
     let at = 0
-    for (const { stream, number } of groups) {
+    for (const group of groups) {
       const from = at
-      at += stream.header.copy(body, at)
-      for (let run = 0; run < runs.length; run += RUN) {
-        if (runs[run] !== number) continue
-        at += part.buffer.copy(body, at, runs[run + 2]!, runs[run + RUN + 2] ?? end)
-      }
+      at += group.stream.header.copy(body, at)
+      for (const run of group.runs) at += part.buffer.copy(body, at, runs[run]!.start, runs[run + 1]?.start ?? end)
       closeStream(body, from, at)
     }
     return body.subarray(0, at)
   }
 
-  /** All of the segment is settled: a record will not come again. */
+  /** All of the segment is settled: its records will not come again. */
   settled(): void {
     if (this.#body.length > BODY_KEPT_BYTES_MAX) this.#body = moved(this.#body, 0)
-    for (const stream of this.streams) stream.forgetStored()
+    if (!this.hasStored) return
+    for (const { file, offset } of this.#runs.flat()) {
+      if (file !== null) for (const stream of this.streams) stream.passed(file, offset)
+    }
   }
 
   #numberOf(facts: Facts): number {

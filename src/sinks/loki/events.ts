@@ -1,9 +1,12 @@
-// Audit events at once: the events that nearly all are go from the block to Loki's entries in two calls of WebAssembly
-// functions (events.wat): one finds the facts of as many lines as it can, the other makes entries of those that are kept.
-// Between the two, what has a memory of its own is asked event by event: policy and redaction, the ids, the streams. What is
-// taken so is taken exactly as audit/event.ts, audit.ts and wire.ts do; any other line is left to them.
-// Invariant: between two calls nothing lives in the functions' memory but the block and the last day's text.
+// Audit events at once: the events that nearly all are go from the block to Loki's entries in a few calls of WebAssembly
+// functions (events.wat): one finds the facts of as many lines as it can, the last makes entries of those that are kept.
+// Between the two, what has a memory of its own is asked: under a policy or redaction event by event; without either by another
+// call, of which only sums come back, and the few events that the log's course is told of. What is taken so is taken exactly
+// as audit/lines.ts, audit.ts and wire.ts do; any other line is left to them.
+// Invariant: between two calls nothing lives in the functions' memory but the block, the last day's text and one table of ids.
 
+import { BACK_SECONDS } from '../../audit/continuity/beat.ts'
+import { OPEN_SLOTS } from '../../audit/continuity/requests.ts'
 import {
   ENTRY_BYTES,
   LINE,
@@ -15,6 +18,9 @@ import {
   VERB_INDEX,
   type Workbench,
 } from '../../audit/found.ts'
+import { type AuditIds, IDS_TABLE } from '../../audit/ids.ts'
+import type { AuditLines } from '../../audit/lines.ts'
+import { STAGES } from '../../audit/policy/policy.ts'
 import type { Part } from '../../batch/part.ts'
 import type { Room } from '../../batch/target.ts'
 import { parseTimestamp, timestamp } from '../../parse/timestamp.ts'
@@ -35,9 +41,28 @@ const DAY_SECONDS = 2060
 const OTHER_TIME = 2064
 const ROWS_END = 2068
 const VERBS = 2080
+/** What is decided by: a float of 64 bits that added to an address gives the place in the file, then numbers. */
+const PLACE = 3328
+const BYTES_MAX = 3336
+const LINE_BYTES_MAX = 3340
+const SECONDS_MIN = 3344
+const SECONDS_MAX = 3348
+const COURSE_NEWEST = 3352
+const COURSE = 3356
+const TOLD_END = 3360
+const IS_ASKED = 3364
+const BYTES = 3368
+const BACK_MIN = 3372
 const ROWS = 4096
 const ORDER = ROWS + ROWS_MAX * ROW_BYTES
-const CHANGED = ORDER + ROWS_MAX * 4
+/** By stage and verb, what came of them: SUM numbers. */
+const SUMS = ORDER + ROWS_MAX * 4
+/** Rows that the log's course is told of. */
+const TOLD = SUMS + 4096
+/** Slots of open requests (audit/continuity/requests.ts), and the table of ids (audit/ids.ts). */
+const OPEN = TOLD + ROWS_MAX * 4
+const IDS = OPEN + OPEN_SLOTS
+const CHANGED = IDS + IDS_TABLE * 8
 const CHANGED_BYTES = 640 * 1024
 /** What may be touched behind an entry. */
 const SLACK = 64
@@ -49,6 +74,16 @@ const INT_MAX = 0x7fff_ffff
 const LINES_UNIT = 2 ** 32
 /** Instead of a stream's number. */
 const DROPPED = 255
+const SUM = 8
+const COUNT = 0
+const SUM_BYTES = 1
+const SUM_OLDEST = 2
+const SUM_NEWEST = 3
+const LAST_LINE = 4
+/** COURSE: nobody follows it; only what may say something is told; the next one is, whatever it is. */
+const UNFOLLOWED = 0
+const FOLLOWED = 1
+const ASKED = 2
 /** From this length on an entry is made in another way. */
 const ENTRY_BYTES_MAX = 0x4000
 
@@ -95,10 +130,14 @@ export interface SharedMemory {
   readonly stageBytes: number
   readonly notes: number
   readonly notesMax: number
+  /** Whose table of ids lies there. */
+  ids: AuditIds | null
 }
 
 interface Exports {
   scan(from: number, end: number, limit: number, row: number, rowsEnd: number): number
+  decide(row: number, rowsEnd: number): number
+  sort(row: number, rowsEnd: number, notes: number): void
   copy(to: number, from: number, bytes: number): void
   write(order: number, orderEnd: number, to: number): number
 }
@@ -115,6 +154,12 @@ export class EventsAtOnce {
   readonly #bench: Workbench
   /** In the memory: addresses of rows. */
   readonly #order: Int32Array
+  readonly #told: Int32Array
+  readonly #sums: Int32Array
+  readonly #open: Uint8Array
+  readonly #ids: Float64Array
+  readonly #shared: SharedMemory
+  readonly #verbs: number
   // Of each event that was decided about.
   readonly #lineEnds = new Int32Array(ROWS_MAX)
   readonly #numbers = new Uint8Array(ROWS_MAX)
@@ -123,9 +168,13 @@ export class EventsAtOnce {
   // By number of stream.
   readonly #next = new Int32Array(DROPPED)
   readonly #sizes = new Int32Array(DROPPED)
+  readonly #lasts = new Float64Array(DROPPED)
 
   /** In the memory of the rows, which it takes turns with. */
-  constructor({ memory, base, stage, stageBytes, notes, notesMax }: SharedMemory, verbs: readonly string[]) {
+  constructor(shared: SharedMemory, verbs: readonly string[]) {
+    const { memory, base, stage, stageBytes, notes, notesMax } = shared
+    this.#shared = shared
+    this.#verbs = verbs.length + 1
     this.#functions = instantiate(EVENTS_WASM, { rows: { memory }, place: { base } }) as Exports
     this.#memory = Buffer.from(memory.buffer)
     this.#view = new DataView(memory.buffer)
@@ -134,6 +183,10 @@ export class EventsAtOnce {
     this.#base = base
     this.#rows = new Int32Array(memory.buffer, base + ROWS, (ROWS_MAX * ROW_BYTES) / 4)
     this.#order = new Int32Array(memory.buffer, base + ORDER, ROWS_MAX)
+    this.#told = new Int32Array(memory.buffer, base + TOLD, ROWS_MAX)
+    this.#sums = new Int32Array(memory.buffer, base + SUMS, STAGES.length * this.#verbs * SUM)
+    this.#open = new Uint8Array(memory.buffer, base + OPEN, OPEN_SLOTS)
+    this.#ids = new Float64Array(memory.buffer, base + IDS, IDS_TABLE)
     this.#out = stage
     this.#outBytes = stageBytes
     this.#notes = new Float64Array(memory.buffer, notes, 2 * notesMax)
@@ -144,6 +197,11 @@ export class EventsAtOnce {
     }
     for (const [index, verb] of verbs.entries())
       this.#memory.write(verb.slice(0, 8), base + VERBS + 8 * index, 'latin1')
+  }
+
+  /** Memory that holds nothing between two calls. */
+  get scratch(): Buffer {
+    return this.#memory.subarray(this.#out, this.#out + this.#outBytes)
   }
 
   /**
@@ -157,6 +215,10 @@ export class EventsAtOnce {
     const found = this.#find(offset + events.from, offset + events.end, room)
     if (found === 0) return true
     const bytesMax = Math.min(room.bytesLeft[0] - overheadBytes, this.#outBytes - overheadBytes)
+    if (events.audit.isPlain && !streams.hasStored) {
+      this.#takeAsTheyAre(events, found, room.parts[0], streams, lane, bytesMax)
+      return true
+    }
     const decided = this.#decide(events, found, streams, lane, bytesMax)
     if (decided === 0) return true
     this.#write(events, room.parts[0], decided, streams)
@@ -179,6 +241,89 @@ export class EventsAtOnce {
       scan(from, until, end, first, rowsEnd)
     }
     return (this.#get(ROWS_END) - first) / ROW_BYTES
+  }
+
+  /** Takes events as far as it can where none is left out or changed: nothing is asked event by event. */
+  #takeAsTheyAre(
+    events: EventRows,
+    found: number,
+    part: Part,
+    streams: AuditStreams,
+    lane: LokiStream,
+    bytesMax: number,
+  ): void {
+    const first = this.#base + ROWS
+    const place = events.base - events.block.byteOffset
+    this.#prepare(events, bytesMax, place)
+    const end = this.#decideAlike(events, first, first + found * ROW_BYTES)
+    const lines = (end - first) / ROW_BYTES
+    if (lines === 0) return
+    this.#functions.sort(first, end, this.#shared.notes)
+    const sums = this.#sums
+    let record = part.count
+    let start = part.end
+    for (let at = 0; at < sums.length; at += SUM) {
+      if (sums[at + COUNT] === 0) continue
+      const stage = Math.floor(at / SUM / this.#verbs)
+      const verb = (at / SUM) % this.#verbs
+      const offset = place + sums[at + LAST_LINE]!
+      const oldest = sums[at + SUM_OLDEST]!
+      const newest = sums[at + SUM_NEWEST]!
+      lane.note(oldest)
+      lane.note(newest)
+      const number = streams.noteMany(stage, verb, oldest, newest)
+      streams.noteRun(0, number, record, start, events.file, offset)
+      record += sums[at + COUNT]!
+      start += sums[at + SUM_BYTES]!
+    }
+    const rows = this.#rows
+    const last = (lines - 1) * ROW
+    const from = events.block.byteOffset + events.from
+    const next = rows[last + LINE_END]! + 1
+    const order = this.#base + ORDER
+    const outEnd = this.#functions.write(order, order + 4 * lines, this.#out)
+    part.append(this.#memory.subarray(this.#out, outEnd), this.#notes.subarray(0, 2 * lines), next - from)
+    events.lines = lines
+    events.seconds = rows[last + SECONDS]!
+    events.nanos = rows[last + NANOS]!
+    events.from += next - from
+  }
+
+  #prepare({ audit, file, secondsMin, secondsMax }: EventRows, bytesMax: number, place: number): void {
+    const { ids } = audit
+    if (this.#shared.ids !== ids) {
+      this.#shared.ids?.moveTo(null)
+      ids.moveTo(this.#ids)
+      this.#shared.ids = ids
+    }
+    ids.enter(file)
+    this.#view.setFloat64(this.#base + PLACE, place, true)
+    this.#set(BYTES_MAX, clamp(bytesMax))
+    this.#set(LINE_BYTES_MAX, clamp(audit.lineBytesMax))
+    this.#set(SECONDS_MIN, clamp(Math.ceil(secondsMin)))
+    this.#set(SECONDS_MAX, Math.min(clamp(Math.floor(secondsMax)), INT_MAX - 1))
+    this.#set(BYTES, 0)
+    this.#set(BACK_MIN, BACK_SECONDS)
+    this.#sums.fill(0)
+  }
+
+  /** Decides about rows; the course of the log is told of those that say something of it. Returns the row that it stopped before. */
+  #decideAlike({ audit, file }: EventRows, first: number, rowsEnd: number): number {
+    let row = first
+    do {
+      this.#setCourse(audit, file)
+      row = this.#functions.decide(row, rowsEnd)
+      const told = (this.#get(TOLD_END) - this.#told.byteOffset) / 4
+      for (let i = 0; i < told; i++) audit.follow(file, this.#memory, this.#rows, (this.#told[i]! - first) / 4, true)
+    } while (this.#get(IS_ASKED) !== 0)
+    return row
+  }
+
+  #setCourse({ continuity }: AuditLines, file: object): void {
+    const newest = continuity?.newestIn(file) ?? null
+    this.#set(COURSE, continuity === null ? UNFOLLOWED : newest === null ? ASKED : FOLLOWED)
+    this.#set(COURSE_NEWEST, newest ?? 0)
+    if (continuity !== null) this.#open.set(continuity.openSlots)
   }
 
   /** Decides about events one after the other, and notes what becomes of each; returns about how many. */
@@ -231,7 +376,7 @@ export class EventsAtOnce {
   }
 
   /** Writes the entries of those that are kept, each stream's one after the other, and their notes. */
-  #write({ lines }: EventRows, part: Part, decided: number, streams: AuditStreams): void {
+  #write({ lines, file }: EventRows, part: Part, decided: number, streams: AuditStreams): void {
     if (lines === 0) return
     const numbers = this.#numbers
     const rows = this.#rows
@@ -243,18 +388,20 @@ export class EventsAtOnce {
     next.fill(0)
     const sizes = this.#sizes
     sizes.fill(0)
+    const lasts = this.#lasts
     for (let i = 0; i < decided; i++) {
       const number = numbers[i]!
       if (number === DROPPED) continue
       next[number]!++
       sizes[number]! += rows[i * ROW + ENTRY_BYTES]!
+      lasts[number] = this.#places[i]!
     }
     let record = 0
     let start = part.end
     for (let number = 0; number < DROPPED; number++) {
       const count = next[number]!
       if (count === 0) continue
-      streams.noteRun(0, number, part.count + record, start)
+      streams.noteRun(0, number, part.count + record, start, file, lasts[number]!)
       next[number] = record
       record += count
       start += sizes[number]!
@@ -285,7 +432,15 @@ export class EventsAtOnce {
     return true
   }
 
+  #set(place: number, value: number): void {
+    this.#view.setInt32(this.#base + place, value, true)
+  }
+
   #get(place: number): number {
     return this.#view.getInt32(this.#base + place, true)
   }
+}
+
+function clamp(value: number): number {
+  return Math.max(-INT_MAX, Math.min(INT_MAX, value))
 }

@@ -603,6 +603,155 @@
     (i32.store offset=2068 (global.get $base) (local.get $row))
     (local.get $at))
 
+  ;; Whether another event had the id and stage of the row's before it, as audit/ids.ts tells; the event, which begins at
+  ;; `offset` of its file, is noted.
+  (func $reused (param $row i32) (param $offset f64) (result i32)
+    (local $slot i32) (local $bytes f64) (local $time f64) (local $first i32) (local $before i32) (local $reused i32)
+    (local.set $first (i32.load offset=28 (local.get $row)))
+    (local.set $slot (i32.add (i32.add (global.get $base) (i32.const 278528)) (i32.shl (i32.shr_u
+      (i32.mul (i32.xor (local.get $first) (i32.shr_u (local.get $first) (i32.const 15))) (i32.const 0x2c1b3c6d))
+      (i32.const 20)) (i32.const 6))))
+    (local.set $bytes (f64.convert_i32_s (i32.sub
+      (i32.add (i32.load offset=4 (local.get $row)) (i32.const 1)) (i32.load (local.get $row)))))
+    (local.set $time (f64.add
+      (f64.mul (f64.convert_i32_s (i32.load offset=8 (local.get $row))) (f64.const 1e6))
+      (f64.div (f64.convert_i32_s (i32.load offset=12 (local.get $row))) (f64.const 1000))))
+    (if (i32.and (i32.and
+          (f64.eq (f64.load (local.get $slot)) (f64.convert_i32_s (local.get $first)))
+          (f64.eq (f64.load offset=8 (local.get $slot)) (f64.convert_i32_s (i32.load offset=32 (local.get $row)))))
+          (f64.gt (f64.load offset=24 (local.get $slot)) (f64.const 0)))
+      (then
+        ;; Of the last one and the one before it the first that lies before this one.
+        (local.set $before (i32.add (local.get $slot) (i32.const 16)))
+        (if (f64.ge (f64.load (local.get $before)) (local.get $offset)) (then
+          (local.set $before (i32.add (local.get $slot) (i32.const 40)))))
+        (local.set $reused (i32.and (i32.and
+          (f64.gt (f64.load offset=8 (local.get $before)) (f64.const 0))
+          (f64.lt (f64.load (local.get $before)) (local.get $offset)))
+          (i32.and
+            (f64.le (f64.sub (local.get $offset) (f64.load (local.get $before))) (f64.const 4194304))
+            (i32.or (f64.ne (f64.load offset=8 (local.get $before)) (local.get $bytes))
+                    (f64.ne (f64.load offset=16 (local.get $before)) (local.get $time))))))
+        (if (f64.ge (f64.load offset=16 (local.get $slot)) (local.get $offset)) (then
+          (return (local.get $reused))))
+        (v128.store offset=40 (local.get $slot) (v128.load offset=16 (local.get $slot)))
+        (f64.store offset=56 (local.get $slot) (f64.load offset=32 (local.get $slot))))
+      (else
+        (f64.store (local.get $slot) (f64.convert_i32_s (local.get $first)))
+        (f64.store offset=8 (local.get $slot) (f64.convert_i32_s (i32.load offset=32 (local.get $row))))
+        (v128.store offset=40 (local.get $slot) (v128.const i64x2 0 0))
+        (f64.store offset=56 (local.get $slot) (f64.const 0))))
+    (f64.store offset=16 (local.get $slot) (local.get $offset))
+    (f64.store offset=24 (local.get $slot) (local.get $bytes))
+    (f64.store offset=32 (local.get $slot) (local.get $time))
+    (local.get $reused))
+
+  ;; Decides about the events of [row, rowsEnd) where nothing is changed or left out, one after the other: whether each fits, its
+  ;; time, its id, what it tells of the log's course; and sums up what becomes of them, by stage and verb. Returns the row
+  ;; that it stopped before: one that is not to be taken, or the next one, behind one that is to be told of before it.
+  (func (export "decide") (param $row i32) (param $rowsEnd i32) (result i32)
+    (local $line i32) (local $bytes i32) (local $seconds i32) (local $newest i32) (local $told i32)
+    (local $stage i32) (local $open i32) (local $word i32) (local $sum i32)
+    (local.set $told (i32.add (global.get $base) (i32.const 208896)))
+    (i32.store offset=3364 (global.get $base) (i32.const 0))
+    (block $stop
+      (loop $next
+        (br_if $stop (i32.ge_u (local.get $row) (local.get $rowsEnd)))
+        (local.set $line (i32.load (local.get $row)))
+        (local.set $bytes (i32.sub (i32.load offset=4 (local.get $row)) (local.get $line)))
+        (br_if $stop (i32.gt_s (local.get $bytes) (i32.load offset=3340 (global.get $base))))
+        (br_if $stop (i32.gt_s (i32.add (local.get $bytes) (i32.load offset=3368 (global.get $base)))
+          (i32.load offset=3336 (global.get $base))))
+        (local.set $seconds (i32.load offset=8 (local.get $row)))
+        (br_if $stop (i32.lt_s (local.get $seconds) (i32.load offset=3344 (global.get $base))))
+        (br_if $stop (i32.gt_s (local.get $seconds) (i32.load offset=3348 (global.get $base))))
+        (br_if $stop (call $reused (local.get $row)
+          (f64.add (f64.load offset=3328 (global.get $base)) (f64.convert_i32_u (local.get $line)))))
+        (i32.store offset=3368 (global.get $base)
+          (i32.add (i32.load offset=3368 (global.get $base)) (i32.load offset=36 (local.get $row))))
+        (local.set $stage (i32.load offset=20 (local.get $row)))
+        (block $silent
+          (br_if $silent (i32.eqz (i32.load offset=3356 (global.get $base))))
+          ;; The slot of its id, as in audit/continuity/requests.ts.
+          (local.set $open (i32.load offset=52 (local.get $row)))
+          (local.set $word (i32.load (i32.sub (local.get $open) (i32.const 4))))
+          (local.set $word (i32.or
+            (i32.and (i32.rotl (local.get $word) (i32.const 8)) (i32.const 0x00ff00ff))
+            (i32.and (i32.rotr (local.get $word) (i32.const 8)) (i32.const 0xff00ff00))))
+          (local.set $word (i32.xor (local.get $word) (i32.shl
+            (i32.load8_u (i32.sub (local.get $open) (i32.const 5))) (i32.const 11))))
+          (local.set $open (i32.add (i32.add (global.get $base) (i32.const 212992))
+            (i32.shr_u (i32.mul (local.get $word) (i32.const 0x9e3779b1)) (i32.const 16))))
+          (local.set $newest (i32.load offset=3352 (global.get $base)))
+          (block $tell
+            (br_if $tell (i32.eq (i32.load offset=3356 (global.get $base)) (i32.const 2)))
+            (br_if $tell (i32.gt_s (local.get $seconds) (local.get $newest)))
+            (br_if $tell (i32.ge_s (i32.sub (local.get $newest) (local.get $seconds))
+              (i32.load offset=3372 (global.get $base))))
+            (br_if $silent (i32.eqz (local.get $stage)))
+            (br_if $tell (i32.ne (local.get $stage) (i32.const 2)))
+            (br_if $tell (i32.eq (i32.load offset=24 (local.get $row)) (i32.const 2)))
+            (br_if $tell (i32.eq (i32.load offset=16 (local.get $row)) (i32.const 101)))
+            (br_if $silent (i32.eqz (i32.load8_u (local.get $open)))))
+          (i32.store (local.get $told) (local.get $row))
+          (local.set $told (i32.add (local.get $told) (i32.const 4)))
+          ;; It may have begun something that another one ends.
+          (if (i32.eq (local.get $stage) (i32.const 1)) (then
+            (i32.store8 (local.get $open) (i32.const 1))))
+          ;; What is known of the course may be otherwise when it was told: at the first one, and far behind.
+          (i32.store offset=3364 (global.get $base) (i32.or
+            (i32.eq (i32.load offset=3356 (global.get $base)) (i32.const 2))
+            (i32.ge_s (i32.sub (local.get $newest) (local.get $seconds)) (i32.load offset=3372 (global.get $base)))))
+          (if (i32.gt_s (local.get $seconds) (local.get $newest)) (then
+            (i32.store offset=3352 (global.get $base) (local.get $seconds)))))
+        ;; By stage and verb: how many, their bytes, the span of their times, the last one.
+        (local.set $sum (i32.add (i32.add (global.get $base) (i32.const 204800)) (i32.shl (i32.add
+          (i32.mul (local.get $stage) (i32.const 15)) (i32.load offset=24 (local.get $row))) (i32.const 5))))
+        (if (i32.eqz (i32.load (local.get $sum))) (then
+          (i32.store offset=8 (local.get $sum) (local.get $seconds))
+          (i32.store offset=12 (local.get $sum) (local.get $seconds))))
+        (i32.store (local.get $sum) (i32.add (i32.load (local.get $sum)) (i32.const 1)))
+        (i32.store offset=4 (local.get $sum)
+          (i32.add (i32.load offset=4 (local.get $sum)) (i32.load offset=36 (local.get $row))))
+        (if (i32.lt_s (local.get $seconds) (i32.load offset=8 (local.get $sum))) (then
+          (i32.store offset=8 (local.get $sum) (local.get $seconds))))
+        (if (i32.gt_s (local.get $seconds) (i32.load offset=12 (local.get $sum))) (then
+          (i32.store offset=12 (local.get $sum) (local.get $seconds))))
+        (i32.store offset=16 (local.get $sum) (local.get $line))
+        (local.set $row (i32.add (local.get $row) (i32.const 192)))
+        (br_if $stop (i32.load offset=3364 (global.get $base)))
+        (br $next)))
+    (i32.store offset=3360 (global.get $base) (local.get $told))
+    (local.get $row))
+
+  ;; Puts the rows of [row, rowsEnd) in the order of their stages and verbs, and writes their notes from `notes` on.
+  (func (export "sort") (param $row i32) (param $rowsEnd i32) (param $notes i32)
+    (local $sum i32) (local $next i32) (local $to i32)
+    (local.set $sum (i32.add (global.get $base) (i32.const 204800)))
+    (loop $place
+      (i32.store offset=20 (local.get $sum) (local.get $next))
+      (local.set $next (i32.add (local.get $next) (i32.load (local.get $sum))))
+      (local.set $sum (i32.add (local.get $sum) (i32.const 32)))
+      (br_if $place (i32.lt_u (local.get $sum) (i32.add (global.get $base) (i32.const 207200)))))
+    (block $stop
+      (loop $next
+        (br_if $stop (i32.ge_u (local.get $row) (local.get $rowsEnd)))
+        (local.set $sum (i32.add (i32.add (global.get $base) (i32.const 204800)) (i32.shl (i32.add
+          (i32.mul (i32.load offset=20 (local.get $row)) (i32.const 15))
+          (i32.load offset=24 (local.get $row))) (i32.const 5))))
+        (local.set $to (i32.load offset=20 (local.get $sum)))
+        (i32.store offset=20 (local.get $sum) (i32.add (local.get $to) (i32.const 1)))
+        (i32.store (i32.add (i32.add (global.get $base) (i32.const 200704)) (i32.shl (local.get $to) (i32.const 2)))
+          (local.get $row))
+        (local.set $to (i32.add (local.get $notes) (i32.shl (local.get $to) (i32.const 4))))
+        (f64.store (local.get $to) (f64.add (f64.load offset=3328 (global.get $base))
+          (f64.convert_i32_u (i32.load (local.get $row)))))
+        ;; One line and its bytes.
+        (f64.store offset=8 (local.get $to) (f64.add (f64.const 4294967297) (f64.convert_i32_u
+          (i32.sub (i32.load offset=4 (local.get $row)) (i32.load (local.get $row))))))
+        (local.set $row (i32.add (local.get $row) (i32.const 192)))
+        (br $next))))
+
   (func (export "copy") (param $to i32) (param $from i32) (param $bytes i32)
     (memory.copy (local.get $to) (local.get $from) (local.get $bytes)))
 

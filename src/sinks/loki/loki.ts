@@ -114,7 +114,8 @@ export class LokiSink implements Sink {
     let lane = this.#lanes.get(key)
     if (lane === undefined) {
       lane = new LokiLane(key, labels, info.pod !== '', tenant)
-      if (info.sourceType === 'audit') lane.audit = new AuditStreams(labels, lane.streams)
+      if (info.sourceType === 'audit')
+        lane.audit = new AuditStreams(labels, lane.streams, this.batchBytesMax, this.#eventsAtOnce()?.scratch)
       this.#lanes.set(key, lane)
     }
     if (lane.audit !== null) {
@@ -142,7 +143,7 @@ export class LokiSink implements Sink {
 
   /** Each stream of audit events has a push of its own. */
   moreBytes(laneKey: string, { parts }: Pick<Shipment, 'parts'>): number {
-    return this.#lane(laneKey).audit?.bytesLeft(parts, this.batchBytesMax) ?? 0
+    return this.#lane(laneKey).audit?.bytesLeft(parts) ?? 0
   }
 
   beginSegment(part: Part, laneKey: string, stream: number): void {

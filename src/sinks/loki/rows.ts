@@ -93,7 +93,7 @@ export class RowsAtOnce {
     this.#run = rows
     this.#stages = [stage, stage + STAGE_BYTES]
     this.#notes = [notes, notes + NOTES_MAX * 16]
-    this.shared = { memory, base, stage, stageBytes: 2 * STAGE_BYTES, notes, notesMax: 2 * NOTES_MAX }
+    this.shared = { memory, base, stage, stageBytes: 2 * STAGE_BYTES, notes, notesMax: 2 * NOTES_MAX, ids: null }
     this.block = this.#memory.subarray(BLOCK, BLOCK + blockBytes)
   }
 

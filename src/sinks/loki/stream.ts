@@ -30,11 +30,8 @@ export class LokiStream {
   /** Range of what is in the shipment under way, in seconds. */
   pendingOldest = Number.POSITIVE_INFINITY
   pendingNewest = Number.NEGATIVE_INFINITY
-  /** The last record in the shipment under way, where the lane's streams are pushed one by one. */
-  pendingFile: object | null = null
-  pendingOffset = -1
-  /** How far records were delivered by attempts of which others failed, by file; null: none were. */
-  #storedTo: WeakMap<object, number> | null = null
+  /** How far records were delivered by attempts of which others failed, by file, until that is passed. */
+  readonly #storedTo = new Map<object, number>()
   /** Records whose dead letters are written while their segment is not settled yet; null: none. */
   buried: Map<string, { path: string; offset: number }> | null = null
   /** What was in the bucket at `#filledAt`. */
@@ -51,16 +48,20 @@ export class LokiStream {
 
   /** All that the file holds of it up to `offset` was delivered, by an attempt of which others may fail. */
   stored(file: object, offset: number): void {
-    this.#storedTo ??= new WeakMap()
     this.#storedTo.set(file, offset)
   }
 
   hasStored(file: object, offset: number): boolean {
-    return this.#storedTo !== null && offset <= (this.#storedTo.get(file) ?? -1)
+    return this.#storedTo.size > 0 && offset <= (this.#storedTo.get(file) ?? -1)
   }
 
-  forgetStored(): void {
-    this.#storedTo = null
+  get remembersStored(): boolean {
+    return this.#storedTo.size > 0
+  }
+
+  /** All of the file up to the record at `offset` is settled. */
+  passed(file: object, offset: number): void {
+    if ((this.#storedTo.get(file) ?? Number.POSITIVE_INFINITY) <= offset) this.#storedTo.delete(file)
   }
 
   /** Notes the time of an entry in the shipment. */
@@ -77,8 +78,6 @@ export class LokiStream {
   begin(): void {
     this.pendingOldest = Number.POSITIVE_INFINITY
     this.pendingNewest = Number.NEGATIVE_INFINITY
-    this.pendingFile = null
-    this.pendingOffset = -1
   }
 
   /** Whether what is in the shipment may share a push now, the answer to which may tell nothing of it. */

@@ -2,6 +2,8 @@
 // same state after them.
 import { deepStrictEqual } from 'node:assert'
 import t from 'tap'
+import { Continuity } from '../../../src/audit/continuity/continuity.ts'
+import type { Finding } from '../../../src/audit/continuity/finding.ts'
 import { AuditLines } from '../../../src/audit/lines.ts'
 import { loadPolicy } from '../../../src/audit/policy/load.ts'
 import type { Policy } from '../../../src/audit/policy/policy.ts'
@@ -11,7 +13,7 @@ import { type Part, PartPool } from '../../../src/batch/part.ts'
 import { type Segment, Shipment } from '../../../src/batch/shipment.ts'
 import { Ledger } from '../../../src/core/ledger.ts'
 import { LokiAuditEncoder } from '../../../src/sinks/loki/audit.ts'
-import { AuditStreams, VERBS } from '../../../src/sinks/loki/audit-streams.ts'
+import { type AuditGroup, AuditStreams, VERBS } from '../../../src/sinks/loki/audit-streams.ts'
 import { EventsAtOnce } from '../../../src/sinks/loki/events.ts'
 import { LokiLane } from '../../../src/sinks/loki/lane.ts'
 import { RowsAtOnce } from '../../../src/sinks/loki/rows.ts'
@@ -26,6 +28,8 @@ import { fixture } from '../../audit/fixtures.ts'
 import fc from '../../support/properties.ts'
 
 const BLOCK_BYTES = 256 * 1024
+/** Of a push: more than all that a batch holds of a stream. */
+const PUSH_BYTES = 2 * 1024 * 1024
 
 class Counting extends EventsAtOnce {
   taken = 0
@@ -48,12 +52,14 @@ interface Limits {
   nowMs: number
   policy: Policy | null
   mask: Mask | null
+  /** Each batch fails at first and is read once more; of the stream whose labels come first all had been delivered. */
+  rewinds: boolean
 }
 
 /** All that comes of the content: batches with their notes, how far each led, the streams' bodies and spans, the state at the end. */
 function encode(content: Buffer, limits: Limits, events: EventsAtOnce | null) {
   const lane = new LokiLane('lane', { job: 'kube-audit' }, false)
-  const streams = new AuditStreams({ cluster: 'c', node_name: 'n' }, lane.streams)
+  const streams = new AuditStreams({ cluster: 'c', node_name: 'n' }, lane.streams, PUSH_BYTES)
   lane.audit = streams
   const sink = {
     separateStreams: true,
@@ -68,12 +74,13 @@ function encode(content: Buffer, limits: Limits, events: EventsAtOnce | null) {
       closeStream(part.buffer, segment.starts[stream as 0 | 1], part.end)
     },
   } as unknown as Sink
-  const file = { path: 'f', sequence: 1 } as unknown as TailedFile
+  const file = { path: 'f', sequence: 1, order: {} } as unknown as TailedFile
   const place: Place = { file, offset: 0, logical: 0 }
   const ledger = new Ledger()
   const account = new Account(ledger, place)
   const { lineBytesMax, policy, mask } = limits
-  const audit = new AuditLines({ policy, mask, lineBytesMax, pause: async () => {}, ready: () => {} })
+  const continuity = new Continuity(() => 0)
+  const audit = new AuditLines({ policy, mask, lineBytesMax, continuity, pause: async () => {}, ready: () => {} })
   const lines = new Lines(place, account, { format: 'plain', lineBytesMax, audit })
   lines.skipBeforeSeconds = limits.skipBeforeSeconds
   lines.beginRound(limits.nowMs)
@@ -81,7 +88,10 @@ function encode(content: Buffer, limits: Limits, events: EventsAtOnce | null) {
   const block = events === null ? Buffer.alloc(BLOCK_BYTES) : rowsAtOnce.block
   const pool = new PartPool(4, 1024 * 1024)
   const batches: unknown[] = []
+  const findings: Finding[] = []
+  let isRepeat = false
   while (place.offset < content.length) {
+    const begun = { offset: place.offset, times: lines.timeline.save() }
     // What lies behind the lines is of an earlier read.
     block.fill('"}]}\\"{["},"stage":"x"\n')
     const from = 7
@@ -98,7 +108,10 @@ function encode(content: Buffer, limits: Limits, events: EventsAtOnce | null) {
     const [part] = shipment.parts
     const end = segment.endRecords[0]
     const noteOf = (record: number) => [part.offsetOf(record), part.bytesOf(record), part.linesOf(record)]
-    const groups = (end === 0 ? [] : streams.groups(0, part.end)).toSorted((a, b) => a.number - b.number)
+    const labelsOf = ({ stream }: AuditGroup) => JSON.stringify(stream.labels)
+    const groups = (end === 0 ? [] : streams.groups(0, part.end)).toSorted((a, b) =>
+      labelsOf(a) < labelsOf(b) ? -1 : 1,
+    )
     batches.push({
       consumed,
       bytes: part.end,
@@ -107,11 +120,24 @@ function encode(content: Buffer, limits: Limits, events: EventsAtOnce | null) {
         labels: group.stream.labels,
         notes: streams.recordsOf(0, group, end).map(noteOf),
         body: streams.body(0, part, part.end, [group]).toString('latin1'),
-        span: [group.stream.pendingOldest, group.stream.pendingNewest, group.stream.pendingOffset],
+        span: [group.stream.pendingOldest, group.stream.pendingNewest],
       })),
       span: [lane.streams[0].pendingOldest, lane.streams[0].pendingNewest],
+      course: [continuity.save(), continuity.status()],
     })
+    findings.push(...continuity.take())
     streams.shipping()
+    const [first] = groups
+    if (limits.rewinds && !isRepeat && first !== undefined) {
+      isRepeat = true
+      streams.stored(0, first)
+      lines.reset(begun.times)
+      place.offset = begun.offset
+      place.logical = begun.offset
+    } else if (isRepeat) {
+      isRepeat = false
+      streams.settled()
+    }
     shipment.release()
     if (consumed === 0) break
   }
@@ -125,6 +151,7 @@ function encode(content: Buffer, limits: Limits, events: EventsAtOnce | null) {
     read,
     skipped,
     left: account.unsettled,
+    findings,
   }
 }
 
@@ -136,6 +163,7 @@ const USUAL: Limits = {
   nowMs: Date.UTC(2026, 10, 30, 9),
   policy: null,
   mask: null,
+  rewinds: false,
 }
 
 function same(content: Buffer, limits: Limits = USUAL): void {
@@ -388,9 +416,95 @@ const limits = fc
     skipBeforeSeconds: one(Number.NEGATIVE_INFINITY, Date.UTC(2026, 10, 30, 8, 30) / 1000 + 0.5),
     nowMs: one(USUAL.nowMs, Date.UTC(2026, 10, 30, 8, 20)),
     rules: one(...POLICIES),
+    rewinds: fc.boolean(),
   })
   .map(({ rules, ...rest }) => ({ ...rest, ...rules }))
 
 t.test('any lines, any limits, any rules', async () => {
   fc.assert(fc.property(content, limits, same), { numRuns: 500, endOnFailure: true })
+})
+
+/** What continuity and the ids look at, and nothing else that is remarkable. */
+const steps = fc.record({
+  ms: fc.oneof(
+    { weight: 6, arbitrary: one(0, 1, 300) },
+    { weight: 3, arbitrary: one(1000, 5000) },
+    one(-700, -2000, -40_000, 400_000, -3_599_000, -3_601_000),
+  ),
+  id: fc.oneof(
+    { weight: 3, arbitrary: fc.uuid() },
+    { weight: 5, arbitrary: one('a-watch-0', 'a-watch-1', 'a-session', 'other-watch-0', '0', 'ab"c') },
+  ),
+  stage: one('ResponseComplete', 'ResponseComplete', 'ResponseStarted', 'RequestReceived', 'Panic'),
+  verb: one('get', 'watch', 'list'),
+  code: one(200, 200, 101, 403),
+  query: one('', '?watch=1&timeoutSeconds=90000', '?timeoutSeconds=7'),
+})
+type Step = typeof steps extends fc.Arbitrary<infer T> ? T : never
+function course(drawn: readonly Step[]): Buffer {
+  let ms = Date.UTC(2026, 10, 30, 8)
+  const text = drawn.map(({ ms: step, id, stage, verb, code, query }) => {
+    ms += step
+    const user = { username: 'system:node:a', groups: ['system:nodes'] }
+    const event = { kind: 'Event', apiVersion: 'audit.k8s.io/v1', level: 'Metadata', auditID: id, stage }
+    const request = { requestURI: `/api/v1/pods${query}`, verb, user, sourceIPs: ['10.0.0.1'], userAgent: 'kubelet/v1' }
+    const objectRef = { resource: 'pods', ...(code === 101 && { subresource: 'exec' }) }
+    const stageTimestamp = `${new Date(ms).toISOString().slice(0, -1)}000Z`
+    const line = JSON.stringify({ ...event, ...request, objectRef, responseStatus: { code }, stageTimestamp })
+    return `${line.replaceAll('&', '\\u0026')}\n`
+  })
+  return Buffer.from(text.join(''))
+}
+const courses = fc.array(steps, { minLength: 1, maxLength: 120 }).map(course)
+
+t.test('the course of any log, and its ids, whatever is read twice', async () => {
+  fc.assert(
+    fc.property(courses, limits, (log, each) => same(log, { ...each, policy: null, mask: null, nowMs: USUAL.nowMs })),
+    {
+      numRuns: 500,
+      endOnFailure: true,
+    },
+  )
+})
+
+t.test('what ends before it begins, and what is opened while others are taken', async () => {
+  const usual = { ms: 0, id: 'usual-1', stage: 'ResponseComplete', verb: 'get', code: 200, query: '' }
+  const session = { ...usual, id: 'session', code: 101 }
+  same(course([usual, session, { ...session, stage: 'ResponseStarted' }, usual]))
+  same(course([usual, { ...session, stage: 'ResponseStarted' }, session, usual]))
+  const watch = { ...usual, id: 'watch-1', verb: 'watch' }
+  same(course([usual, watch, { ...watch, stage: 'ResponseStarted' }, usual]))
+  same(course([usual, { ...watch, stage: 'ResponseStarted' }, { ...watch, verb: 'get' }, usual]))
+})
+
+/** An event every so many seconds, which nothing is remarkable about. */
+function beat(from: number, count: number, seconds: number): Buffer {
+  const lines = Array.from({ length: count }, (_, i) => {
+    const stageTimestamp = `${new Date(from + 1000 * seconds * i).toISOString().slice(0, -1)}000Z`
+    const at = { auditID: `${from}-${i}`, stage: 'ResponseComplete', requestURI: '/livez', verb: 'get' }
+    const event = { kind: 'Event', apiVersion: 'audit.k8s.io/v1', level: 'Metadata', ...at, user: { username: 'a' } }
+    return `${JSON.stringify({ ...event, sourceIPs: ['10.0.0.1'], userAgent: 'k', stageTimestamp })}\n`
+  })
+  return Buffer.from(lines.join(''))
+}
+/** After hours something is usual. */
+const HOURS = beat(Date.UTC(2026, 10, 30, 4), 1200, 10)
+
+t.test('a log with a usual pause', async () => {
+  fc.assert(
+    fc.property(courses, (log) => same(Buffer.concat([HOURS, log]))),
+    { numRuns: 40, endOnFailure: true },
+  )
+})
+
+t.test('a clock that is set back by hours, and later by less', async () => {
+  for (const count of [99, 100, 150]) {
+    const back = beat(Date.UTC(2026, 10, 30, 5), count, 0)
+    const later = beat(Date.UTC(2026, 10, 30, 7, 10), 3, 400)
+    same(Buffer.concat([HOURS, back, later, beat(Date.UTC(2026, 10, 30, 8), 3, 1000)]))
+  }
+})
+
+t.test('lines over the limit', async () => {
+  same(fixture('recommended.log.gz'), { ...USUAL, lineBytesMax: 1000 })
 })
