@@ -72,7 +72,8 @@ export class Lineage {
     this.rotation = new Rotation(deps.habit ?? { sizeBytes: null, filesMax: null }, this.activeAt)
     const { users, rotation } = this
     const parts = { files: this.#files, openings: this.#openings, placing: this.#placing, reports: this.#reports }
-    this.#meeting = new Meeting({ ...parts, clock: deps.clock, listing, rotation, users })
+    const mayBeCopied = info.podUid === ''
+    this.#meeting = new Meeting({ ...parts, clock: deps.clock, listing, rotation, users, mayBeCopied })
   }
 
   /** Monotonic ms: when any file last grew or came. */

@@ -27,6 +27,8 @@ export interface MeetingDeps {
   openings: Openings
   placing: Placing
   users: readonly FileUser[]
+  /** Files may be copied and cut: no runtime does that to the log of a container. */
+  mayBeCopied: boolean
 }
 
 export class Meeting {
@@ -124,7 +126,9 @@ export class Meeting {
       if (linked) file.unlinkedAt = null
       file.linked = linked
     }
-    const unmet = unmetLive !== null && placing.isAwaited(unmetLive.path, now) ? unmetLive : null
+    // What has been open is compared with each file that is met; only at first nothing is.
+    const isFirst = this.#deps.mayBeCopied && this.#list.every(({ fd, compressed }) => fd < 0 || compressed)
+    const unmet = isFirst && unmetLive !== null && placing.isAwaited(unmetLive.path, now) ? unmetLive : null
     const unsure = openings.dropCopies(fresh, unmet)
     if (unsure !== null) {
       complete = false

@@ -307,7 +307,7 @@ export class TailRig {
       path: this.directory,
       namespace: 'ns',
       pod: 'pod',
-      podUid: 'uid',
+      podUid: container ? 'uid' : '',
       container: 'app',
     }
     this.lineage = new Lineage(info, listing, roots, { fs, clock, gunzip: realGunzip, events, counters })

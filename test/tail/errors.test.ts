@@ -511,3 +511,16 @@ t.test(
     t.ok(rig.lineage.files.some(({ compressed }) => compressed))
   },
 )
+
+t.test('a rotated file that could be opened is held, though the live one could not', async (t) => {
+  const rig = new TailRig(t)
+  const sink = rig.sink()
+  rig.write(stamp(0), rows(0, 3))
+  rig.write('0.log', rows(3, 6))
+  rig.fs.fault = (operation, path) => (operation === 'open' && path.endsWith('0.log') ? 'EMFILE' : null)
+  rig.look()
+  rig.unlink(stamp(0))
+  rig.fs.fault = () => null
+  await rig.run(8000)
+  t.strictSame(sink.texts, messages(0, 6))
+})
