@@ -36,7 +36,8 @@ export class CpuAllowance {
   /** No turn should be longer, in milliseconds. */
   readonly turnMsMax: number
   readonly #monotonic: () => number
-  readonly #cpuMs: () => number
+  /** Milliseconds of CPU that the process has used since it began. */
+  readonly cpuMs: () => number
   /** CPU time that turns may use in one period, in milliseconds. */
   readonly #periodMs: number
   /** What may be used now; grows with time up to one period's. */
@@ -53,7 +54,7 @@ export class CpuAllowance {
   constructor(millicores: number, monotonic: () => number, cpuMs: () => number) {
     this.millicores = millicores
     this.#monotonic = monotonic
-    this.#cpuMs = cpuMs
+    this.cpuMs = cpuMs
     const quotaMs = (PERIOD_MS * millicores) / 1000
     this.#periodMs = Math.max(USABLE_MIN * quotaMs, Math.min(USABLE * quotaMs, quotaMs - SLICE_MS))
     this.#creditMs = this.#periodMs
@@ -65,14 +66,20 @@ export class CpuAllowance {
 
   /** 0: the caller has a turn now. Else the milliseconds after which it should ask again; nothing is kept for it. */
   take(): number {
+    const waitMs = this.untilTurn()
+    if (waitMs > 0) return waitMs
+    this.#turnAt = this.#monotonic()
+    this.#turns.push(this.#turnAt)
+    return 0
+  }
+
+  /** What `take` would answer now; no turn is taken. */
+  untilTurn(): number {
     const now = this.#monotonic()
     const usedMs = this.#look(now)
     const waitMs = Math.max(this.#untilCredit(), this.#untilRoom(now, usedMs))
     const starvedAt = this.#turnAt + STARVED_MS
-    if (waitMs > 0 && now < starvedAt) return Math.min(Math.max(1, waitMs), starvedAt - now)
-    this.#turnAt = now
-    this.#turns.push(now)
-    return 0
+    return waitMs > 0 && now < starvedAt ? Math.min(Math.max(1, waitMs), starvedAt - now) : 0
   }
 
   /** Milliseconds until a turn's cost is saved up. */
@@ -99,7 +106,7 @@ export class CpuAllowance {
 
   /** Takes a sample, forgets what lies before the last period, and gives what was used within it. */
   #look(now: number): number {
-    const cpuMs = this.#cpuMs()
+    const cpuMs = this.cpuMs()
     const samples = this.#samples
     const last = samples.at(-1) as Sample
     const gainedMs = ((now - last.at) * this.#periodMs) / PERIOD_MS

@@ -174,3 +174,13 @@ t.test(
     }
   },
 )
+
+t.test('asking how long it will be takes no turn', async (t) => {
+  const [asked, taken] = [new Machine(200), new Machine(200)].map((machine) => machine.allowance)
+  for (let i = 0; i < 100; i++) t.equal(asked!.untilTurn(), 0)
+  let turns = 0
+  while (taken!.take() === 0) turns++
+  t.ok(turns < 100, `${turns} turns at once`)
+  t.equal(asked!.take(), 0)
+  t.equal(taken!.untilTurn(), taken!.take())
+})
