@@ -135,7 +135,8 @@ export class Agent {
     this.#lineages = new Lineages(config, { ...readAudits, ...parts, once: options.once, isScanned })
     this.#ration = new Ration(tailed, consumers, this.descriptors, clock)
     const onChange = () => this.#schedule(LOOK_MS_MIN)
-    this.#looks = new Looks(tailed, { clock, events, watchFile, ration: this.#ration, once: options.once, onChange })
+    const looking = { ration: this.#ration, allowance: this.#allowance, once: options.once, onChange }
+    this.#looks = new Looks(tailed, { clock, events, watchFile, ...looking })
     this.#departures = new Departures(this.#sources, config.sinks, {
       events,
       checkpoints,
@@ -143,7 +144,7 @@ export class Agent {
       tailed,
       onGone: (gone) => {
         for (const reader of gone.readers.values()) this.#decisions.forget(reader)
-        this.#looks.unwatch(gone)
+        this.#looks.forget(gone)
       },
       isWhole: (source) => this.#discoveries.find((each) => each.source === source)?.isWhole !== false,
       mourn: (source, key, path) => this.#lineages.standIn(source, key, path),
