@@ -15,6 +15,9 @@ const SEAM_BYTES_MAX = 4 * REPLACEMENT.length
 /** More than any burst has lines. */
 const MOVED_NS_MAX = 1000n
 
+/** A dead letter does not say how its text came to end. */
+const ANY_MARKS = ['cut', 'partial_open']
+
 type Loss = AgentEvents['bytes.lost'] & { life: number }
 
 export class Completeness implements Checker {
@@ -158,7 +161,7 @@ export class Completeness implements Checker {
     }
     // What was left to be read of several lines is refused for what it is together.
     const end = this.#deps.endOf(line)
-    const isJoined = end.fate !== null && isMended(text, end, true)
+    const isJoined = end.fate !== null && isMended(text, end, ANY_MARKS)
     if (!sink.mayRefuse(line, reason) && !(isJoined && sink.mayRefuse({ ...line, text }, reason)))
       fail(`${nameOf(line)} is a dead letter for no good reason: ${reason}`)
   }
@@ -172,7 +175,7 @@ function isSame({ line: text }: StoredRecord, end: End, marks: readonly string[]
   const isBeginning = text.length < line.text.length && repaired.subarray(0, sound.length).equals(sound)
   // Where the rest was destroyed before anybody saw it, nobody can tell that there was more.
   if (isBeginning && (marks.includes('cut') || line.log.damaged)) return true
-  return end.fate !== null && isMended(text, end, marks.includes('cut'))
+  return end.fate !== null && isMended(text, end, marks)
 }
 
 /** How much there is before the signs that stand for a character that a text was cut in the middle of. */
@@ -186,7 +189,8 @@ function soundBytes(text: Buffer): number {
  * Whether a text is what was left to be read of a line and of those after it in its source stream: without rows that were
  * destroyed, which may have ended some of the lines. Where nobody saw them, nobody can tell that there was more.
  */
-function isMended(text: Buffer, { line: { log, stream, seq } }: End, isCut: boolean): boolean {
+function isMended(text: Buffer, { line: { log, stream, seq } }: End, marks: readonly string[]): boolean {
+  const isCut = marks.includes('cut')
   let at = 0
   for (let next = seq; ; next++) {
     const line = log.byNumber.get(2 * next + stream)
@@ -198,6 +202,8 @@ function isMended(text: Buffer, { line: { log, stream, seq } }: End, isCut: bool
       const end = endOfPiece(text, at, piece)
       from = row.textEnd
       if (end >= 0) at = end
+      // What is open at a hole is ended there, whatever of the line comes behind it.
+      else if (marks.includes('partial_open') && isOnlyReplacement(text, at)) return true
       else if (!isDestroyed(row)) return false
       if (end >= 0 && index === line.rows.length - 1) return isOnlyReplacement(text, at)
     }
