@@ -111,9 +111,9 @@ export class Continuity {
     return file !== this.#file || this.#isGone || this.#beat.newest < 0 ? null : this.#beat.newest
   }
 
-  /** By slot (`slotAt` of an event's id): whether a request is open whose end an event may be. */
-  get openSlots(): Uint8Array {
-    return this.#requests.slots
+  /** By slot of an id, whether a request is open whose end an event may be (OpenRequests.tags). */
+  get openTags(): Uint8Array {
+    return this.#requests.tags
   }
 
   /**

@@ -25,6 +25,8 @@ const ENDED_MAX = 4096
 const KINDS_MAX = 512
 /** Slots of open requests. */
 export const OPEN_SLOTS = 65_536
+const NONE = 0
+const SEVERAL = 255
 /** The last five digits of an id are enough for them. */
 const SLOT_BYTES = 5
 /** Of so many pairs without an exception a kind is known to end. */
@@ -61,8 +63,10 @@ interface Open {
 export type SavedOpen = [string, number, number, number, number, string]
 
 export class OpenRequests {
-  /** By slot, how many are open, up to 255. */
-  readonly slots = new Uint8Array(OPEN_SLOTS)
+  /** By slot, what is open: NONE, the tag of the only one, or SEVERAL. */
+  readonly tags = new Uint8Array(OPEN_SLOTS)
+  /** And how many, up to 255. */
+  readonly #counts = new Uint8Array(OPEN_SLOTS)
   /** In the order in which they began. */
   readonly #open = new Map<string, Open>()
   /** Ids of requests that ended: the last ones, up to half of ENDED_MAX, and as many before them. */
@@ -94,7 +98,7 @@ export class OpenRequests {
       // A refused one has no other event.
       if (buffer[stage + 2] === 0x73 && isKept && code >= 100 && code < 300) this.#start(facts, active)
     } else if (stageBytes === 16 || stageBytes === 5) {
-      if (this.slots[slotOf(facts)]! > 0 || isLong(facts)) this.#end(facts, active)
+      if (this.#mayBeOpen(hashOf(facts)) || isLong(facts)) this.#end(facts, active)
     }
   }
 
@@ -104,7 +108,7 @@ export class OpenRequests {
     if (found[place + 2 * STAGE + 1]! - found[place + 2 * STAGE]! !== 16 || found[at + CODE] === SWITCHED) return false
     const verb = found[place + 2 * VERB]!
     if (found[place + 2 * VERB + 1]! - verb === 5 && b[verb] === 0x77) return false
-    return this.slots[slotAt(b, found[place + 2 * AUDIT_ID + 1]!)] === 0
+    return !this.#mayBeOpen(hashAt(b, found[place + 2 * AUDIT_ID + 1]!))
   }
 
   /** Those that should have ended by now; they are told and forgotten. */
@@ -137,7 +141,8 @@ export class OpenRequests {
   /** A hole was told: their ends may lie in it. */
   clear(): void {
     this.#open.clear()
-    this.slots.fill(0)
+    this.tags.fill(NONE)
+    this.#counts.fill(0)
   }
 
   /** Of those that have been open for longest, what a restart goes on with. */
@@ -161,7 +166,7 @@ export class OpenRequests {
   #start(facts: EventFacts, active: number): void {
     const id = idOf(facts)
     if (id === null || this.#ended.has(id) || this.#endedBefore.has(id)) return
-    if (this.slots[slotOf(facts)]! > 0 && this.#open.has(id)) return
+    if (this.#mayBeOpen(hashOf(facts)) && this.#open.has(id)) return
     if (this.#open.size >= OPEN_MAX) {
       this.untracked++
       return
@@ -175,7 +180,7 @@ export class OpenRequests {
   #end(facts: EventFacts, active: number): void {
     const id = idOf(facts)
     if (id === null) return
-    const open = this.slots[slotOf(facts)]! > 0 ? this.#open.get(id) : undefined
+    const open = this.#mayBeOpen(hashOf(facts)) ? this.#open.get(id) : undefined
     const request = open ?? this.#late.get(id)
     if (request === undefined && !isLong(facts)) return
     if (this.#ended.size === ENDED_MAX / 2) {
@@ -201,15 +206,23 @@ export class OpenRequests {
 
   #add(request: Open): void {
     this.#open.set(request.id, request)
-    const slot = slotOfId(request.id)
-    if (this.slots[slot]! < 255) this.slots[slot]!++
+    const hash = hashOfId(request.id)
+    const slot = slotOf(hash)
+    this.tags[slot] = this.#counts[slot] === 0 ? tagOf(hash) : SEVERAL
+    if (this.#counts[slot]! < 255) this.#counts[slot]!++
   }
 
   #remove({ id }: Open): void {
     this.#open.delete(id)
-    const slot = slotOfId(id)
+    const slot = slotOf(hashOfId(id))
     // One that was counted to the end of its range is not counted any more.
-    if (this.slots[slot]! > 0 && this.slots[slot]! < 255) this.slots[slot]!--
+    if (this.#counts[slot]! > 0 && this.#counts[slot]! < 255) this.#counts[slot]!--
+    if (this.#counts[slot] === 0) this.tags[slot] = NONE
+  }
+
+  #mayBeOpen(hash: number): boolean {
+    const tag = this.tags[slotOf(hash)]
+    return tag === SEVERAL || tag === tagOf(hash)
   }
 
   #kindOf(facts: EventFacts): Kind | null {
@@ -327,21 +340,30 @@ function stands(text: Buffer, b: Buffer, at: number, end: number): boolean {
 }
 
 /** By the last bytes of the id, as they stand. */
-function slotOf(facts: EventFacts): number {
-  return slotAt(facts.buffer, facts.endOf(AUDIT_ID))
+function hashOf(facts: EventFacts): number {
+  return hashAt(facts.buffer, facts.endOf(AUDIT_ID))
 }
 
 const idBytes = Buffer.alloc(SLOT_BYTES)
 
-function slotOfId(id: string): number {
+function hashOfId(id: string): number {
   idBytes.write(id.slice(-SLOT_BYTES), 'latin1')
-  return slotAt(idBytes, SLOT_BYTES)
+  return hashAt(idBytes, SLOT_BYTES)
 }
 
-function slotAt(b: Buffer, end: number): number {
+function hashAt(b: Buffer, end: number): number {
   if (end < SLOT_BYTES) return 0
   const word = b[end - 1]! | (b[end - 2]! << 8) | (b[end - 3]! << 16) | (b[end - 4]! << 24)
-  return (Math.imul(word ^ (b[end - 5]! << 11), 0x9e3779b1 | 0) >>> 16) & (OPEN_SLOTS - 1)
+  return Math.imul(word ^ (b[end - 5]! << 11), 0x9e3779b1 | 0)
+}
+
+function slotOf(hash: number): number {
+  return hash >>> 16
+}
+
+/** Neither NONE nor SEVERAL. */
+function tagOf(hash: number): number {
+  return ((hash >>> 8) & 0x7f) + 1
 }
 
 function first<Key>(keys: ReadonlyMap<Key, unknown>): Key {

@@ -323,7 +323,7 @@ export class EventsAtOnce {
     const newest = continuity?.newestIn(file) ?? null
     this.#set(COURSE, continuity === null ? UNFOLLOWED : newest === null ? ASKED : FOLLOWED)
     this.#set(COURSE_NEWEST, newest ?? 0)
-    if (continuity !== null) this.#open.set(continuity.openSlots)
+    if (continuity !== null) this.#open.set(continuity.openTags)
   }
 
   /** Decides about events one after the other, and notes what becomes of each; returns about how many. */

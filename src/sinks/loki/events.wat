@@ -672,7 +672,7 @@
         (local.set $stage (i32.load offset=20 (local.get $row)))
         (block $silent
           (br_if $silent (i32.eqz (i32.load offset=3356 (global.get $base))))
-          ;; The slot of its id, as in audit/continuity/requests.ts.
+          ;; The slot of its id and its tag there, as in audit/continuity/requests.ts.
           (local.set $open (i32.load offset=52 (local.get $row)))
           (local.set $word (i32.load (i32.sub (local.get $open) (i32.const 4))))
           (local.set $word (i32.or
@@ -680,8 +680,11 @@
             (i32.and (i32.rotr (local.get $word) (i32.const 8)) (i32.const 0xff00ff00))))
           (local.set $word (i32.xor (local.get $word) (i32.shl
             (i32.load8_u (i32.sub (local.get $open) (i32.const 5))) (i32.const 11))))
+          (local.set $word (i32.mul (local.get $word) (i32.const 0x9e3779b1)))
           (local.set $open (i32.add (i32.add (global.get $base) (i32.const 212992))
-            (i32.shr_u (i32.mul (local.get $word) (i32.const 0x9e3779b1)) (i32.const 16))))
+            (i32.shr_u (local.get $word) (i32.const 16))))
+          (local.set $word (i32.add (i32.const 1)
+            (i32.and (i32.shr_u (local.get $word) (i32.const 8)) (i32.const 0x7f))))
           (local.set $newest (i32.load offset=3352 (global.get $base)))
           (block $tell
             (br_if $tell (i32.eq (i32.load offset=3356 (global.get $base)) (i32.const 2)))
@@ -692,12 +695,13 @@
             (br_if $tell (i32.ne (local.get $stage) (i32.const 2)))
             (br_if $tell (i32.eq (i32.load offset=24 (local.get $row)) (i32.const 2)))
             (br_if $tell (i32.eq (i32.load offset=16 (local.get $row)) (i32.const 101)))
-            (br_if $silent (i32.eqz (i32.load8_u (local.get $open)))))
+            (br_if $tell (i32.eq (i32.load8_u (local.get $open)) (local.get $word)))
+            (br_if $silent (i32.ne (i32.load8_u (local.get $open)) (i32.const 255))))
           (i32.store (local.get $told) (local.get $row))
           (local.set $told (i32.add (local.get $told) (i32.const 4)))
           ;; It may have begun something that another one ends.
           (if (i32.eq (local.get $stage) (i32.const 1)) (then
-            (i32.store8 (local.get $open) (i32.const 1))))
+            (i32.store8 (local.get $open) (i32.const 255))))
           ;; What is known of the course may be otherwise when it was told: at the first one, and far behind.
           (i32.store offset=3364 (global.get $base) (i32.or
             (i32.eq (i32.load offset=3356 (global.get $base)) (i32.const 2))

@@ -191,6 +191,26 @@ t.test('memory is bounded: the next ones are counted, and there is room again', 
   t.ok(log.continuity.status().openRequests < 600, 'of kinds there are so many')
 })
 
+t.test('ids that end alike are told apart by nothing but themselves', async (t) => {
+  const log = pairs(new Log(), WATCH)
+  const ids = ['one-00000', 'two-00000', 'three-00000']
+  for (const id of ids) log.note({ ...EXEC, id, stage: STARTED })
+  log.note({ ...EXEC, id: 'other-00000', code: 200 })
+  for (const [ended, id] of ids.entries()) {
+    t.equal(log.continuity.status().openRequests, 3 - ended)
+    log.note({ ...EXEC, id, code: 200 })
+  }
+  t.equal(log.continuity.status().openRequests, 0)
+})
+
+t.test('thousands are open at once: each finds its end', async (t) => {
+  const log = pairs(new Log(), WATCH)
+  const ids = Array.from({ length: 5000 }, () => open(log, EXEC))
+  t.equal(log.continuity.status().openRequests, 5000)
+  for (const id of ids) log.note({ ...EXEC, id, code: 200 })
+  t.equal(log.continuity.status().openRequests, 0)
+})
+
 t.test('for how long the client asks, however the URI is written', async () => {
   const texts = [
     '/api',
