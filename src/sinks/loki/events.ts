@@ -18,7 +18,7 @@ import {
   VERB_INDEX,
   type Workbench,
 } from '../../audit/found.ts'
-import { type AuditIds, IDS_TABLE } from '../../audit/ids.ts'
+import { IDS_TABLE } from '../../audit/ids.ts'
 import type { AuditLines } from '../../audit/lines.ts'
 import { STAGES } from '../../audit/policy/policy.ts'
 import type { Part } from '../../batch/part.ts'
@@ -26,121 +26,60 @@ import type { Room } from '../../batch/target.ts'
 import { parseTimestamp, timestamp } from '../../parse/timestamp.ts'
 import type { EventRows } from '../../tail/writer.ts'
 import type { AuditStreams } from './audit-streams.ts'
+import {
+  ASKED,
+  BACK_MIN,
+  BYTES,
+  BYTES_MAX,
+  CHANGED,
+  CHANGED_BYTES,
+  CONSTANT_BYTES,
+  COUNT,
+  COURSE,
+  COURSE_NEWEST,
+  DAY_BYTES,
+  DAY_SECONDS,
+  DAY_TEXT,
+  type Exports,
+  FOLLOWED,
+  IDS,
+  IS_ASKED,
+  LAST_LINE,
+  LINE_BYTES_MAX,
+  OPEN,
+  ORDER,
+  OTHER_TIME,
+  PLACE,
+  ROW_BYTES,
+  ROWS,
+  ROWS_END,
+  ROWS_MAX,
+  SECONDS_MAX,
+  SECONDS_MIN,
+  type SharedMemory,
+  SUM,
+  SUM_BYTES,
+  SUM_NEWEST,
+  SUM_OLDEST,
+  SUMS,
+  TEXTS,
+  TOLD,
+  TOLD_END,
+  UNFOLLOWED,
+  VERBS,
+} from './events-layout.ts'
 import { EVENTS_WASM } from './events-wasm.ts'
 import type { LokiStream } from './stream.ts'
 import { instantiate } from './wasm.ts'
 
-/** Rows of facts of one call. */
-const ROWS_MAX = 1024
-const ROW_BYTES = 4 * ROW
-const CONSTANT_BYTES = 32
-/** From the base on: numbers and texts of the functions, then the rows and their order, then what is left of changed lines. */
-const DAY_TEXT = 2048
-const DAY_BYTES = 11
-const DAY_SECONDS = 2060
-const OTHER_TIME = 2064
-const ROWS_END = 2068
-const VERBS = 2080
-/** What is decided by: a float of 64 bits that added to an address gives the place in the file, then numbers. */
-const PLACE = 3328
-const BYTES_MAX = 3336
-const LINE_BYTES_MAX = 3340
-const SECONDS_MIN = 3344
-const SECONDS_MAX = 3348
-const COURSE_NEWEST = 3352
-const COURSE = 3356
-const TOLD_END = 3360
-const IS_ASKED = 3364
-const BYTES = 3368
-const BACK_MIN = 3372
-const ROWS = 4096
-const ORDER = ROWS + ROWS_MAX * ROW_BYTES
-/** By stage and verb, what came of them: SUM numbers. */
-const SUMS = ORDER + ROWS_MAX * 4
-/** Rows that the log's course is told of. */
-const TOLD = SUMS + 4096
-/** Slots of open requests (audit/continuity/requests.ts), and the table of ids (audit/ids.ts). */
-const OPEN = TOLD + ROWS_MAX * 4
-const IDS = OPEN + OPEN_SLOTS
-const CHANGED = IDS + IDS_TABLE * 8
-const CHANGED_BYTES = 640 * 1024
-/** What may be touched behind an entry. */
-const SLACK = 64
-/** From the base on, all that it needs. */
-export const EVENTS_BYTES = CHANGED + CHANGED_BYTES + SLACK
 const TIME_BYTES = 27
 const DAY = 86_400
 const INT_MAX = 0x7fff_ffff
 const LINES_UNIT = 2 ** 32
-/** Instead of a stream's number. */
-const DROPPED = 255
-const SUM = 8
-const COUNT = 0
-const SUM_BYTES = 1
-const SUM_OLDEST = 2
-const SUM_NEWEST = 3
-const LAST_LINE = 4
-/** COURSE: nobody follows it; only what may say something is told; the next one is, whatever it is. */
-const UNFOLLOWED = 0
-const FOLLOWED = 1
-const ASKED = 2
 /** From this length on an entry is made in another way. */
 const ENTRY_BYTES_MAX = 0x4000
-
-/** The texts that the functions know by number; pairs of metadata begin with the last six. */
-const TEXTS = [
-  '{"kind":"Event",',
-  '"apiVersion":"au',
-  'dit.k8s.io/v1","',
-  'level":"',
-  '","auditID":"',
-  '","stage":"',
-  'RequestReceived"',
-  'ResponseStarted"',
-  'ResponseComplete',
-  'Panic"',
-  '","requestURI":"',
-  '","verb":"',
-  '","user":{',
-  ',"sourceIPs":[',
-  ',"userAgent":"',
-  ',"objectRef":{',
-  ',"responseStatus',
-  'esponseStatus":{',
-  ',"requestObject"',
-  ',"responseObject',
-  ',"requestReceive',
-  'dTimestamp":"',
-  ',"stageTimestamp',
-  'tageTimestamp":"',
-  ',"annotations":{',
-  '\n\x07auditID\x12',
-  '\n\x04user\x12',
-  '\n\x08resource\x12',
-  '\n\x09namespace\x12',
-  '\n\x04name\x12',
-  '\n\x04code\x12',
-]
-
-/** The memory of the rows: where others may have theirs (`base`), and where entries and notes are made. Addresses and bytes. */
-export interface SharedMemory {
-  readonly memory: { readonly buffer: ArrayBuffer }
-  readonly base: number
-  readonly stage: number
-  readonly stageBytes: number
-  readonly notes: number
-  readonly notesMax: number
-  /** Whose table of ids lies there. */
-  ids: AuditIds | null
-}
-
-interface Exports {
-  scan(from: number, end: number, limit: number, row: number, rowsEnd: number): number
-  decide(row: number, rowsEnd: number): number
-  sort(row: number, rowsEnd: number, notes: number): void
-  copy(to: number, from: number, bytes: number): void
-  write(order: number, orderEnd: number, to: number): number
-}
+/** Instead of a stream's number. */
+const DROPPED = 255
 
 export class EventsAtOnce {
   readonly #memory: Buffer

@@ -1,5 +1,5 @@
 ;; Audit events as API servers write them, from lines to Loki's entries: `scan` finds the facts of events, as audit/event.ts
-;; does, and `write` makes entries of them, as audit.ts and wire.ts do; events.ts tells what lies where. A scan follows the
+;; does, and `write` makes entries of them, as audit.ts and wire.ts do; events-layout.ts tells what lies where. A scan follows the
 ;; members in the order in which API servers write them, and depth; it never searches for a key. It stops before the
 ;; first line that is otherwise.
 (module
