@@ -164,6 +164,10 @@ export class Files {
     witness: string,
     copyOf: TailedFile | null,
   ): void {
+    // The one that had the number before may turn up yet, compressed.
+    const before = this.known.get(id)
+    if (before !== undefined && (before.compressed !== compressed || before.head.hash !== head.hash))
+      this.known.move(id)
     this.known.set(id, { head, order, compressed, size, mtimeMs, witness, copyOf, path })
   }
 

@@ -1,5 +1,6 @@
 // The file system fails at any call: nothing is thrown, and when it has stopped failing everything is delivered.
 import { copyFileSync, linkSync, truncateSync } from 'node:fs'
+import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { Draw } from '../sim/draw.ts'
 import { messages, type RigSink, row, rows, TailRig } from '../support/tail-rig.ts'
@@ -524,3 +525,28 @@ t.test('a rotated file that could be opened is held, though the live one could n
   await rig.run(8000)
   t.strictSame(sink.texts, messages(0, 6))
 })
+
+t.test(
+  'a file that was read is known by its compressed form, though its number is given to that of the next one',
+  async (t) => {
+    const rig = new TailRig(t, { kind: 'app.log', directory: 'logs' })
+    const sink = rig.sink()
+    rig.write('app.log.1', plain(0, 10))
+    rig.write('app.log', plain(10, 20))
+    await rig.run(3000)
+    linkSync(rig.path('app.log.1'), rig.path('kept'))
+    rig.compress('app.log.1')
+    rig.rename('app.log.1.gz', 'app.log.3.gz')
+    rig.rename('app.log', 'app.log.1')
+    rig.write('app.log', plain(20, 30))
+    // The same inode comes back, as a freed number does.
+    rig.write('kept', gzipSync(plain(10, 20)))
+    rig.rename('kept', 'app.log.2.gz')
+    rig.unlink('app.log.1')
+    rig.fs.fault = (operation, path) => (operation === 'open' && path.endsWith('.3.gz') ? 'EIO' : null)
+    await rig.run(1000)
+    rig.fs.fault = () => null
+    await rig.run(5000)
+    t.strictSame(sink.texts, messages(0, 30))
+  },
+)
