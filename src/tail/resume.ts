@@ -81,7 +81,7 @@ export function findResumption(
   let before: TailedFile | null = null
   for (let i = later.length - 1; i >= 0; i--) {
     if (found[i] !== null) before = found[i] as TailedFile
-    else if (!isEmpty(later[i] as SeenFile))
+    else if (!isEmpty(later[i] as SeenFile) && !isCopied(later[i] as SeenFile, files))
       missing.unshift({ before, seen: { ...(goneFor !== CAUSE && { gone: goneFor }), ...(later[i] as SeenFile) } })
   }
   // It was cut off since it was opened, before anybody had come to its place. What was cut before is not cut again.
@@ -105,6 +105,14 @@ export function findResumption(
       each.before = file
   }
   return { file, offset: file.begin, found: false, lost: sizeSeen > offset ? lost : null, missing, named }
+}
+
+/** Whether a file that was cut just when its second witness was to be taken is likely to be there as a copy. */
+function isCopied({ gone, witness, head, headBytes, offset }: SeenFile, files: readonly TailedFile[]): boolean {
+  if (gone !== 'truncated' || witness !== '') return false
+  return files.some(
+    (file) => file.head.hash === head && file.head.bytes === headBytes && !file.compressed && file.sizeSeen >= offset,
+  )
 }
 
 /** Nothing is lost with a file that had nothing. */

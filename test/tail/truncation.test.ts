@@ -821,6 +821,32 @@ t.test('a copy and the file that is about to be cut are met at once', async (t) 
   }
 })
 
+t.test('cut just when it was to be told what was seen of it: after a restart its copy is not lost', async (t) => {
+  for (const isCopied of [true, false]) {
+    const { rig, sink } = plainRig(t)
+    rig.write('app.log.2', lines(0, 10))
+    rig.write('app.log', lines(10, 15))
+    rig.look()
+    sink.recordsMax = 2
+    sink.fill()
+    sink.ack()
+    sink.recordsMax = Number.POSITIVE_INFINITY
+    rig.append('app.log', lines(15, 20))
+    rig.look()
+    if (isCopied) copyTruncate(rig)
+    else truncateSync(rig.path('app.log'), 0)
+    rig.append('app.log', lines(20, 22))
+    sink.savePosition()
+    rig.look()
+    sink.savePosition()
+    rig.restart()
+    await rig.run(5000)
+    const texts = sink.texts.filter((text) => text.startsWith('line'))
+    t.strictSame(texts, isCopied ? messages(0, 22) : [...messages(0, 10), ...messages(20, 22)])
+    t.equal(losses(rig).length, isCopied ? 0 : 1)
+  }
+})
+
 t.test('a copy is met while it cannot be told that its original was cut', async (t) => {
   for (const isBegun of [false, true]) {
     for (const failing of [[1], [1, 3], [1, 2], [1, -2]]) {
