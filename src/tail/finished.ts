@@ -60,6 +60,14 @@ export class FinishedFiles {
     return false
   }
 
+  /** The order of the compressed form of an open file, where that is listed now; null: it is not. */
+  formOf(original: TailedFile, listed: ReadonlySet<string>): FileOrder | null {
+    for (const [id, { copyOf, compressed, order }] of this.#files) {
+      if (copyOf === original && compressed && listed.has(id)) return order
+    }
+    return null
+  }
+
   /** A plain one of that order. */
   hasPlain(order: FileOrder): boolean {
     for (const known of this.#files.values())

@@ -134,7 +134,7 @@ export class Meeting {
       complete = false
       placing.noteUnknown(unsure.path, unsure.order, now)
     }
-    for (const file of fresh) this.#insert(file, present, looked)
+    for (const file of fresh) this.#insert(file, present, listed, looked)
     if (fresh.length > 0) for (const user of users) user.filesCame()
     openings.opening = 0
     if (fresh.some((file) => file.begin === 0)) onNew(now)
@@ -199,15 +199,17 @@ export class Meeting {
     return candidates.every((candidate) => led.get(candidate.path) === identityOf(openings.statOf(candidate)))
   }
 
-  /** `present`: the files whose names were met in this look, this one's from now on. */
-  #insert(file: TailedFile, present: Set<TailedFile>, looked: boolean): void {
+  /** `present`: the files whose names were met in this look, this one's from now on; `listed`: all that names led to. */
+  #insert(file: TailedFile, present: Set<TailedFile>, listed: ReadonlySet<string>, looked: boolean): void {
     // Before the first file that is known to be later. Files whose names are gone were seen before this one came, unless
     // they follow one that is later.
     let index = this.#list.length
     for (let i = this.#list.length - 1; i >= 0; i--) {
       const other = this.#list[i] as TailedFile
-      const isPlaced = present.has(other) || hasPlaceForEver(other.order) || !looked
-      if (isPlaced && compareOrder(other.order, file.order) <= 0) break
+      // Where it has no name, its compressed form may have one.
+      const form = present.has(other) ? null : this.#deps.files.known.formOf(other, listed)
+      const isPlaced = form !== null || present.has(other) || hasPlaceForEver(other.order) || !looked
+      if (isPlaced && compareOrder(form ?? other.order, file.order) <= 0) break
       const wasBefore = wasThereBefore(file, other) || other.unopenedBefore?.has(contentOf(file)) === true
       if ((isPlaced || wasBefore) && !isLikeCopy(file, other)) index = i
     }

@@ -550,3 +550,34 @@ t.test(
     t.strictSame(sink.texts, messages(0, 30))
   },
 )
+
+t.test(
+  'a compressed file that could be opened late comes before one without a name, of which the compressed form has one',
+  async (t) => {
+    const rig = new TailRig(t, { kind: 'app.log', directory: 'logs' })
+    const sink = rig.sink()
+    rig.write('app.log.2', plain(0, 10))
+    rig.write('app.log.1', plain(10, 20))
+    rig.write('app.log', plain(20, 30))
+    // The second one cannot be opened, neither plain nor compressed.
+    let second = 'app.log.1'
+    rig.fs.fault = (operation, path) => (operation === 'open' && path.endsWith(second) ? 'EMFILE' : null)
+    rig.look()
+    rig.compress('app.log.1')
+    rig.rename('app.log.2', 'app.log.3')
+    rig.rename('app.log.1.gz', 'app.log.2.gz')
+    rig.rename('app.log', 'app.log.1')
+    rig.write('app.log', plain(30, 40))
+    rig.compress('app.log.1')
+    rig.rename('app.log.3', 'app.log.4')
+    rig.rename('app.log.2.gz', 'app.log.3.gz')
+    rig.rename('app.log.1.gz', 'app.log.2.gz')
+    rig.rename('app.log', 'app.log.1')
+    rig.write('app.log', plain(40, 50))
+    second = 'app.log.3.gz'
+    rig.look()
+    rig.fs.fault = () => null
+    await rig.run(8000)
+    t.strictSame(sink.texts, messages(0, 50))
+  },
+)
