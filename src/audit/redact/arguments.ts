@@ -25,7 +25,7 @@ const LITERAL = /^--from-literal(?:=|$)/
 const USER_COMMAND = /^(?:add_user|change_password|authenticate_user)$/
 /** The password comes from what stands before the pipe. */
 const FROM_INPUT =
-  /--(?:password|token)-stdin|\bchpasswd\b|\bpasswd\s+--stdin|\becho\b[^|;>$]*(?:>|\|\s*tee\b(?:\s+-a)?)\s*["']?\S*(?:passw|token|secret|credential|\.pgpass|id_rsa|private)/i
+  /--(?:password|token)-stdin|\bchpasswd\b|\bpasswd\s+--stdin|\becho\b[^|;>$]{0,256}(?:>|\|\s*tee\b(?:\s+-a)?)\s{0,8}["']?\S{0,128}(?:passw|token|secret|credential|\.pgpass|id_rsa|private)/i
 const WORDS_MAX = 512
 /** It is nothing by itself, and says nothing of what follows. */
 const PLAIN = /^[A-Za-z0-9_.*/]{0,13}$/

@@ -16,7 +16,7 @@ const OTHERS =
   /identified by\s+\\*["'`]|machine\s+\S+\s+login|\bpass(?:word|wd|phrase)\s+\\*["'`][^\s"'`\\$]{3,}|\binsecure-password\s+\S|\bdb\.auth\(|ConvertTo-SecureString\s+(?:-String\s+)?["'][^"'$]/i
 /** In scripts: programs that are given the password itself. */
 const COMMANDS =
-  /\bcurl\b[^\n|;]*\s(?:-u|--user|--proxy-user)[ =]?["']?[\w.@%+-]+:[^\s"'$]{3,}|\b(?:mysql|maria)\w*\b[^\n|;]*\s-p["']?[^\s"'$-][^\s"'$]{2,}|\bsshpass\s+-p\s*["']?[^\s"'$]{3,}|\bredis-cli\b[^\n|;]*\s-a\s+["']?[^\s"'$]{3,}/
+  /\bcurl\b[^\n|;]{0,256}\s(?:-u|--user|--proxy-user)[ =]?["']?[\w.@%+-]{1,128}:[^\s"'$]{3}|\b(?:mysql|maria)\w{0,16}\b[^\n|;]{0,256}\s-p["']?[^\s"'$-][^\s"'$]{2,}|\bsshpass\s+-p\s*["']?[^\s"'$]{3,}|\bredis-cli\b[^\n|;]{0,256}\s-a\s+["']?[^\s"'$]{3,}/
 /** Behind a name within quotes: `name="x" value="…"`, `<name>x</name><value>…`, `name="x">…</`, and `x "…";` */
 const MARKUP =
   /^(?:\\*["']\s+val(?:ue)?\s*=\s*\\*["']|<\/name>\s*<value>\s*|\\*["']\s*>\s*)([^<"'\\\s][^<"'\\]{2,})(?:["'\\]|<\/)/
@@ -79,7 +79,7 @@ function isAssigned(text: string, start: number, end: number, isProse: boolean):
   const before = text.slice(Math.max(0, start - 256), start)
   const valued = VALUE_BEFORE.exec(before)?.[1]
   if (valued !== undefined && !isReference(valued)) return true
-  if ((/^(?:set|with)[A-Z]/.test(name) || /\bdefine\(["']$/.test(before)) && CALL.test(after)) return true
+  if ((/(?:^|\.)(?:set|with)[A-Z][^.]*$/.test(name) || /\bdefine\(["']$/.test(before)) && CALL.test(after)) return true
   if (text[start - 1] === '<' && /^(?:\s[^>]*)?>\s*[^<\s][^<]*<\//.test(after)) return true
   return STRONG.test(name) && isOnlyWord(text, start) && /^[ \t]+[^\s:=]\S*[ \t]*(?:\r?\n|$)/.test(after)
 }

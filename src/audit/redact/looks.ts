@@ -8,7 +8,7 @@ import { decoded } from './mask.ts'
 /** Forms that issuers give to what they issue, and that nothing else has. */
 const FORMS = new RegExp(
   [
-    'eyJ[A-Za-z0-9_-]{6,}\\.[A-Za-z0-9_-]{4,}', // JWT
+    '(?:(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{6,}|eyJ[A-Za-z0-9_-]{6,256})\\.[A-Za-z0-9_-]{4,}', // JWT
     '-----BEGIN [A-Z0-9 ]*PRIVATE KEY',
     '\\bPuTTY-User-Key-File',
     '\\bAGE-SECRET-KEY-',
@@ -25,7 +25,7 @@ const FORMS = new RegExp(
     '\\$(?:apr1|1|5|6|argon2[id]*)\\$',
     '\\bhooks\\.slack\\.com/(?:services|workflows)/\\w+/\\w+/\\w{6,}',
     '\\bdiscord(?:app)?\\.com/api/webhooks/\\d+/[\\w-]{6,}',
-    '[\\w.-]+:[^\\s:@/]+@(?:tcp|unix)\\(', // of a Go program for MySQL
+    '\\b[\\w.-]{1,64}:[^\\s:@/]{1,128}@(?:tcp|unix)\\(', // of a Go program for MySQL
   ].join('|'),
 )
 /** A scheme and what follows it. */
@@ -33,7 +33,7 @@ const SCHEME = /\b(bearer|basic|digest|negotiate|token)\s+([A-Za-z0-9+/_.=~-]{6,
 /** No word of a sentence is like that. */
 const NO_WORD = /\d|[a-z][A-Z]|=/
 const WORD_BEHIND_BEARER = /^(?:auth|token|cred|realm)/i
-const USERINFO = /(?:\b[a-z][a-z0-9+.-]*:|(?<![:\w/]))\/\/[^\s/?#@]*:[^\s/?#@]+@/i
+const USERINFO = /(?:\b[a-z][a-z0-9+.-]{0,31}:|(?<![:\w/]))\/\/[^\s/?#@:]*:[^\s/?#@]+@/i
 
 /** Nothing that follows matches a text without one of these. */
 const ANY =
@@ -58,7 +58,7 @@ function holdsScheme(text: string): boolean {
 
 const RANDOM_BYTES_MIN = 14
 const BASE = /[A-Za-z0-9+/_=~.-]{14,}/g
-const INNER_EQUALS = /=(?!=*$)/
+const INNER_EQUALS = /(?<!=)=+(?=[^=])/
 const HEX = /^(?:[0-9a-f]{32,}|[0-9A-F]{32,})$/
 /** sha256:…, of an image or a file */
 const DIGEST_BEFORE = /\b(?:sha\d{1,3}|md5):$/i

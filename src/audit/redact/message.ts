@@ -15,7 +15,7 @@ const NAME_FIELD = /metadata\.(?:name|namespace|generateName|uid|resourceVersion
 /** Sentences that quote names of objects, users and groups alone. */
 const NAMES_ONLY =
   /^(?:[a-z][a-z0-9.-]* "[^"]*" (?:not found|already exists)$|[a-z0-9.-]+(?: "[^"]*")? is forbidden: (?:User|unable to create new content|exceeded quota)|Operation cannot be fulfilled on )/
-const QUOTED = /"(?:[^"\\]|\\.)*"|'[^']*'|`[^`]*`/g
+const QUOTED = /"(?:[^"\\]|\\.)*(?:"|\\?$)|'[^']*'|`[^`]*`/g
 /** Secret "db" is invalid: …; Secret in version "v1" cannot be handled as …; configmaps "a" is forbidden: admission webhook "b" denied the request: … */
 const SUBJECT =
   /^(?:[A-Za-z0-9.-]+ "[^"]*" is (?:invalid|forbidden): |[A-Za-z]+ in version "[^"]*" cannot be handled as )?(?:(?:admission webhook "[^"]*"|ValidatingAdmissionPolicy '[^']*'(?: with binding '[^']*')?) denied (?:the )?request: )?/
