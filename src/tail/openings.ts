@@ -175,7 +175,8 @@ export class Openings {
       // Empty, or it could not be read, when it was looked at: what is in it now tells what this is. There may be many.
       if (file.head.bytes === 0 && (compressed || file.order.rank === LIVE)) insist(() => this.#files.takeHead(file))
       if (!same(file.head)) {
-        if (compressed && fs.fstat(file.fd).nlink === 0 && isBeginningOf(fs, fd, gunzip, file.fd)) return file
+        const isCutOff = () => fs.fstat(file.fd).nlink === 0 && isBeginningOf(fs, fd, gunzip, file.fd)
+        if (compressed && insist(isCutOff)) return file
         continue
       }
       const { size } = fs.fstat(file.fd)

@@ -494,24 +494,34 @@ t.test('a line goes on behind an empty file whose name is gone, though another n
   t.strictSame(sink.texts, messages(0, 1))
 })
 
-t.test(
-  'many files are empty, and now and then one of them cannot be read: a new file is met all the same',
-  async (t) => {
-    const rig = new TailRig(t, { kind: 'app.log', directory: 'logs' })
-    for (let i = 2; i < 42; i++) rig.write(`app.log.${i}`, '')
-    rig.write('app.log', plain(0, 10))
-    rig.look()
-    rig.write('app.log.1', plain(10, 20))
-    rig.compress('app.log.1')
-    let reads = 0
-    // Each tenth of what is read of them fails.
-    rig.fs.fault = (operation, path) =>
-      operation === 'read' && /log\.\d+$/.test(path) && ++reads % 10 === 0 ? 'EIO' : null
-    rig.look()
-    t.ok(reads > 10)
-    t.ok(rig.lineage.files.some(({ compressed }) => compressed))
-  },
-)
+for (const [what, content] of [
+  ['empty', ''],
+  ['others', plain(50, 55)],
+] as const) {
+  t.test(
+    `many files are ${what}, and now and then one cannot be looked at: a new one is met all the same`,
+    async (t) => {
+      const rig = new TailRig(t, { kind: 'app.log', directory: 'logs' })
+      for (let i = 2; i < 42; i++) rig.write(`app.log.${i}`, content)
+      rig.write('app.log', plain(0, 10))
+      rig.look()
+      rig.write('app.log.1', plain(10, 20))
+      rig.compress('app.log.1')
+      let calls = 0
+      const path = /log\.\d+$/
+      // Each tenth call about them fails once they have been measured.
+      rig.fs.fault = (operation, of) => {
+        if (operation === 'open' && of.endsWith('.gz')) calls = 1
+        return calls > 0 && (operation === 'read' || operation === 'fstat') && path.test(of) && ++calls % 10 === 0
+          ? 'EIO'
+          : null
+      }
+      rig.look()
+      t.ok(calls > 10)
+      t.ok(rig.lineage.files.some(({ compressed }) => compressed))
+    },
+  )
+}
 
 t.test('a rotated file that could be opened is held, though the live one could not', async (t) => {
   const rig = new TailRig(t)
