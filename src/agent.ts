@@ -402,9 +402,11 @@ export class Agent {
     this.#holdLimits.apply([...this.tailed.values()].map((each) => each.lineage))
     this.#departures.letGo(now)
     this.#decisions.sweep()
-    const all = now >= this.#unreadAt
-    if (all) this.#unreadAt = now + UNREAD_MS
-    for (const consumer of this.consumers) consumer.noteUnread(all)
+    for (const consumer of this.consumers) consumer.noteUnread(false)
+    if (now >= this.#unreadAt) {
+      this.#unreadAt = now + UNREAD_MS
+      for (const consumer of this.consumers) consumer.beginToNoteUnread()
+    }
     this.#departures.forget(now)
   }
 }

@@ -186,6 +186,22 @@ export class Consumer {
     }
   }
 
+  /** Begins to do so for all in pieces: of thousands each has changed. */
+  beginToNoteUnread(): void {
+    this.#noteInPieces().catch((error: unknown) => this.#break(error))
+  }
+
+  async #noteInPieces(): Promise<void> {
+    this.#pieces.begin()
+    // Who is taken out meanwhile is not met any more.
+    for (const reader of this.#members.readers) {
+      if (reader.hasUntoldUnread) this.#settlement.savePosition(reader)
+      if (!this.#pieces.isOver) continue
+      await this.#pieces.next()
+      if (this.#stopped) return // who stops it notes all
+    }
+  }
+
   /**
    * Starts shipments for the lanes that are due, as far as there are places, CPU time and budget. Called whenever something
    * changed. Which lane comes first is decided when there is a place for it, and not before.

@@ -43,8 +43,9 @@ export class Committed {
   #lastPosition: Position | undefined
   /** Its file was not found, and no other place was told since. */
   wasNotFound = false
-  /** What lay unread when it was told: files and bytes. */
-  #toldUnread = ''
+  /** What lay unread when it was told: up to which file, and how many bytes. */
+  #toldSequence = -1
+  #toldBytes = -1
 
   constructor(parts: ReaderParts, holes: Holes, saved: Position | undefined) {
     this.#parts = parts
@@ -118,7 +119,8 @@ export class Committed {
     const named = [file, ...later.map((each) => each.file)]
     const savedCuts = cuts.save(named)
     const acked = account.isPlain ? [] : account.save(named)
-    this.#toldUnread = this.#unread
+    this.#toldSequence = this.#lastSequence
+    this.#toldBytes = this.lagBytes
     this.#lastPosition = {
       ...own,
       times,
@@ -182,17 +184,16 @@ export class Committed {
 
   /** Whether there are files, or bytes, that were not there when the position was last told. */
   get hasUntoldUnread(): boolean {
-    return this.at !== null && this.#unread !== this.#toldUnread
+    return this.hasUntoldFiles || (this.at !== null && this.lagBytes !== this.#toldBytes)
   }
 
-  /** Which files are unread, whatever their sizes. */
+  /** Which files are unread, whatever their sizes: asked of thousands at once. */
   get hasUntoldFiles(): boolean {
-    return this.at !== null && this.#unread.split(' ', 1)[0] !== this.#toldUnread.split(' ', 1)[0]
+    return this.at !== null && this.#lastSequence !== this.#toldSequence
   }
 
-  get #unread(): string {
-    const last = this.#parts.lineage.files.at(-1)
-    return `${last?.sequence ?? 0} ${this.lagBytes}`
+  get #lastSequence(): number {
+    return this.#parts.lineage.files.at(-1)?.sequence ?? 0
   }
 
   get #course(): { continuity?: ContinuityState } {
