@@ -126,7 +126,11 @@ export class Shipment implements EntryWriter {
     const { current: fromFile, offset: fromOffset } = reader
     this.#reader = reader
     this.#file = null
-    this.#segment?.shares.push({ reader, fromFile, fromOffset, files: [], bytes, lines, leftOut: [] })
+    const share = { reader, fromFile, fromOffset, files: [], bytes, lines, leftOut: [] }
+    const segment = this.#segment as Segment
+    // Nearly always there is one: an array that is pushed to has room for seventeen.
+    if (segment.shares.length === 0) segment.shares = [share]
+    else segment.shares.push(share)
   }
 
   /** Closes the segment and returns it. */
@@ -213,7 +217,10 @@ export class Shipment implements EntryWriter {
     this.#file = (this.#reader as Reader).current
     const [out, err] = this.parts
     const path = this.#file?.path ?? ''
-    this.#segment?.shares.at(-1)?.files.push({ path, firstRecords: [out.count, err.count] })
+    const share = this.#segment?.shares.at(-1) as Share
+    const file: Share['files'][number] = { path, firstRecords: [out.count, err.count] }
+    if (share.files.length === 0) share.files = [file]
+    else share.files.push(file)
   }
 
   /** A share began with the negated sums of the parts; now it gets the difference. */
