@@ -128,9 +128,9 @@ export class Cursor {
     const { offset } = this.place
     const length = Math.min(OVERLAP_BYTES, offset)
     const got = this.#read(file, this.#tail, length, offset - length, 0)
-    if (got === length) this.#tailBytes = length
-    else if (got < 0) return false
-    else return this.noteShort(file, offset) === CHANGED
+    if (got < 0) return false
+    if (got < length) return this.noteShort(file, offset) === CHANGED
+    this.#tailBytes = length
     return true
   }
 

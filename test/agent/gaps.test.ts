@@ -28,6 +28,16 @@ function down(world: World): void {
   world.loki.fault = () => ({ kind: 'answer', status: 503, store: 'none' })
 }
 
+/** Starts the agent, lets it deliver what there is, and kills it when it has seen ten lines more that its sink did not take. */
+async function killBehind(world: World): Promise<void> {
+  world.start()
+  await world.clock.advance(5000)
+  down(world)
+  write(world, 'a', texts('two', 10))
+  await world.clock.advance(40_000)
+  world.kill()
+}
+
 /** Writes with the fake clock's time as that of the file. */
 function write(world: World, pod: string, content: string[], atMs = world.clock.now()): void {
   world.write(pod, content, atMs)
@@ -88,12 +98,7 @@ t.test('a pod that is gone with all its files while the agent is not there', asy
   const world = new World(t)
   write(world, 'a', texts('one', 10))
   write(world, 'b', ['other'])
-  world.start()
-  await world.clock.advance(5000)
-  down(world)
-  write(world, 'a', texts('two', 10))
-  await world.clock.advance(40_000)
-  world.kill()
+  await killBehind(world)
   rmSync(dirname(world.podDirectory('a')), { recursive: true })
   world.loki.fault = null
   for (let life = 0; life < 2; life++) {
@@ -120,12 +125,7 @@ t.test('a pod that is gone with all its files while the agent is not there', asy
 t.test('files that come late are not taken for lost', async (t) => {
   const world = new World(t)
   write(world, 'a', texts('one', 10))
-  world.start()
-  await world.clock.advance(5000)
-  down(world)
-  write(world, 'a', texts('two', 10))
-  await world.clock.advance(40_000)
-  world.kill()
+  await killBehind(world)
   const directory = join(world.directory, 'pods')
   renameSync(directory, `${directory}.away`)
   world.loki.fault = null
@@ -144,12 +144,7 @@ t.test(
       const world = new World(t, { fs: { ...realFileSystem, reads } })
       write(world, 'a', texts('one', 10))
       write(world, 'b', ['other'])
-      world.start()
-      await world.clock.advance(5000)
-      down(world)
-      write(world, 'a', texts('two', 10))
-      await world.clock.advance(40_000)
-      world.kill()
+      await killBehind(world)
       world.loki.fault = null
       const directory = world.podDirectory('a')
       reads.fault = (operation, path) => (operation === 'readdir' && path.startsWith(directory) ? 'EMFILE' : null)
@@ -198,12 +193,7 @@ t.test(
 t.test('a hole that is not told yet is left when the agent stops, though no byte is', async (t) => {
   const world = new World(t)
   write(world, 'a', texts('one', 10))
-  world.start()
-  await world.clock.advance(5000)
-  down(world)
-  write(world, 'a', texts('two', 10))
-  await world.clock.advance(40_000)
-  world.kill()
+  await killBehind(world)
   unlinkSync(world.podPath('a'))
   writeFileSync(world.podPath('a'), '')
   world.start()
@@ -225,12 +215,7 @@ t.test('a hole before a file that stays empty is told once, whatever happens', a
     const world = new World(t)
     write(world, 'a', texts('one', 10))
     write(world, 'b', ['other'])
-    world.start()
-    await world.clock.advance(5000)
-    down(world)
-    write(world, 'a', texts('two', 10))
-    await world.clock.advance(40_000)
-    world.kill()
+    await killBehind(world)
     unlinkSync(world.podPath('a'))
     writeFileSync(world.podPath('a'), '')
     world.loki.fault = null
