@@ -66,6 +66,24 @@ export class FileEnds {
     return lineage.next(file) !== null && (options.once || lineage.isNextCertain(file))
   }
 
+  /** Whether nothing was seen yet behind the file. */
+  isLast(file: TailedFile): boolean {
+    const { files } = this.#parts.lineage
+    return files.slice(files.indexOf(file) + 1).every(isEmpty)
+  }
+
+  /** Looks at the files behind this one of which nothing was seen. */
+  lookBehind(file: TailedFile): void {
+    const { lineage } = this.#parts
+    for (const next of lineage.files.slice(lineage.files.indexOf(file) + 1)) if (isEmpty(next)) lineage.lookInto(next)
+  }
+
+  /** Whether a record that is open at the end of the file is to be over before that is left: an empty file cannot be named. */
+  isHeld(file: TailedFile): boolean {
+    const { lineage, lines, options } = this.#parts
+    return !options.once && lines.hasOpenRecord && lineage.next(file) !== null && this.isLast(file)
+  }
+
   /** At the very end of a finished file: on to the next one. */
   leaveFinished(file: TailedFile, out: EntryWriter): Step {
     const { cursor, lines, account } = this.#parts
@@ -102,7 +120,7 @@ export class FileEnds {
       this.#holes.noteMissing(due, next)
       return null
     }
-    if (next === null || !this.mayGoOn(file)) return 'dry'
+    if (next === null || !this.mayGoOn(file) || this.isHeld(file)) return 'dry'
     cursor.goTo(next, next.begin)
     return options.endsAtRestart && next.order.restart !== file.order.restart ? 'full' : null
   }
@@ -156,6 +174,11 @@ export class FileEnds {
     this.#left ??= new WeakMap()
     this.#left.set(file, offset)
   }
+}
+
+/** Of which nothing was seen, so that there is nothing to know it by. */
+function isEmpty({ head, compressed, sizeSeen }: TailedFile): boolean {
+  return head.bytes === 0 && (compressed || sizeSeen === 0)
 }
 
 /** Whether a line that is open at the end of `file` may go on in `next`: of the same life, and not an older file met late. */

@@ -224,6 +224,7 @@ export class Reader implements FileUser {
     if (this.#reading.hasLineToEnd) return true
     const next = this.lineage.next(file)
     if (this.#holes.missing.length > 0 && next === null) return true
+    if (cursor.ended === file && this.#ends.isHeld(file)) return false
     if (cursor.ended === file && (file.gone !== null || file.compressed)) return this.#ends.mayGoOn(file)
     if (file.gone === 'truncated' && !this.#ends.mayGoOn(file)) return false
     if (file.compressed && cursor.isGzipEnded && file.gone === null) return this.#ends.isFinished(file)

@@ -48,7 +48,7 @@ export class Reading {
 
   /** A record is open that is over, or is to end here. */
   get hasLineToEnd(): boolean {
-    return this.#isRecordOver || (this.wantsFreshLine && this.#parts.lines.hasOpenRecord)
+    return this.#isRecordOver || (this.wantsFreshLine && this.#parts.lines.hasOpenRecord && this.#mayCut)
   }
 
   /** Reads and writes entries until there is no room, nothing more to read, or `bytesMax` were consumed. */
@@ -66,12 +66,13 @@ export class Reading {
         this.#holes.written()
       }
       if (!lines.cutAgain(out)) return 'full'
-      if (this.wantsFreshLine && !lines.isInRaw) {
+      if (this.wantsFreshLine && this.#mayCut) {
         if (!lines.cut(out)) return 'full'
         this.wantsFreshLine = false
         return 'full'
       }
       const file = place.file as TailedFile
+      if (cursor.ended === file && (file.gone !== null || file.compressed) && !this.#endRecord(file, out)) return 'full'
       if (file.gone !== null) {
         const end = this.#ends.leaveGone(file, out)
         if (end !== null) return end
@@ -125,7 +126,7 @@ export class Reading {
     if (!file.compressed && place.offset + rest < file.sizeSeen) {
       return cursor.noteShort(file, file.sizeSeen) === CHANGED || hasLines ? null : 'dry'
     }
-    if (this.#isRecordOver && !lines.cut(out)) return 'full'
+    if (!this.#endRecord(file, out)) return 'full'
     if (!this.#ends.isFinished(file)) {
       if (file.compressed) return cursor.isGzipEnded ? 'dry' : cursor.wait()
       return lineage.next(file) === null ? this.#ends.goOn(file, out) : 'dry'
@@ -147,14 +148,30 @@ export class Reading {
     return this.#ends.leaveFinished(file, out)
   }
 
+  /** Ends the record that is open at the end of `file`, if it is over. False: no room for it. */
+  #endRecord(file: TailedFile, out: EntryWriter): boolean {
+    if (!this.#isRecordOver) return true
+    // It goes on in what was written since the last look.
+    this.#ends.lookBehind(file)
+    return !this.#isRecordOver || this.#parts.lines.cut(out)
+  }
+
   /** A record of several lines is open at the end of all there is, and nothing has come for a while. */
   get #isRecordOver(): boolean {
-    const { lineage, cursor, lines, deps } = this.#parts
+    const { cursor, lines, deps } = this.#parts
     const { file } = cursor.place
-    if (!lines.hasOpenRecord || file === null || file.gone !== null || file.compressed) return false
+    if (!lines.hasOpenRecord || file === null || !this.#mayCut) return false
+    if ((file.gone !== null || file.compressed) && cursor.ended !== file) return false
     // What goes on in the next file is not over.
-    if (lines.isInRaw || lineage.next(file) !== null) return false
-    return deps.clock.monotonic() - cursor.movedAt >= RECORD_QUIET_MS
+    return this.#ends.isLast(file) && deps.clock.monotonic() - cursor.movedAt >= RECORD_QUIET_MS
+  }
+
+  /** Whether the place can be named, so that it can be decided for good that a record ends here. */
+  get #mayCut(): boolean {
+    const { cursor, lines } = this.#parts
+    const { file, offset } = cursor.place
+    if (lines.isInRaw || file === null || file.head.bytes === 0) return false
+    return offset !== file.begin || cursor.ended === file || this.#ends.mayBegin(file)
   }
 
   /** The next line was not taken: there is no room, or it is large and is being worked on. */

@@ -130,6 +130,39 @@ t.test('what was taken for whole is so after a kill, too', async (t) => {
   t.strictSame(sink.texts.sort(), [' too late', 'err', 'one\n of one', 'or\n of it'])
 })
 
+for (const [name, compress] of [
+  ['a rotated file', false],
+  ['a compressed one', true],
+] as const) {
+  t.test(`what was taken for whole at the end of ${name} is so after a kill, while nothing follows`, async (t) => {
+    const { rig, sink } = start(t)
+    rig.write('0.log', lines(row(1, 'err', 'P', 'stderr'), row(2, 'one'), row(3, ' of one')))
+    rig.rename('0.log', '0.log.20261121-080001')
+    if (compress) rig.compress('0.log.20261121-080001')
+    rig.write('0.log', '')
+    await rig.run(3000)
+    t.strictSame(sink.texts, ['one\n of one'])
+    rig.restart()
+    rig.append('0.log', lines(row(4, ' too late'), row(5, 'or', 'F', 'stderr')))
+    await rig.run(3000)
+    t.strictSame([...new Set(sink.texts)].sort(), [' too late', 'error', 'one\n of one'])
+  })
+}
+
+t.test('goes on in a file that was found empty', async (t) => {
+  const { rig, sink } = start(t)
+  rig.write('0.log', lines(row(1, 'one')))
+  rig.rename('0.log', '0.log.20261121-080001')
+  rig.write('0.log', '')
+  await rig.run(900)
+  rig.clock.monotonicMs += 200
+  rig.append('0.log', lines(row(2, ' of one'), row(3, 'two')))
+  await sink.drain()
+  t.strictSame(sink.texts, [], 'it was not looked at yet')
+  await rig.run(1000)
+  t.strictSame(sink.texts, ['one\n of one'])
+})
+
 t.test('lines that are remarkable are records of their own', async (t) => {
   const { rig, sink } = start(t, { lineBytesMax: 100 })
   rig.write('0.log', lines(row(1, 'one'), row(2, ` ${'x'.repeat(200)}`), row(3, ' more'), 'no row', row(5, ' end')))
