@@ -209,6 +209,24 @@ const COMPLETENESS: Record<string, Case> = {
       checker.event(LIFE, 'bytes.lost', LOSS)
     },
   },
+  'a line and the next ones are destroyed, the last of them with an empty piece': {
+    says: null,
+    run: (checker, history) => {
+      const line = history.writePieces(['w0.o.0 ', 'one'], [1])
+      history.writePieces(['w0.o.1 one', ''], [0, 1])
+      history.writePieces(['w0.o.2 ', 'two'], [0])
+      history.store(checker, line, { line: Buffer.from('w0.o.0 two') })
+    },
+  },
+  'what ends a line is of none that was written': {
+    says: /w0.o.0 .* was stored as "w0.o.0 three"/,
+    run: (checker, history) => {
+      const line = history.writePieces(['w0.o.0 ', 'one'], [1])
+      history.writePieces(['w0.o.1 one', ''], [0, 1])
+      history.writePieces(['w0.o.2 ', 'two'], [0])
+      history.store(checker, line, { line: Buffer.from('w0.o.0 three') })
+    },
+  },
   'a line goes on behind a file that is cut off and has lost nothing': {
     says: null,
     run: (_, history) => {

@@ -199,7 +199,9 @@ function isMended(text: Buffer, { line: { log, stream, seq } }: End, marks: read
     for (const [index, row] of line.rows.entries()) {
       const piece = line.text.subarray(from, row.textEnd)
       if (isCut && endsWithin(text, at, piece)) return true
-      const end = endOfPiece(text, at, piece)
+      const found = endOfPiece(text, at, piece)
+      // Of nothing, or a part of a character, nobody can tell whether it was read before it was destroyed.
+      const end = found === at && isDestroyed(row) ? -1 : found
       from = row.textEnd
       if (end >= 0) at = end
       // What is open at a hole is ended there, whatever of the line comes behind it.
