@@ -4,7 +4,14 @@
 // not.
 import { basename } from 'node:path'
 import type { Position, SeenFile } from '../checkpoint/position.ts'
-import { kubeletSibling, LIVE } from '../discover/names.ts'
+import {
+  compareOrder,
+  type FileOrder,
+  genericSibling,
+  hasPlaceForEver,
+  kubeletSibling,
+  LIVE,
+} from '../discover/names.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
 import { gzipContentBytes, insist, readWitness, sameHead, type TailedFile } from './file.ts'
@@ -95,16 +102,28 @@ export function findResumption(
   const { path, head, offset, sizeSeen, mtimeMs = null, gone: cause = goneFor } = saved
   const restart = restartOf(path)
   const lost = { path, head, restart, from: offset, to: sizeSeen, cause, writtenMs: mtimeMs }
-  // Before the first one that was seen lies what was read, but for a later life's files that could not be looked at when they
-  // came. Where none is left: the oldest files are deleted first, so what is left is newer; only earlier restarts may still
-  // lie about.
-  const isNext = ({ order }: TailedFile) => (before === null ? order.restart >= restart : order.restart > restart)
+  // Before the first one that was seen lies what was read, but for files that could not be looked at when they came: of a later
+  // life, or rotated later by their names. Where none is left: the oldest files are deleted first, so what is left is newer;
+  // only earlier restarts may still lie about.
+  const isBehind = (seenPath: string, { order }: TailedFile) =>
+    restartOf(seenPath) < order.restart || isRotatedBefore(orderOf(seenPath, lineage), order)
+  const isNext = (each: TailedFile) => (before === null ? each.order.restart >= restart : isBehind(path, each))
   const file = files.find((each) => each === before || isNext(each)) ?? (files.at(-1) as TailedFile)
   for (const each of missing) {
-    if (before === null || (each.before === before && restartOf(each.seen.path) < file.order.restart))
-      each.before = file
+    if (before === null || (each.before === before && isBehind(each.seen.path, file))) each.before = file
   }
   return { file, offset: file.begin, found: false, lost: sizeSeen > offset ? lost : null, missing, named }
+}
+
+/** What the name tells that a file had. */
+function orderOf(path: string, { info }: Lineage): FileOrder | null {
+  const name = basename(path)
+  return info.podUid === '' ? genericSibling(name).order : (kubeletSibling(name)?.order ?? null)
+}
+
+/** Whether it is known, from the name that the first had at some time, that it comes before the other. */
+function isRotatedBefore(order: FileOrder | null, other: FileOrder): boolean {
+  return order !== null && hasPlaceForEver(order) && compareOrder(order, other) < 0
 }
 
 /** Whether a file that was cut just when its second witness was to be taken is likely to be there as a copy. */

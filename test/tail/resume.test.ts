@@ -196,6 +196,35 @@ t.test(
   },
 )
 
+for (const [kind, live, ...rotated] of [
+  ['container', '0.log', '0.log.20261121-080001', '0.log.20261121-080002', '0.log.20261121-080003'],
+  ['app.log', 'app.log', 'app.log-20261121080001', 'app.log-20261121080002', 'app.log-20261121080003'],
+] as const) {
+  t.test(
+    `${kind}: a file that could not be looked at when it came is read, though one after it was seen`,
+    async (t) => {
+      const rig = new TailRig(t, { kind })
+      const sink = rig.sink({ format: 'container' })
+      rig.write(live, rows(0, 7))
+      await rig.step()
+      rig.append(live, rows(7, 20))
+      rig.rename(live, rotated[0])
+      rig.write(rotated[1], rows(20, 30))
+      rig.write(live, rows(40, 50))
+      rig.look()
+      sink.savePosition()
+      rig.stop()
+      rig.unlink(rotated[0])
+      rig.unlink(rotated[1])
+      rig.write(rotated[2], rows(30, 40))
+      rig.restart()
+      await rig.run(6000)
+      const texts = sink.texts.map((text) => (text.startsWith('taffrail: lost') ? 'lost' : text))
+      t.strictSame(texts, [...messages(0, 7), 'lost', 'lost', ...messages(30, 50)])
+    },
+  )
+}
+
 t.test('truncated and written anew, to less, to more and to the same size', async (t) => {
   for (const count of [0, 5, 20, 50]) {
     const { rig, sink } = await partlyRead(t, 20)
