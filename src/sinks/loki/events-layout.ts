@@ -96,6 +96,8 @@ export interface SharedMemory {
   readonly stageBytes: number
   readonly notes: number
   readonly notesMax: number
+  /** Where compression has its memory (snappy.ts). */
+  readonly snappy: number
   /** Whose table of ids lies there. */
   ids: AuditIds | null
 }

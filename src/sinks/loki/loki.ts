@@ -29,6 +29,7 @@ import { LokiLane } from './lane.ts'
 import { type Answer, LokiRequests } from './requests.ts'
 import type { RowsAtOnce } from './rows.ts'
 import { bodyOf, type Load, recordsIn, segmentOf, streamsOf, stretchOf } from './segments.ts'
+import { compressByPackage, Snappy } from './snappy.ts'
 import { SPAN_SECONDS_MAX } from './stream.ts'
 import { entriesWithin } from './stretch.ts'
 import { closeStream, labelSet } from './wire.ts'
@@ -87,6 +88,7 @@ export class LokiSink implements Sink {
       tenant: config.tenant,
       authorization: authorization(config.auth),
       timeoutMs: config.requestTimeout,
+      compress: deps.rowsAtOnce === null ? compressByPackage : new Snappy(deps.rowsAtOnce.shared).compress,
     })
     const { name } = this
     const backoff = { delayMsMin: config.retryDelayMin, delayMsMax: config.retryDelayMax }

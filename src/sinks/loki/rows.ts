@@ -10,6 +10,7 @@ import { parseTimestamp, timestamp } from '../../parse/timestamp.ts'
 import type { CriRows } from '../../tail/writer.ts'
 import { EVENTS_BYTES, type SharedMemory } from './events-layout.ts'
 import { ROWS_WASM } from './rows-wasm.ts'
+import { SNAPPY_BYTES } from './snappy.ts'
 import { instantiate } from './wasm.ts'
 import type { Metadata } from './wire.ts'
 
@@ -86,14 +87,16 @@ export class RowsAtOnce {
     const stage = Math.ceil((BLOCK + blockBytes + BLOCK_SLACK) / 8) * 8
     const notes = stage + 2 * STAGE_BYTES
     const base = notes + 2 * NOTES_MAX * 16
-    const bytes = base + EVENTS_BYTES
+    const snappy = Math.ceil((base + EVENTS_BYTES) / 64) * 64
+    const bytes = snappy + SNAPPY_BYTES
     memory.grow(Math.ceil(bytes / PAGE_BYTES) - 1)
     this.#memory = Buffer.from(memory.buffer)
     this.#view = new DataView(memory.buffer)
     this.#run = rows
     this.#stages = [stage, stage + STAGE_BYTES]
     this.#notes = [notes, notes + NOTES_MAX * 16]
-    this.shared = { memory, base, stage, stageBytes: 2 * STAGE_BYTES, notes, notesMax: 2 * NOTES_MAX, ids: null }
+    const events = { base, stage, stageBytes: 2 * STAGE_BYTES, notes, notesMax: 2 * NOTES_MAX }
+    this.shared = { memory, ...events, snappy, ids: null }
     this.block = this.#memory.subarray(BLOCK, BLOCK + blockBytes)
   }
 

@@ -1,10 +1,10 @@
-// `node test/sinks/loki/assemble.ts` writes src/sinks/loki/rows-wasm.ts and events-wasm.ts anew from rows.wat and events.wat.
+// `node test/sinks/loki/assemble.ts` writes src/sinks/loki/rows-wasm.ts, events-wasm.ts and snappy-wasm.ts anew from the .wat files.
 import { readFileSync, writeFileSync } from 'node:fs'
 import wabt from 'wabt'
 
 const FOLDER = new URL('../../../src/sinks/loki/', import.meta.url)
 const WIDTH = 116
-export const MODULES = ['rows', 'events'] as const
+export const MODULES = ['rows', 'events', 'snappy'] as const
 
 /** The content that the module's file is to have. */
 export async function assembled(name: string): Promise<string> {
