@@ -84,6 +84,8 @@ export function findResumption(
   const later = Array.isArray(saved.later) ? saved.later : []
   const found = later.map((each) => find(each))
   unreadable.end()
+  const present = [own, ...found].filter((file) => file !== null)
+  const isInOrder = lineage.arrange(present)
   const missing: Missing[] = []
   let before: TailedFile | null = null
   for (let i = later.length - 1; i >= 0; i--) {
@@ -94,6 +96,10 @@ export function findResumption(
   // It was cut off since it was opened, before anybody had come to its place. What was cut before is not cut again.
   const cut = saved.gone === undefined ? (files.find((file) => isCutOff(file, saved)) ?? null) : null
   const named = [own ?? cut, ...found]
+  if (!isInOrder) {
+    const file = present.reduce((first, each) => (each.sequence < first.sequence ? each : first))
+    return { file, offset: file.begin, found: false, lost: null, missing, named }
+  }
   if (own !== null) {
     const lost = notInCopy(own, saved, cut, fs)
     return { file: own, offset: saved.offset, found: true, lost, missing, named }

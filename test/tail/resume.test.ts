@@ -225,6 +225,50 @@ for (const [kind, live, ...rotated] of [
   )
 }
 
+/** A container of which 7 of 20 lines are acknowledged, and that was rotated since under an earlier name than before. */
+async function rotatedBack(t: Test): Promise<{ rig: TailRig; sink: RigSink }> {
+  const { rig, sink } = await partlyRead(t, 7)
+  rig.rename('0.log', '0.log.20261121-080500')
+  rig.write('0.log', rows(20, 30))
+  rig.look()
+  rig.rename('0.log', '0.log.20261121-080300')
+  rig.write('0.log', rows(30, 40))
+  rig.look()
+  sink.savePosition()
+  return { rig, sink }
+}
+
+t.test('files that were seen are in that order, though the clock was set back and their names lie', async (t) => {
+  const { rig, sink } = await rotatedBack(t)
+  rig.restart()
+  await rig.run(3000)
+  t.strictSame(sink.texts, messages(0, 40))
+  t.strictSame(losses(rig), [])
+})
+
+t.test('what another sink has begun in the order of the names is read twice, and nothing is passed over', async (t) => {
+  const { rig, sink } = await rotatedBack(t)
+  const other = rig.sink()
+  rig.restart()
+  rig.look()
+  other.fill()
+  other.ack()
+  await rig.run(3000)
+  t.strictSame([...new Set(sink.texts)].sort(), messages(0, 40).sort())
+  t.strictSame(other.texts, [...messages(20, 30), ...messages(0, 20), ...messages(30, 40)])
+  t.strictSame(losses(rig), [])
+})
+
+t.test('a file that came late stays behind the one that was begun', async (t) => {
+  const { rig, sink } = await partlyRead(t, 7)
+  rig.write('0.log.20261121-080001', rows(20, 30))
+  rig.look()
+  sink.savePosition()
+  rig.restart()
+  await rig.run(3000)
+  t.strictSame(sink.texts, messages(0, 30))
+})
+
 t.test('truncated and written anew, to less, to more and to the same size', async (t) => {
   for (const count of [0, 5, 20, 50]) {
     const { rig, sink } = await partlyRead(t, 20)
