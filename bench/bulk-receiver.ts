@@ -18,8 +18,8 @@ export interface BulkReport {
 export type BulkQuestion = { ask: 'reset'; record: string | null } | { ask: 'report' }
 
 const NEWLINE = 10
-const ID_AT = '{"create":{"_id":"'.length
-const ID_LETTERS = 36
+const QUOTE = 0x22
+const ID = '"_id":"'
 
 let report: BulkReport = { requests: 0, documents: 0, sentBytes: 0, bulkBytes: 0 }
 let recordFd = -1
@@ -27,7 +27,8 @@ let recordFd = -1
 function items(bulk: Buffer): string {
   const parts: string[] = []
   for (let at = 0; at < bulk.length; ) {
-    parts.push(`{"create":{"_id":"${bulk.toString('latin1', at + ID_AT, at + ID_AT + ID_LETTERS)}","status":201}}`)
+    const id = bulk.indexOf(ID, at, 'latin1') + ID.length
+    parts.push(`{"create":{"_id":"${bulk.toString('latin1', id, bulk.indexOf(QUOTE, id))}","status":201}}`)
     at = bulk.indexOf(NEWLINE, bulk.indexOf(NEWLINE, at) + 1) + 1
     if (at === 0) throw new Error('the bulk ends in the middle of a document')
   }
