@@ -94,7 +94,7 @@ export class Lineages {
       const options = {
         sink: config.name,
         format: readsContainers(source) ? ('container' as const) : ('plain' as const),
-        ...(audit !== undefined && { audit }),
+        ...(audit !== undefined && { audit: { ...audit, shape: consumer.sink.shapeEvent } }),
         // What comes later is new from its first line on.
         startAt: this.#deps.isScanned() ? ('beginning' as const) : source.startAt,
         startAgeMax: source.startAgeMax,

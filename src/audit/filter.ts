@@ -149,20 +149,23 @@ export class AuditFilter {
 
   #judge(line: Buffer, start: number, end: number): FilterEnd {
     const { facts } = this
-    if (this.isPlain) return this.#fit()
+    const isLarge = end - start >= LARGE_LINE_BYTES
+    if (this.isPlain) return this.#fit(isLarge)
     const options = this.#rulings.of(facts)
     if (options === undefined) return this.#cut()
     if (options === null) return 'dropped'
     if (!options.redacts && !options.dropsRequest && !options.dropsResponse && options.level === null) {
-      if (((options.requestRole | options.responseRole) & LOSES_MANAGED_FIELDS) === 0) return this.#fit()
+      if (((options.requestRole | options.responseRole) & LOSES_MANAGED_FIELDS) === 0) return this.#fit(isLarge)
     }
     // Facts and tape are about the same bytes, which may be a padded copy.
     const offset = facts.buffer === line ? 0 : -start
     this.#lineStart = start + offset
     this.#lineEnd = end + offset
-    const isLarge = end - start >= LARGE_LINE_BYTES
-    if (!isLarge && facts.isUsual && this.#quick(options)) return this.#fit()
-    const slices = this.#whole(options)
+    if (!isLarge && facts.isUsual && this.#quick(options)) return this.#fit(false)
+    return this.#do(this.#whole(options), isLarge)
+  }
+
+  #do(slices: Slices, isLarge: boolean): FilterEnd {
     if (!isLarge) return atOnce(slices)
     this.#slices = slices
     return 'working'
@@ -314,8 +317,8 @@ export class AuditFilter {
     this.start = 0
   }
 
-  #fit(): FilterEnd {
-    return this.end - this.start <= this.#options.lineBytesMax ? 'kept' : atOnce(this.#fitted())
+  #fit(isLarge: boolean): FilterEnd {
+    return this.end - this.start <= this.#options.lineBytesMax ? 'kept' : this.#do(this.#fitted(), isLarge)
   }
 
   /** Makes the result fit the sink: over its limit it loses the response's body, then the request's. */

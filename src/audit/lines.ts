@@ -8,10 +8,11 @@ import {
   MARK_ID_REUSED,
   MARK_NOT_AUDIT,
   MARK_TRUNCATED,
+  type Shaper,
 } from '../core/entry.ts'
 import { release } from '../core/memory.ts'
 import type { Continuity, LogFile } from './continuity/continuity.ts'
-import { AuditFilter, type FilterOptions, LARGE_LINE_BYTES } from './filter.ts'
+import { AuditFilter, type FilterEnd, type FilterOptions, LARGE_LINE_BYTES } from './filter.ts'
 import { FIRST_HASH, LINE, LINE_END, NANOS, SECOND_HASH, SECONDS, type Workbench } from './found.ts'
 import { AuditIds } from './ids.ts'
 import { PADDING_BYTES } from './json/strings.ts'
@@ -27,6 +28,8 @@ export interface AuditLinesOptions extends FilterOptions {
   pause: () => Promise<void>
   /** It is the spool of a webhook, where lines that API servers cannot write tell of holes, and no event is marked for another one. */
   isSpool?: boolean
+  /** What the sink's encoder wants made ready of a large event that is kept. */
+  shape?: Shaper | undefined
   /** Called when a large line is done. */
   ready: () => void
 }
@@ -43,7 +46,8 @@ interface Work {
   file: object
   offset: number
   line: Buffer
-  end: 'kept' | 'dropped' | 'working'
+  end: FilterEnd
+  shape: object | null
 }
 
 export class AuditLines {
@@ -138,7 +142,7 @@ export class AuditLines {
    */
   ahead(file: object, offset: number, kept: Buffer, keptBytes: number, b: Buffer, start: number, end: number): boolean {
     const bytes = keptBytes + end - start
-    if (bytes < LARGE_LINE_BYTES || bytes > AUDIT_LINE_BYTES_MAX || this.#filter.isPlain) return true
+    if (bytes < LARGE_LINE_BYTES || bytes > AUDIT_LINE_BYTES_MAX || this.#isDoneAtOnce(bytes)) return true
     const known = this.#work
     if (known !== null && known.file === file && known.offset === offset) return known.end !== 'working'
     // One at a time: what another place began is given up when the reader was sent elsewhere.
@@ -148,19 +152,36 @@ export class AuditLines {
     kept.copy(line, 0, 0, keptBytes)
     b.copy(line, keptBytes, start, end)
     this.#large ??= new AuditFilter(this.#options)
-    const work: Work = { file, offset, line, end: this.#large.judge(line, 0, bytes) }
+    const work: Work = { file, offset, line, end: 'working', shape: null }
     this.#work = work
-    if (work.end !== 'working') return true
-    void this.#go(work, this.#large)
+    const slices = this.#slices(work, this.#large, bytes)
+    if (slices.next().done) return true
+    void this.#go(work, slices)
     return false
   }
 
-  async #go(work: Work, filter: AuditFilter): Promise<void> {
-    while (work.end === 'working') {
+  #isDoneAtOnce(bytes: number): boolean {
+    const { shape, lineBytesMax } = this.#options
+    return this.#filter.isPlain && shape === undefined && bytes <= lineBytesMax
+  }
+
+  /** The work on a large line. */
+  *#slices(work: Work, filter: AuditFilter, bytes: number): Generator<void, void> {
+    let end = filter.judge(work.line, 0, bytes)
+    for (; end === 'working'; end = filter.step()) yield
+    const { shape } = this.#options
+    if (end === 'kept' && filter.isEvent && shape !== undefined) {
+      yield
+      work.shape = yield* shape(filter.buffer.subarray(filter.start, filter.end))
+    }
+    work.end = end
+  }
+
+  async #go(work: Work, slices: Generator<void, void>): Promise<void> {
+    do {
       await this.#options.pause()
       if (this.#work !== work) return
-      work.end = filter.step()
-    }
+    } while (!slices.next().done)
     this.#options.ready()
   }
 
@@ -183,6 +204,7 @@ export class AuditLines {
     const filter = isDone ? (this.#large as AuditFilter) : this.#filter
     let end = isDone ? work.end : filter.judge(entry.buffer, entry.messageStart, entry.messageEnd, isWhole)
     while (end === 'working') end = filter.step()
+    entry.shape = isDone ? work.shape : null
     if (isDone) {
       this.#work = null
       this.#spent = work.line

@@ -73,6 +73,8 @@ export interface Entry {
   marks: number
   /** What an audit event says of itself; null for every other line. Valid as long as the message. */
   audit: Facts | null
+  /** Of a large audit event: what its encoder asked to be made ready before; null where it did not. Valid as long as the message. */
+  shape: object | null
   /** Set with MARK_CUT and MARK_TRUNCATED: length of the whole line and its SHA-256 in hex. */
   originalBytes: number
   originalSha256: string
@@ -86,6 +88,9 @@ export interface Entry {
   sourceLines: number
 }
 
+/** Makes ready what an encoder needs of a large audit event, a slice at each `next`; null: there is nothing to make ready. */
+export type Shaper = (event: Buffer) => Generator<void, object | null>
+
 export function newEntry(): Entry {
   return {
     file: null,
@@ -97,6 +102,7 @@ export function newEntry(): Entry {
     nanos: 0,
     marks: 0,
     audit: null,
+    shape: null,
     originalBytes: 0,
     originalSha256: '',
     originalTime: '',

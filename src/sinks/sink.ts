@@ -3,6 +3,7 @@
 
 import type { Segment, SegmentFrame, Shipment } from '../batch/shipment.ts'
 import type { Target } from '../batch/target.ts'
+import type { Shaper } from '../core/entry.ts'
 import type { LineageInfo } from '../core/lineage-info.ts'
 import type { Metadata } from '../core/metadata.ts'
 import type { DeadLetter } from '../deliver/dead-letter.ts'
@@ -50,6 +51,8 @@ export interface Sink extends SegmentFrame {
   readonly lineBytesMax: number
   /** The lane and encoder for a lineage with this metadata; asked again when another one is to take effect. */
   target(lineage: LineageInfo, metadata: Metadata): Target
+  /** What the encoders of audit logs need of a large event and is dear to find. Absent: nothing. */
+  readonly shapeEvent?: Shaper
   /** Whether the lane's entries may share a shipment with others now; with those of the lane `withKey`, if it is given. */
   mayShare(laneKey: string, withKey?: string): boolean
   /**

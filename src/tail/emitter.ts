@@ -130,6 +130,7 @@ export class Emitter {
     if (entry.marks !== 0) this.#noteMarks(entry.marks, sourceLines)
     out.write(entry)
     entry.audit = null
+    entry.shape = null
   }
 
   /** Writes a hole's record as `entry`. It stands for no bytes and leaves the time rule as it is. False: no room. */

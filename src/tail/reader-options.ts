@@ -1,5 +1,5 @@
 // What a reader is given. Types alone.
-import type { FilterOptions } from '../audit/filter.ts'
+import type { AuditLinesOptions } from '../audit/lines.ts'
 import type { Events } from '../core/events.ts'
 import type { Ledger } from '../core/ledger.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -14,7 +14,7 @@ export interface ReaderOptions {
   startAgeMax: number | null
   lineBytesMax: number
   /** Of an audit log: what is kept of it. */
-  audit?: Pick<FilterOptions, 'policy' | 'mask'> & { isSpool?: boolean }
+  audit?: Pick<AuditLinesOptions, 'policy' | 'mask' | 'isSpool' | 'shape'>
   ledger: Ledger
   /** Read to the end, then take every file as finished. */
   once: boolean

@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import type { AuditSourceConfig } from '../../src/config/config.ts'
 import { fixture, fixtureLines } from '../audit/fixtures.ts'
 import { FakeApiServer } from '../support/fake-api-server.ts'
-import { criTime, lokiConfig, World } from './world.ts'
+import { criTime, elasticConfig, lokiConfig, World } from './world.ts'
 
 const START_MS = Date.parse('2026-11-21T08:00:00Z')
 const everything = fixtureLines('everything.log.gz')
@@ -173,6 +173,24 @@ for (const lineBytesMax of [4 * 1024 * 1024, 256 * 1024]) {
     world.settled()
   })
 }
+
+t.test('a large event is made a document between turns', async (t) => {
+  const world = auditWorld(t, {}, { sinks: [elasticConfig()] })
+  const pods = Array.from({ length: 6000 }, (_, i) => ({ metadata: { name: `p${i}`, labels: { 'app.io/name': 'x' } } }))
+  const event = { ...JSON.parse(everything[0] as string), responseObject: { kind: 'PodList', items: pods } }
+  append(world, [JSON.stringify(event)])
+  const { clock } = world
+  const pause = clock.yield.bind(clock)
+  let pauses = 0
+  clock.yield = () => {
+    pauses++
+    return pause()
+  }
+  world.start()
+  await delivered(world)
+  t.equal(world.elastic.documents.length, 1)
+  t.ok(pauses > 20, `${pauses}`)
+})
 
 t.test('backups of the API server, compressed and not, belong to the log', async (t) => {
   const world = auditWorld(t)

@@ -1,8 +1,9 @@
 // Large lines are worked on one after the other with the same tools: each becomes what it would be alone, also where the work
 // on one was given up, and what they needed goes back.
+import { createHash } from 'node:crypto'
 import { test } from 'tap'
 import { AuditFilter } from '../../src/audit/filter.ts'
-import { AuditLines } from '../../src/audit/lines.ts'
+import { AuditLines, type AuditLinesOptions } from '../../src/audit/lines.ts'
 import { maskWith } from '../../src/audit/redact/mask.ts'
 import { newEntry } from '../../src/core/entry.ts'
 
@@ -37,8 +38,17 @@ function alone(line: Buffer): string {
 }
 
 class Reading {
-  readonly lines = new AuditLines({ ...OPTIONS, pause: () => Promise.resolve(), ready: () => this.#ready() })
+  readonly lines: AuditLines
   #ready = () => {}
+
+  constructor(options: Partial<AuditLinesOptions> = {}) {
+    this.lines = new AuditLines({
+      ...OPTIONS,
+      ...options,
+      pause: () => Promise.resolve(),
+      ready: () => this.#ready(),
+    })
+  }
 
   /** Begins with a line; resolves when the work on it is done. */
   ahead(line: Buffer, offset: number): Promise<void> | null {
@@ -50,7 +60,8 @@ class Reading {
 
   apply(line: Buffer, offset: number) {
     const entry = newEntry()
-    Object.assign(entry, { file: FILE, offset, buffer: line, messageStart: 0, messageEnd: line.length })
+    const ofTheOneBefore = { shape: {} }
+    Object.assign(entry, ofTheOneBefore, { file: FILE, offset, buffer: line, messageStart: 0, messageEnd: line.length })
     this.lines.apply(entry, true)
     return entry
   }
@@ -86,4 +97,39 @@ test('what a large line needed goes back with the next line, or when there is no
     next()
     t.equal(entry.buffer.length, 0)
   }
+})
+
+test('what an encoder wants made ready of a large event is there with it, and with no other', async (t) => {
+  let working = () => false
+  function* shape(event: Buffer) {
+    const text = event.toString()
+    t.ok(working(), 'the line waits')
+    yield
+    t.ok(working(), 'to the end')
+    return { text }
+  }
+  for (const options of [{ shape }, { shape, policy: null, mask: null }]) {
+    const reading = new Reading(options)
+    working = () => reading.lines.isWorking
+    const [given, large, small] = [eventWith('dora', 4000), eventWith('anna', 3000), eventWith('bert', 1)]
+    void reading.ahead(given, 0)
+    await reading.ahead(large, 1)
+    t.equal(reading.lines.isWorking, false)
+    const entry = reading.apply(large, 1)
+    t.same(entry.shape, { text: textOf(entry) }, 'of what is left of it')
+    t.equal(reading.ahead(small, 2), null)
+    t.equal(reading.apply(small, 2).shape, null)
+    t.equal(reading.apply(given, 3).shape, null, 'of one that was not waited for')
+  }
+})
+
+test('a large line of which nothing is changed is hashed in slices where it is too long', async (t) => {
+  const reading = new Reading({ policy: null, mask: null, lineBytesMax: 65_536 })
+  const line = eventWith('anna', 3000)
+  const done = reading.ahead(line, 0)
+  t.ok(reading.lines.isWorking)
+  await done
+  t.match(JSON.parse(textOf(reading.apply(line, 0))).annotations, {
+    'taffrail/original-sha256': createHash('sha256').update(line).digest('hex'),
+  })
 })

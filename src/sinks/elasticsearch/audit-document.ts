@@ -2,11 +2,12 @@
 // the ECS fields beside it; what is the same for an index (cluster, dataset) is in its template. The `_id` is a function of the event as it is delivered, the index one of its time, so that a
 // repeat always meets its twin.
 import { textOf } from '../../audit/json/strings.ts'
+import { Tape } from '../../audit/json/tape.ts'
 import type { Part } from '../../batch/part.ts'
 import type { EntryEncoder } from '../../batch/target.ts'
 import { type Entry, MARK_INVALID_UTF8 } from '../../core/entry.ts'
 import { secondsText } from '../time-text.ts'
-import { fieldsOf, letGo, rawOf, type Taken, taken } from './audit-members.ts'
+import { fieldsOf, rawOf, type Taken, taken } from './audit-members.ts'
 import { auditIndex } from './index-names.ts'
 import { marksOf } from './marks.ts'
 import { auditId } from './record-id.ts'
@@ -46,22 +47,52 @@ export class AuditDocumentEncoder implements EntryEncoder {
     const _index = auditIndex(namespace, entry.seconds)
     const action = { create: { _index, ...(hasIds && { _id: auditId(key, entry.seconds) }) } }
     const marks = entry.marks & ~MARK_INVALID_UTF8
-    // What only looks like an event, with brackets that close and no more, is told as a text.
-    const parts = entry.audit === null ? null : taken(event)
+    const shape = entry.audit === null ? null : ((entry.shape as Shape | null) ?? atOnce(event))
     const fields = {
-      ...ecsOf(parts, entry, this.#options),
+      ...ecsOf(shape?.head, entry, this.#options),
       ...(marks !== 0 && { taffrail: marksOf(entry, marks) }),
     }
-    const kubernetes = parts === null ? null : fieldsOf(parts, event.length)
-    const document =
-      kubernetes === null
-        ? JSON.stringify({ ...fields, message: event.toString() })
-        : `${JSON.stringify(fields).slice(0, -1)},"kubernetes":{${this.#node}"audit":${kubernetes}}}`
-    letGo()
-    const text = `${JSON.stringify(action)}\n${document}\n`
-    part.reserve(Buffer.byteLength(text))
-    part.end += part.buffer.write(text, part.end)
+    const begin = `${JSON.stringify(action)}\n`
+    if (shape === null) append(part, `${begin}${JSON.stringify({ ...fields, message: event.toString() })}\n`)
+    else {
+      append(part, `${begin}${JSON.stringify(fields).slice(0, -1)},"kubernetes":{${this.#node}"audit":`)
+      part.reserve(shape.fields.length)
+      part.end += shape.fields.copy(part.buffer, part.end)
+      append(part, '}}\n')
+    }
   }
+}
+
+function append(part: Part, text: string): void {
+  part.reserve(Buffer.byteLength(text))
+  part.end += part.buffer.write(text, part.end)
+}
+
+/** What an event alone says in its document. */
+interface Shape {
+  head: Head
+  /** What stands under kubernetes.audit. */
+  fields: Buffer
+}
+
+/** null: it only looks like an event, with brackets that close and no more, and is told as a text. */
+export function* shapeOf(event: Buffer, tape = new Tape()): Generator<void, Shape | null> {
+  const parts = yield* taken(event, tape)
+  if (parts === undefined) return null
+  const head = headOf(parts)
+  const fields = yield* fieldsOf(parts, event.length)
+  tape.release()
+  return { head, fields }
+}
+
+/** Of events that are shaped at once: the list of values is not made anew for each. */
+const ownTape = new Tape()
+
+function atOnce(event: Buffer): Shape | null {
+  const slices = shapeOf(event, ownTape)
+  let slice = slices.next()
+  while (!slice.done) slice = slices.next()
+  return slice.value
 }
 
 /** Events by the one encoder, all other lines by the other. */
@@ -85,7 +116,7 @@ export class EitherEncoder implements EntryEncoder {
 }
 
 /** The ECS fields of an event. */
-function ecsOf(parts: Taken | null, entry: Entry, options: AuditDocumentOptions): Record<string, unknown> {
+function ecsOf(head: Head | undefined, entry: Entry, options: AuditDocumentOptions): Record<string, unknown> {
   const { path, apiServer, labels } = options
   const time = `${secondsText(entry.seconds)}.${String(entry.nanos).padStart(9, '0')}Z`
   const base = {
@@ -95,8 +126,8 @@ function ecsOf(parts: Taken | null, entry: Entry, options: AuditDocumentOptions)
       : { observer: { name: apiServer, type: 'apiserver' } }),
     ...(Object.keys(labels).length > 0 && { labels }),
   }
-  if (parts === null) return base
-  const { verb, auditID, username, uid, groups, impersonated, sourceIPs, userAgent, outcome } = headOf(parts)
+  if (head === undefined) return base
+  const { verb, auditID, username, uid, groups, impersonated, sourceIPs, userAgent, outcome } = head
   return {
     ...base,
     event: { action: verb, id: auditID, outcome },

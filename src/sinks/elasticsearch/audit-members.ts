@@ -2,12 +2,15 @@
 // whatever a client wrote into the body of its request. Keys that a mapping cannot take (empty, with dots) get another name;
 // so does a name that is given twice, and a member of another type than the mapping knows, which is kept and not searched
 // then. managedFields are left out. None of that may cost an event. Pure.
+import { isUtf8 } from 'node:buffer'
 import { Edits } from '../../audit/edits.ts'
 import { PADDING_BYTES, textOf, viewOf } from '../../audit/json/strings.ts'
-import { ARRAY, OBJECT, OTHER, STRING, Tape } from '../../audit/json/tape.ts'
+import { ARRAY, OBJECT, OTHER, STRING, type Tape } from '../../audit/json/tape.ts'
 import { KnownBytes } from '../../audit/known.ts'
 import { AUDIT_FIELDS, type FieldTree, type LeafField } from './audit-fields.ts'
 
+/** Of a slice, a millisecond or two of work. */
+const SLICE_VALUES = 4000
 /** Objects of an object field may lie so deep in it; what is deeper is told as text. */
 const DEPTH_MAX = 18
 /** Members of an event that the mapping knows as objects, and as lists or texts. */
@@ -35,17 +38,19 @@ export interface Taken {
   bytes: Buffer
 }
 
-/** One event is taken apart at a time, and done with before the next: its list is not made anew for each. */
-const ownTape = new Tape()
-
-/** Takes an event apart, until `letGo`; null when it is no JSON. Control characters that JSON does not allow become blanks. */
-export function taken(event: Buffer): Taken | null {
+/** Takes an event apart; undefined when it is no JSON. Control characters that JSON does not allow become blanks. */
+export function* taken(event: Buffer, tape: Tape): Generator<void, Taken | undefined> {
   const bytes = Buffer.allocUnsafe(event.length + PADDING_BYTES)
   event.copy(bytes)
   bytes.fill(0, event.length)
   withoutControls(bytes, event.length)
-  ownTape.begin(bytes, 0, event.length)
-  return ownTape.run() === 'done' ? { tape: ownTape, bytes } : null
+  tape.begin(bytes, 0, event.length)
+  for (;;) {
+    const state = tape.run(SLICE_VALUES)
+    if (state === 'done') return { tape, bytes }
+    if (state !== 'more') return undefined
+    yield
+  }
 }
 
 /** Makes blanks of the control characters among the first `length` bytes, of which there must be three more. */
@@ -59,45 +64,93 @@ function withoutControls(bytes: Buffer, length: number): void {
   }
 }
 
-/** Nothing more is asked of what was taken apart: what a large event needed goes back. */
-export function letGo(): void {
-  ownTape.release()
-}
-
-/** What stands under kubernetes.audit. `eventBytes` is how long the event was. */
-export function fieldsOf({ tape, bytes }: Taken, eventBytes: number): string {
+/** What stands under kubernetes.audit, as UTF-8. `eventBytes` is how long the event was. */
+export function* fieldsOf({ tape, bytes }: Taken, eventBytes: number): Generator<void, Buffer> {
   const edits = new Edits()
-  members(tape, edits, 0, 0, '', AUDIT_FIELDS)
-  if (edits.count === 0) return bytes.toString('utf8', 0, eventBytes)
+  const open: Open[] = []
+  enter(open, tape, edits, 0, 0, '', AUDIT_FIELDS)
+  for (let left = SLICE_VALUES; ; left--) {
+    const top = open.at(-1)
+    if (top === undefined) break
+    if (left === 0) {
+      yield
+      left = SLICE_VALUES
+    }
+    if (top.at >= top.end) open.pop()
+    else if (top.names === null) {
+      const item = top.at
+      top.at = tape.next(item)
+      enter(open, tape, edits, item, top.depth + 1, top.body, top.tree)
+    } else member(open, tape, edits, top, top.names)
+  }
+  if (edits.count === 0) return inUtf8(bytes.subarray(0, eventBytes))
   const out = Buffer.allocUnsafe(edits.bytesMax(eventBytes))
-  return out.toString('utf8', 0, edits.apply(bytes, 0, eventBytes, out, 0))
+  return inUtf8(out.subarray(0, edits.apply(bytes, 0, eventBytes, out, 0)))
 }
 
-/**
- * Looks through the members of an object `depth` levels below the event; `body` is the event's member that it is in, `tree`
- * what the mapping knows of it.
- */
-function members(tape: Tape, edits: Edits, object: number, depth: number, body: string, tree: FieldTree | null): void {
-  const end = tape.next(object)
-  const names = new Names(tape, object)
-  let kept = -1
-  for (let key = tape.first(object); key < end; key = tape.next(key + 1)) {
-    const value = key + 1
-    const name = nameAt(tape, key)
+function inUtf8(text: Buffer): Buffer {
+  return isUtf8(text) ? text : Buffer.from(text.toString())
+}
+
+/** An object or a list that is being looked through, `depth` levels below the event. */
+interface Open {
+  /** The member, or item, that is next. */
+  at: number
+  end: number
+  depth: number
+  /** The event's member that it is in. */
+  body: string
+  /** What the mapping knows of it. */
+  tree: FieldTree | null
+  /** null: it is a list. */
+  names: Names | null
+  container: number
+  /** Where the last member ends that is not left out; -1 for none. */
+  kept: number
+}
+
+/** Begins with a value; one that is neither object nor list stays as it is. */
+function enter(
+  open: Open[],
+  tape: Tape,
+  edits: Edits,
+  value: number,
+  depth: number,
+  body: string,
+  tree: FieldTree | null,
+): void {
+  const kind = tape.kindOf(value)
+  if (kind !== OBJECT && kind !== ARRAY) return
+  if (depth > DEPTH_MAX) {
+    edits.add(tape.startOf(value), tape.endOf(value), JSON.stringify(rawOf(tape, value)))
+    return
+  }
+  const names = kind === OBJECT ? new Names(tape, value) : null
+  open.push({ at: tape.first(value), end: tape.next(value), depth, body, tree, names, container: value, kept: -1 })
+}
+
+/** Looks at the next member of an object. */
+function member(open: Open[], tape: Tape, edits: Edits, object: Open, names: Names): void {
+  const { depth, body, tree } = object
+  const key = object.at
+  const value = key + 1
+  object.at = tape.next(value)
+  const name = nameAt(tape, key)
+  if (name === 'managedFields' && BODIES.has(body)) {
+    leaveOut(tape, edits, key, value, object.kept, object.container)
+    return
+  }
+  object.kept = outerEnd(tape, value)
+  const isWrapped = depth === 0 && OBJECTS.has(name) && tape.kindOf(value) !== OBJECT
+  const written = names.written(name)
+  const field = tree !== null && Object.hasOwn(tree, written) ? tree[written]! : null
+  const fits = field === null || isWrapped || isOf(tape, value, field)
+  const renamed = fits ? written : names.other(written)
+  if (renamed !== name) edits.add(tape.startOf(key), tape.endOf(key), JSON.stringify(renamed).slice(1, -1))
+  if (isWrapped) objectOf(tape, edits, value)
+  else {
     const top = depth === 0 ? name : body
-    if (name === 'managedFields' && BODIES.has(body)) {
-      leaveOut(tape, edits, key, value, kept, object)
-      continue
-    }
-    kept = outerEnd(tape, value)
-    const isWrapped = depth === 0 && OBJECTS.has(name) && tape.kindOf(value) !== OBJECT
-    const written = names.written(name)
-    const field = tree !== null && Object.hasOwn(tree, written) ? tree[written]! : null
-    const fits = field === null || isWrapped || isOf(tape, value, field)
-    const renamed = fits ? written : names.other(written)
-    if (renamed !== name) edits.add(tape.startOf(key), tape.endOf(key), JSON.stringify(renamed).slice(1, -1))
-    if (isWrapped) objectOf(tape, edits, value)
-    else nested(tape, edits, value, depth + 1, top, fits && typeof field === 'object' ? field : null)
+    enter(open, tape, edits, value, depth + 1, top, fits && typeof field === 'object' ? field : null)
   }
 }
 
@@ -123,22 +176,6 @@ function isDate(raw: string): boolean {
   const day = DATE.exec(raw)?.[1]
   const ms = day === undefined ? Number.NaN : Date.parse(raw.slice(1, -1))
   return !Number.isNaN(ms) && new Date(ms).toISOString().slice(0, 10) === day
-}
-
-function nested(tape: Tape, edits: Edits, value: number, depth: number, body: string, tree: FieldTree | null): void {
-  const kind = tape.kindOf(value)
-  if (kind !== OBJECT && kind !== ARRAY) return
-  if (depth > DEPTH_MAX) {
-    edits.add(tape.startOf(value), tape.endOf(value), JSON.stringify(rawOf(tape, value)))
-    return
-  }
-  if (kind === OBJECT) {
-    members(tape, edits, value, depth, body, tree)
-    return
-  }
-  for (let item = tape.first(value); item < tape.next(value); item = tape.next(item)) {
-    nested(tape, edits, item, depth + 1, body, tree)
-  }
 }
 
 function isNull(tape: Tape, value: number): boolean {

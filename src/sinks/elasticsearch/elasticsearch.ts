@@ -16,6 +16,7 @@ import type { HttpClientFactory } from '../../ports/http.ts'
 import type { Random } from '../../ports/random.ts'
 import { PROBE_ATTEMPTS } from '../probe.ts'
 import type { SegmentResult, Sink, SinkState } from '../sink.ts'
+import { shapeOf } from './audit-document.ts'
 import { Burial } from './burial.ts'
 import type { Sent } from './classify.ts'
 import { Cluster } from './cluster.ts'
@@ -44,6 +45,7 @@ export class ElasticsearchSink implements Sink {
   readonly concurrency: number
   readonly lineBytesMax: number
   readonly separateStreams = false
+  readonly shapeEvent = shapeOf
   readonly #config: ElasticsearchSinkConfig
   readonly #deps: ElasticsearchSinkDeps
   readonly #cluster: Cluster

@@ -4,14 +4,14 @@ import { test } from 'tap'
 import { EventFacts } from '../../../src/audit/event.ts'
 import { Part } from '../../../src/batch/part.ts'
 import { newEntry } from '../../../src/core/entry.ts'
-import { AuditDocumentEncoder } from '../../../src/sinks/elasticsearch/audit-document.ts'
+import { AuditDocumentEncoder, shapeOf } from '../../../src/sinks/elasticsearch/audit-document.ts'
 import { type Product, setupObjects } from '../../../src/sinks/elasticsearch/templates.ts'
 import { fixtureLines } from '../../audit/fixtures.ts'
 import fc from '../../support/properties.ts'
 
 const OPTIONS = { namespace: 'prod', node: 'n1', path: '/a.log', hasIds: true, labels: {} }
 
-function records(lines: readonly string[], offsets: readonly number[] = []) {
+function records(lines: readonly string[], offsets: readonly number[] = [], shape: object | null = null) {
   const encoder = new AuditDocumentEncoder(OPTIONS)
   const part = new Part(4096)
   const facts = new EventFacts()
@@ -23,6 +23,7 @@ function records(lines: readonly string[], offsets: readonly number[] = []) {
     entry.seconds = facts.seconds
     entry.nanos = facts.nanos
     entry.offset = offsets[index] ?? index
+    entry.shape = shape
     encoder.write(part, entry)
   }
   const out = part.buffer
@@ -383,5 +384,33 @@ test('an Audit-ID is a claim: different events under one id are as many document
   t.equal(new Set(all.map(({ action }) => `${action._index} ${action._id}`)).size, 4000)
   t.ok(all.every(({ action }) => Buffer.byteLength(action._id) <= 512))
   t.ok(all.every(({ document }, i) => document.event.id === JSON.parse(events[i] as string).auditID))
+  t.end()
+})
+
+test('a large event is made ready in slices, whatever it is made of, and written from that', (t) => {
+  const bodies = {
+    numbers: { items: new Array(100_000).fill(7) },
+    names: Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`a.b${i}`, { managedFields: [], 'c.d': i }])),
+    lists: { items: Array.from({ length: 20_000 }, (_, i) => [[i, { '': [] }]]) },
+  }
+  for (const [name, responseObject] of Object.entries(bodies)) {
+    const line = JSON.stringify({
+      kind: 'Event',
+      apiVersion: 'audit.k8s.io/v1',
+      auditID: 'x',
+      verb: 'get',
+      responseObject,
+    })
+    const slices = shapeOf(Buffer.from(line))
+    let count = 1
+    let slice = slices.next()
+    for (; !slice.done; slice = slices.next()) count++
+    t.ok(count > 40, `${count} slices of ${name}`)
+    const [whole] = records([line])
+    const [shaped] = records([line], [0], slice.value)
+    t.same(shaped, whole)
+    const [other] = records([line.replace('"get"', '"put"')], [0], slice.value)
+    t.equal(other?.document.kubernetes.audit.verb, 'get', 'it is not taken apart once more')
+  }
   t.end()
 })
