@@ -13,7 +13,7 @@ const OPTIONS = { namespace: 'prod', node: 'n1', path: '/a.log', hasIds: true, l
 
 function records(lines: readonly string[], offsets: readonly number[] = [], shape: object | null = null) {
   const encoder = new AuditDocumentEncoder(OPTIONS)
-  const part = new Part(4096)
+  const part = new Part(2 ** 26)
   const facts = new EventFacts()
   for (const [index, line] of lines.entries()) {
     const entry = newEntry()
