@@ -10,6 +10,8 @@ export class Part {
   /** Over the same bytes as `buffer`. */
   view: DataView = new DataView(this.buffer.buffer)
   end = 0
+  /** By how much what lies here is shorter than what goes out of it: some sinks compress as they write. */
+  savedBytes = 0
   /** Number of records. */
   count = 0
   /** Bytes and lines of the files that all records together stand for. */
@@ -41,11 +43,26 @@ export class Part {
     this.view = new DataView(grown)
   }
 
+  /** Bytes of the records before any compression. */
+  get size(): number {
+    return this.end + this.savedBytes
+  }
+
   /** Appends `bytes` of encoded records with their notes (two numbers each, as they are kept here). */
   append(bytes: Buffer, notes: Float64Array, sourceBytes: number): void {
+    this.put(bytes)
+    this.noteMany(notes, sourceBytes)
+  }
+
+  /** Appends bytes of records that are noted later. */
+  put(bytes: Buffer): void {
     this.reserve(bytes.length)
     bytes.copy(this.buffer, this.end)
     this.end += bytes.length
+  }
+
+  /** Notes the records that were just put, two numbers each. */
+  noteMany(notes: Float64Array, sourceBytes: number): void {
     const at = 2 * this.count
     if (at + notes.length > this.#records.length) this.#growRecords(at + notes.length)
     this.#records.set(notes, at)
@@ -84,6 +101,7 @@ export class Part {
 
   clear(): void {
     this.end = 0
+    this.savedBytes = 0
     this.count = 0
     this.sourceBytes = 0
     this.sourceLines = 0

@@ -75,6 +75,7 @@ export class Shipment implements EntryWriter {
     this.parts = [pool.take(), pool.take()]
   }
 
+  /** What its parts hold. */
   get bytes(): number {
     return this.parts[0].end + this.parts[1].end
   }
@@ -89,7 +90,7 @@ export class Shipment implements EntryWriter {
 
   /** What counts against the limit: all that shares a request with the stream. */
   #filled(stream: number): number {
-    return this.#together ? this.parts[0].end + this.parts[1].end : this.parts[stream as 0 | 1].end
+    return this.#together ? this.parts[0].size + this.parts[1].size : this.parts[stream as 0 | 1].size
   }
 
   /**

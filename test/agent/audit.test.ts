@@ -511,3 +511,47 @@ t.test('a stream whose second push is refused keeps its order, and its first one
   t.ok(ascends(world, 'get'), 'in its order')
   t.ok(ascends(world, 'list'), 'in its order')
 })
+
+t.test(
+  'what is refused of a backlog is told by its own file and place, though it lay compressed with others',
+  async (t) => {
+    const world = auditWorld(t, {}, { limits: { lineBytesMax: 3000 }, eagerCheckpoints: false })
+    const written = Array.from({ length: 3000 }, (_, n) => event(n, n % 4 === 0 ? 'list' : 'get'))
+    // Too long for Loki: one of each file, in the middle of what one stream has of it.
+    const places = [400, 1900]
+    for (const n of places) written[n] = event(n, 'list').replace('/openapi/v3', `/openapi/v3?${'x'.repeat(3000)}`)
+    const rotated = `${world.directory}/files/audit-2026-11-21T08-00-01.500.log`
+    append(world, written.slice(0, 1500), rotated)
+    append(world, written.slice(1500))
+    world.start()
+    await delivered(world)
+    t.strictSame(lines(world).sort(), written.filter((_, n) => !places.includes(n)).sort())
+    const before = (from: number, to: number) => written.slice(from, to).join('\n').length + 1
+    const told = world.letters.letters.map(({ path: file, offset, line, labels }) => [file, offset, line, labels?.verb])
+    t.strictSame(
+      told.sort(),
+      [
+        [rotated, before(0, 400), written[400], 'list'],
+        [path(world), before(1500, 1900), written[1900], 'list'],
+      ].sort(),
+    )
+    world.settled()
+  },
+)
+
+t.test('a backlog of hours goes in pushes of half an hour at most', async (t) => {
+  const world = auditWorld(t, {}, { eagerCheckpoints: false })
+  const written = Array.from({ length: 3000 }, (_, n) => event(-6000 * (3000 - n), n % 4 === 0 ? 'list' : 'get'))
+  append(world, written)
+  world.start()
+  await delivered(world)
+  t.strictSame(lines(world).sort(), written.sort())
+  const spans = world.loki.seen.flatMap(({ push }) =>
+    push.streams.map(({ entries }) => {
+      const seconds = entries.map(({ timestampNs }) => Number(timestampNs / 1_000_000_000n))
+      return Math.max(...seconds) - Math.min(...seconds)
+    }),
+  )
+  t.ok(Math.max(...spans) <= 1800, `${Math.max(...spans)} s`)
+  t.ok(ascends(world, 'get'), 'each stream in its order')
+})

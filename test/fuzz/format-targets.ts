@@ -122,7 +122,7 @@ export const formatTargets = [
         'other labels',
       )
       holds(streams[0]!.entries.length === entries.length, `${streams[0]!.entries.length} entries`)
-      const stretch = new Stretch(part, header, 0, part.end, 0, entries.length)
+      const stretch = new Stretch(part, [...entries.keys()], header, part.buffer.subarray(0, part.end))
       for (const [i, { seconds, nanos, line, metadata }] of entries.entries()) {
         const entry = streams[0]!.entries[i]!
         holds(entry.timestampNs === BigInt(seconds) * 1_000_000_000n + BigInt(nanos), `another time of entry ${i}`)

@@ -12,7 +12,8 @@ import { Conversation, type ConversationEnd } from './conversation.ts'
 import type { LokiFailures } from './failures.ts'
 import type { LokiLane } from './lane.ts'
 import type { Answer, LokiRequests } from './requests.ts'
-import { type Load, streamsOf, stretchOf } from './segments.ts'
+import { type Load, streamsOf } from './segments.ts'
+import { Stretch } from './stretch.ts'
 
 export interface AuditShippingDeps {
   sink: string
@@ -43,15 +44,15 @@ export class AuditShipping {
     for (const index of streamsOf(segment)) {
       const part = shipment.parts[index]
       const groups = audit.groups(index, segment.ends[index])
-      const messagesOf = (some: readonly AuditGroup[]) => audit.body(index, part, segment.ends[index], some)
+      const blockOf = (some: readonly AuditGroup[]) => audit.block(index, part, segment.ends[index], some)
       const now = this.#now
       const together = sharing(groups, now, this.#deps.bytesMax)
       const rest = groups.filter((group) => !together.includes(group))
-      const push = (group: AuditGroup) => this.#deps.requests.push(messagesOf([group]), lane.tenant)
+      const push = (group: AuditGroup) => this.#deps.requests.pushBlock(blockOf([group]), lane.tenant)
       const answered = (group: AuditGroup, answer: Promise<Answer>) =>
         this.#answered(lane, audit, segment, index, part, group, answer)
       if (together.length > 0) {
-        const answer = await this.#deps.requests.push(messagesOf(together), lane.tenant)
+        const answer = await this.#deps.requests.pushBlock(blockOf(together), lane.tenant)
         for (const { stream, bytes } of together) stream.pushed(this.#now, bytes)
         if (answer.outcome.kind !== 'delivered') rest.push(...together)
         else {
@@ -61,7 +62,6 @@ export class AuditShipping {
           }
         }
       }
-      // A push has compressed its body when it returns: the next may be put together in the same memory.
       const ends = await Promise.all(
         rest.map(async (first) => {
           const refusedOfStream: Refused[] = []
@@ -81,6 +81,7 @@ export class AuditShipping {
       }
     }
     if (failure !== null) {
+      audit.failed()
       const limit = failure.recordsMax === undefined ? {} : { recordsMax: failure.recordsMax }
       return {
         kind: 'again',
@@ -117,13 +118,8 @@ export class AuditShipping {
     }
     stream.refused()
     if (answer.status === 500) lane.suspicion.note()
-    const own = stretchOf(lane, segment, index, part)
-    const first = segment.firstRecords[index]
     const records = audit.recordsOf(index, group, segment.endRecords[index])
-    own.restrict(
-      records.map((record) => record - first),
-      stream.header,
-    )
+    const own = new Stretch(part, records, stream.header, audit.message(index, part, segment.ends[index], group))
     const { sink, requests, clock, events, deadLetters } = this.#deps
     const burial = new Burial(segment, index, stream, own, { sink, tenant: lane.tenant, deadLetters, events, clock })
     const conversation = new Conversation(own, stream, lane, burial, { sink, requests, events })

@@ -8,6 +8,7 @@ import { STAGES } from '../../audit/policy/policy.ts'
 import type { Part } from '../../batch/part.ts'
 import type { Entry, Facts } from '../../core/entry.ts'
 import { AUDIT_JOB, type Labels } from '../../core/labels.ts'
+import { compressByPackage, type Snappy, unpack } from './snappy.ts'
 import { LokiStream } from './stream.ts'
 import { closeStream } from './wire.ts'
 
@@ -28,22 +29,25 @@ export const VERBS = [
   'proxy',
 ]
 const OTHER = 'other'
-/** As many batches are read of a backlog, for pushes that are nearly full: each has its price, whatever it holds. */
-const BATCHES = 3
+/**
+ * As many batches are read of a backlog, for pushes that are nearly full: each has its price, whatever it holds. Twice as many after
+ * each time that went well, and one after a failure: what is read and refused is read again.
+ */
+const BATCHES_FIRST = 4
+const BATCHES_MAX = 16
 /** A run of records that are noted one by one is no longer than this part of a push. */
 const RUN_ONE_OF = 4
-/** More is given back: a shipment has that much when its last record was a long one. */
-const BODY_KEPT_BYTES_MAX = 2 * 1024 * 1024
-const BODY_STEP_BYTES = 256 * 1024
 /** Number of records that were delivered by an earlier attempt. */
 const DELIVERED = 254
 
 /** Neighbours in a part that belong to one stream. */
-interface Run {
+export interface Run {
   number: number
   /** The first record, and where it begins in the part. */
   record: number
   start: number
+  /** The bytes that lie there compressed (snappy.ts); 0: they lie there as they are. */
+  packedBytes: number
   /** Where the last one is from. */
   file: object | null
   offset: number
@@ -76,18 +80,17 @@ export class AuditStreams {
   readonly #bytesMax: number
   /** What was noted is being shipped: what comes next is of another shipment. */
   #isShipped = true
-  readonly #scratch: Buffer
-  /** What larger stream messages are put together in. */
-  #body: Buffer = Buffer.allocUnsafeSlow(0)
+  readonly #snappy: Snappy | null
+  #batches = BATCHES_FIRST
 
-  /** `scratch`: memory that is free between two calls here, for what is put together; it may be too small. */
+  /** `snappy`: null where there is none; then nothing lies compressed in a part. */
   constructor(
     labels: Labels,
     others: readonly [LokiStream, LokiStream],
     bytesMax: number,
-    scratch: Buffer = Buffer.alloc(0),
+    snappy: Snappy | null = null,
   ) {
-    this.#scratch = scratch
+    this.#snappy = snappy
     this.#labels = { ...withoutSource(labels), job: AUDIT_JOB }
     this.#bytesMax = bytesMax
     this.streams = [...others]
@@ -110,10 +113,14 @@ export class AuditStreams {
   note(part: Part, { audit, stream, file, offset, seconds }: Entry): void {
     const number = this.#noted(audit === null ? stream : this.#numberOf(audit), file, offset, seconds)
     const run = this.#runs[stream as 0 | 1].at(-1)
-    if (run?.number === number && part.end - run.start < this.#bytesMax / RUN_ONE_OF) {
+    const mayGrow = run?.packedBytes === 0 && part.end - run.start < this.#bytesMax / RUN_ONE_OF
+    if (mayGrow && run.number === number) {
       run.file = file
       run.offset = offset
-    } else this.noteRun(stream as 0 | 1, number, part.count, part.end, file, offset)
+    } else {
+      const { count: record, end: start } = part
+      this.noteRun(stream as 0 | 1, { number, record, start, packedBytes: 0, file, offset })
+    }
   }
 
   /**
@@ -138,9 +145,9 @@ export class AuditStreams {
     return this.streams.some((stream) => stream.remembersStored)
   }
 
-  /** Notes that records with this number lie in the part from `record` on, which begins at `start`; the last one is from `offset`. */
-  noteRun(index: 0 | 1, number: number, record: number, start: number, file: object | null, offset: number): void {
-    this.#runs[index].push({ number, record, start, file, offset })
+  /** Notes what comes next in the part. */
+  noteRun(index: 0 | 1, run: Run): void {
+    this.#runs[index].push(run)
   }
 
   #noted(number: number, file: object | null, offset: number, seconds: number): number {
@@ -155,9 +162,9 @@ export class AuditStreams {
     const firsts: AuditGroup[] = []
     const lasts = new Map<number, AuditGroup>()
     const runs = this.#runs[index]
-    for (const [at, { number, start }] of runs.entries()) {
+    for (const [at, { number, start, packedBytes }] of runs.entries()) {
       if (number === DELIVERED) continue
-      const bytes = (runs[at + 1]?.start ?? end) - start
+      const bytes = packedBytes || (runs[at + 1]?.start ?? end) - start
       const last = lasts.get(number)
       if (last !== undefined && last.bytes + bytes <= this.#bytesMax) {
         last.bytes += bytes
@@ -175,7 +182,7 @@ export class AuditStreams {
 
   /** How much more a shipment with these parts takes. */
   bytesLeft(parts: readonly [Part, Part]): number {
-    return BATCHES * this.#bytesMax - parts[0].end - parts[1].end
+    return this.#batches * this.#bytesMax - parts[0].size - parts[1].size
   }
 
   /** The records of a group, the part's last one being the one before `end`. */
@@ -194,33 +201,57 @@ export class AuditStreams {
     if (file !== null) stream.stored(file, offset)
   }
 
-  /**
-   * The stream messages of groups, one after the other, whose records lie in the part up to `end`: what is pushed. Good
-   * until the next call: the memory is one and the same, because hundreds of pushes a second would each leave theirs to a
-   * later collection.
-   */
-  body(index: 0 | 1, part: Part, end: number, groups: readonly AuditGroup[]): Buffer {
+  /** The stream messages of groups, one after the other, whose records lie in the part up to `end`, as a block for a push. */
+  block(index: 0 | 1, part: Part, end: number, groups: readonly AuditGroup[]): Buffer {
+    const snappy = this.#snappy
+    if (snappy === null)
+      return compressByPackage(Buffer.concat(groups.map((group) => this.message(index, part, end, group))))
+    snappy.begin(groups.reduce((sum, { bytes }) => sum + bytes, 0))
+    for (const { stream, bytes, runs } of groups) {
+      const header = Buffer.from(stream.header)
+      closeStream(header, 0, bytes)
+      snappy.add(header)
+      for (const run of runs) {
+        const records = this.#bytesOf(index, part, end, run)
+        if (this.#runs[index][run]!.packedBytes > 0) snappy.addPacked(records)
+        else snappy.add(records)
+      }
+    }
+    return snappy.end()
+  }
+
+  /** The same of one group, before compression. */
+  message(index: 0 | 1, part: Part, end: number, { stream, bytes, runs }: AuditGroup): Buffer {
+    const message = Buffer.concat([stream.header, ...runs.map((run) => this.#entriesOf(index, part, end, run))], bytes)
+    closeStream(message, 0, bytes)
+    return message
+  }
+
+  /** All entries in the part up to `end`, in the order of their records, run by run. */
+  *entries(index: 0 | 1, part: Part, end: number): Generator<Buffer> {
+    for (const run of this.#runs[index].keys()) yield this.#entriesOf(index, part, end, run)
+  }
+
+  #entriesOf(index: 0 | 1, part: Part, end: number, run: number): Buffer {
+    const bytes = this.#bytesOf(index, part, end, run)
+    const { packedBytes } = this.#runs[index][run]!
+    return packedBytes > 0 ? unpack(bytes, packedBytes) : bytes
+  }
+
+  /** What lies in the part of a run. */
+  #bytesOf(index: 0 | 1, part: Part, end: number, run: number): Buffer {
     const runs = this.#runs[index]
-    const bytesMax = groups.reduce((sum, { bytes }) => sum + bytes, 0)
-    // In large steps: each is a move, and what is larger by a little comes again and again.
-    const isLarge = bytesMax > this.#scratch.length
-    if (isLarge && this.#body.length < bytesMax) {
-      this.#body = moved(this.#body, Math.ceil(bytesMax / BODY_STEP_BYTES) * BODY_STEP_BYTES)
-    }
-    const body = isLarge ? this.#body : this.#scratch
-    let at = 0
-    for (const group of groups) {
-      const from = at
-      at += group.stream.header.copy(body, at)
-      for (const run of group.runs) at += part.buffer.copy(body, at, runs[run]!.start, runs[run + 1]?.start ?? end)
-      closeStream(body, from, at)
-    }
-    return body.subarray(0, at)
+    return part.buffer.subarray(runs[run]!.start, runs[run + 1]?.start ?? end)
+  }
+
+  /** An attempt has failed: the next ones read less at once. */
+  failed(): void {
+    this.#batches = 1
   }
 
   /** All of the segment is settled: its records will not come again. */
   settled(): void {
-    if (this.#body.length > BODY_KEPT_BYTES_MAX) this.#body = moved(this.#body, 0)
+    this.#batches = Math.min(BATCHES_MAX, 2 * this.#batches)
     if (!this.hasStored) return
     for (const { file, offset } of this.#runs.flat()) {
       if (file !== null) for (const stream of this.streams) stream.passed(file, offset)
@@ -241,11 +272,6 @@ export class AuditStreams {
     }
     return number
   }
-}
-
-/** Larger memory; the old one is given back at once. */
-function moved(old: Buffer, bytes: number): Buffer {
-  return Buffer.from((old.buffer as ArrayBuffer).transfer(bytes))
 }
 
 /** Where a fact's text is in a list; behind its end when it is not. */

@@ -114,18 +114,18 @@ export class Burial {
   }
 
   #amountOf(indexes: readonly number[]): { bytes: number; lines: number } {
-    const { part, firstRecord } = this.#stretch
+    const { part, records } = this.#stretch
     const amount = { bytes: 0, lines: 0 }
     for (const index of indexes) {
-      amount.bytes += part.bytesOf(firstRecord + index)
-      amount.lines += part.linesOf(firstRecord + index)
+      amount.bytes += part.bytesOf(records[index]!)
+      amount.lines += part.linesOf(records[index]!)
     }
     return amount
   }
 
   #letter(index: number, { reason, message, status }: Verdict): DeadLetter {
-    const { part, firstRecord } = this.#stretch
-    const { buffer } = part
+    const { part, records, message: pushed } = this.#stretch
+    const record = records[index]!
     const entry = this.#stretch.entry(index)
     const [share] = this.#segment.shares
     const isAudit = share !== undefined && quotaOf(share.reader.lineage.info.sourceType) === 'audit'
@@ -138,14 +138,14 @@ export class Burial {
       reason,
       message: message.slice(0, MESSAGE_CHARS_MAX),
       status,
-      path: pathOf(this.#segment, this.#streamIndex, firstRecord + index),
-      offset: part.offsetOf(firstRecord + index),
-      bytes: part.bytesOf(firstRecord + index),
-      rows: part.linesOf(firstRecord + index),
+      path: pathOf(this.#segment, this.#streamIndex, record),
+      offset: part.offsetOf(record),
+      bytes: part.bytesOf(record),
+      rows: part.linesOf(record),
       timestamp: (BigInt(entry.seconds) * 1_000_000_000n + BigInt(entry.nanos)).toString(),
       labels: this.#stream.labels,
-      metadata: readMetadata(buffer, entry.metadataStart, entry.metadataEnd),
-      ...letterLine(buffer.subarray(entry.lineStart, entry.lineEnd)),
+      metadata: readMetadata(pushed, entry.metadataStart, entry.metadataEnd),
+      ...letterLine(pushed.subarray(entry.lineStart, entry.lineEnd)),
     }
   }
 }

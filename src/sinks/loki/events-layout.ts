@@ -7,14 +7,14 @@ import { type AuditIds, IDS_TABLE } from '../../audit/ids.ts'
 /** Rows of facts of one call. */
 export const ROWS_MAX = 1024
 export const ROW_BYTES = 4 * ROW
-export const CONSTANT_BYTES = 32
+const CONSTANT_BYTES = 32
 /** From the base on: numbers and texts of the functions, then the rows and their order, then what is left of changed lines. */
 export const DAY_TEXT = 2048
 export const DAY_BYTES = 11
 export const DAY_SECONDS = 2060
 export const OTHER_TIME = 2064
 export const ROWS_END = 2068
-export const VERBS = 2080
+const VERBS = 2080
 /** What is decided by: a float of 64 bits that added to an address gives the place in the file, then numbers. */
 export const PLACE = 3328
 export const BYTES_MAX = 3336
@@ -54,7 +54,7 @@ export const FOLLOWED = 1
 export const ASKED = 2
 
 /** The texts that the functions know by number; pairs of metadata begin with the last six. */
-export const TEXTS = [
+const TEXTS = [
   '{"kind":"Event",',
   '"apiVersion":"au',
   'dit.k8s.io/v1","',
@@ -88,6 +88,16 @@ export const TEXTS = [
   '\n\x04code\x12',
 ]
 
+/** Writes what the functions compare with: the texts with a mask of each, and the verbs by their place. */
+export function writeTexts(memory: Buffer, base: number, verbs: readonly string[]): void {
+  for (const [index, text] of TEXTS.entries()) {
+    const at = base + index * CONSTANT_BYTES
+    memory.write(text, at, 'latin1')
+    memory.fill(0xff, at + 16, at + 16 + text.length)
+  }
+  for (const [index, verb] of verbs.entries()) memory.write(verb.slice(0, 8), base + VERBS + 8 * index, 'latin1')
+}
+
 /** The memory of the rows: where others may have theirs (`base`), and where entries and notes are made. Addresses and bytes. */
 export interface SharedMemory {
   readonly memory: { readonly buffer: ArrayBuffer }
@@ -108,4 +118,11 @@ export interface Exports {
   sort(row: number, rowsEnd: number, notes: number): void
   copy(to: number, from: number, bytes: number): void
   write(order: number, orderEnd: number, to: number): number
+}
+
+export const INT_MAX = 0x7fff_ffff
+
+/** A number as one of 32 bits, the nearest there is. */
+export function clamp(value: number): number {
+  return Math.max(-INT_MAX, Math.min(INT_MAX, value))
 }

@@ -25,7 +25,7 @@ import type { Part } from '../../batch/part.ts'
 import type { Room } from '../../batch/target.ts'
 import { parseTimestamp, timestamp } from '../../parse/timestamp.ts'
 import type { EventRows } from '../../tail/writer.ts'
-import type { AuditStreams } from './audit-streams.ts'
+import type { AuditStreams, Run } from './audit-streams.ts'
 import {
   ASKED,
   BACK_MIN,
@@ -33,16 +33,17 @@ import {
   BYTES_MAX,
   CHANGED,
   CHANGED_BYTES,
-  CONSTANT_BYTES,
   COUNT,
   COURSE,
   COURSE_NEWEST,
+  clamp,
   DAY_BYTES,
   DAY_SECONDS,
   DAY_TEXT,
   type Exports,
   FOLLOWED,
   IDS,
+  INT_MAX,
   IS_ASKED,
   LAST_LINE,
   LINE_BYTES_MAX,
@@ -62,22 +63,23 @@ import {
   SUM_NEWEST,
   SUM_OLDEST,
   SUMS,
-  TEXTS,
   TOLD,
   TOLD_END,
   UNFOLLOWED,
-  VERBS,
+  writeTexts,
 } from './events-layout.ts'
 import { EVENTS_WASM } from './events-wasm.ts'
+import type { Snappy } from './snappy.ts'
 import type { LokiStream } from './stream.ts'
 import { instantiate } from './wasm.ts'
 
 const TIME_BYTES = 27
 const DAY = 86_400
-const INT_MAX = 0x7fff_ffff
 const LINES_UNIT = 2 ** 32
 /** From this length on an entry is made in another way. */
 const ENTRY_BYTES_MAX = 0x4000
+/** From this length on a run of entries lies compressed in its part: less would be much larger than with others. */
+const PACKED_BYTES_MIN = 32 * 1024
 /** Instead of a stream's number. */
 const DROPPED = 255
 
@@ -98,6 +100,7 @@ export class EventsAtOnce {
   readonly #open: Uint8Array
   readonly #ids: Float64Array
   readonly #shared: SharedMemory
+  readonly #snappy: Snappy
   readonly #verbs: number
   // Of each event that was decided about.
   readonly #lineEnds = new Int32Array(ROWS_MAX)
@@ -110,7 +113,8 @@ export class EventsAtOnce {
   readonly #lasts = new Float64Array(DROPPED)
 
   /** In the memory of the rows, which it takes turns with. */
-  constructor(shared: SharedMemory, verbs: readonly string[]) {
+  constructor(shared: SharedMemory, verbs: readonly string[], snappy: Snappy) {
+    this.#snappy = snappy
     const { memory, base, stage, stageBytes, notes, notesMax } = shared
     this.#shared = shared
     this.#verbs = verbs.length + 1
@@ -129,18 +133,7 @@ export class EventsAtOnce {
     this.#out = stage
     this.#outBytes = stageBytes
     this.#notes = new Float64Array(memory.buffer, notes, 2 * notesMax)
-    for (const [index, text] of TEXTS.entries()) {
-      const at = base + index * CONSTANT_BYTES
-      this.#memory.write(text, at, 'latin1')
-      this.#memory.fill(0xff, at + 16, at + 16 + text.length)
-    }
-    for (const [index, verb] of verbs.entries())
-      this.#memory.write(verb.slice(0, 8), base + VERBS + 8 * index, 'latin1')
-  }
-
-  /** Memory that holds nothing between two calls. */
-  get scratch(): Buffer {
-    return this.#memory.subarray(this.#out, this.#out + this.#outBytes)
+    writeTexts(this.#memory, base, verbs)
   }
 
   /**
@@ -198,9 +191,11 @@ export class EventsAtOnce {
     const lines = (end - first) / ROW_BYTES
     if (lines === 0) return
     this.#functions.sort(first, end, this.#shared.notes)
+    const order = this.#base + ORDER
+    this.#functions.write(order, order + 4 * lines, this.#out)
     const sums = this.#sums
     let record = part.count
-    let start = part.end
+    let start = this.#out
     for (let at = 0; at < sums.length; at += SUM) {
       if (sums[at + COUNT] === 0) continue
       const stage = Math.floor(at / SUM / this.#verbs)
@@ -211,21 +206,34 @@ export class EventsAtOnce {
       lane.note(oldest)
       lane.note(newest)
       const number = streams.noteMany(stage, verb, oldest, newest)
-      streams.noteRun(0, number, record, start, events.file, offset)
+      const bytes = sums[at + SUM_BYTES]!
+      this.#move(start, bytes, part, streams, { number, record, file: events.file, offset })
       record += sums[at + COUNT]!
-      start += sums[at + SUM_BYTES]!
+      start += bytes
     }
     const rows = this.#rows
     const last = (lines - 1) * ROW
     const from = events.block.byteOffset + events.from
     const next = rows[last + LINE_END]! + 1
-    const order = this.#base + ORDER
-    const outEnd = this.#functions.write(order, order + 4 * lines, this.#out)
-    part.append(this.#memory.subarray(this.#out, outEnd), this.#notes.subarray(0, 2 * lines), next - from)
+    part.noteMany(this.#notes.subarray(0, 2 * lines), next - from)
     events.lines = lines
     events.seconds = rows[last + SECONDS]!
     events.nanos = rows[last + NANOS]!
     events.from += next - from
+  }
+
+  /** Moves a run of entries to the part, compressed where it is long. */
+  #move(
+    from: number,
+    bytes: number,
+    part: Part,
+    streams: AuditStreams,
+    run: Pick<Run, 'number' | 'record' | 'file' | 'offset'>,
+  ): void {
+    const isPacked = bytes >= PACKED_BYTES_MIN
+    streams.noteRun(0, { ...run, start: part.end, packedBytes: isPacked ? bytes : 0 })
+    if (isPacked) this.#snappy.pack(from, from + bytes, part)
+    else part.put(this.#memory.subarray(from, from + bytes))
   }
 
   #prepare({ audit, file, secondsMin, secondsMax }: EventRows, bytesMax: number, place: number): void {
@@ -336,14 +344,10 @@ export class EventsAtOnce {
       lasts[number] = this.#places[i]!
     }
     let record = 0
-    let start = part.end
     for (let number = 0; number < DROPPED; number++) {
       const count = next[number]!
-      if (count === 0) continue
-      streams.noteRun(0, number, part.count + record, start, file, lasts[number]!)
       next[number] = record
       record += count
-      start += sizes[number]!
     }
     let sourceBytes = 0
     for (let i = 0; i < decided; i++) {
@@ -355,8 +359,21 @@ export class EventsAtOnce {
       notes[2 * to + 1] = LINES_UNIT + this.#sourceBytes[i]!
       sourceBytes += this.#sourceBytes[i]!
     }
-    const end = this.#functions.write(this.#base + ORDER, this.#base + ORDER + 4 * lines, this.#out)
-    part.append(this.#memory.subarray(this.#out, end), notes.subarray(0, 2 * lines), sourceBytes)
+    this.#functions.write(this.#base + ORDER, this.#base + ORDER + 4 * lines, this.#out)
+    record = 0
+    let start = this.#out
+    for (let number = 0; number < DROPPED; number++) {
+      if (next[number] === record) continue
+      this.#move(start, sizes[number]!, part, streams, {
+        number,
+        record: part.count + record,
+        file,
+        offset: lasts[number]!,
+      })
+      record = next[number]!
+      start += sizes[number]!
+    }
+    part.noteMany(notes.subarray(0, 2 * lines), sourceBytes)
   }
 
   /** Notes the day of the time at `at`; false when it is none of the usual form. */
@@ -378,8 +395,4 @@ export class EventsAtOnce {
   #get(place: number): number {
     return this.#view.getInt32(this.#base + place, true)
   }
-}
-
-function clamp(value: number): number {
-  return Math.max(-INT_MAX, Math.min(INT_MAX, value))
 }

@@ -65,6 +65,7 @@ export class LokiSink implements Sink {
   readonly #lanes = new Map<string, LokiLane>()
   readonly #failures: LokiFailures
   readonly #auditShipping: AuditShipping
+  readonly #snappy: Snappy | null
   #events: EventsAtOnce | null = null
   /** While letters are sent again: those that were refused, their index as the offset. */
   #refusedLetters: DeadLetter[] | null = null
@@ -77,6 +78,8 @@ export class LokiSink implements Sink {
     this.lineBytesMax = config.lineBytesMax
     this.#config = config
     this.#deps = deps
+    const { rowsAtOnce } = deps
+    this.#snappy = rowsAtOnce === null ? null : new Snappy(rowsAtOnce.shared)
     const url = new URL(config.url)
     const connections = config.concurrency
     this.#http = deps.createHttpClient(
@@ -88,7 +91,7 @@ export class LokiSink implements Sink {
       tenant: config.tenant,
       authorization: authorization(config.auth),
       timeoutMs: config.requestTimeout,
-      compress: deps.rowsAtOnce === null ? compressByPackage : new Snappy(deps.rowsAtOnce.shared).compress,
+      compress: this.#snappy?.compress ?? compressByPackage,
     })
     const { name } = this
     const backoff = { delayMsMin: config.retryDelayMin, delayMsMax: config.retryDelayMax }
@@ -117,7 +120,7 @@ export class LokiSink implements Sink {
     if (lane === undefined) {
       lane = new LokiLane(key, labels, info.pod !== '', tenant)
       if (info.sourceType === 'audit')
-        lane.audit = new AuditStreams(labels, lane.streams, this.batchBytesMax, this.#eventsAtOnce()?.scratch)
+        lane.audit = new AuditStreams(labels, lane.streams, this.batchBytesMax, this.#snappy)
       this.#lanes.set(key, lane)
     }
     if (lane.audit !== null) {
@@ -129,7 +132,8 @@ export class LokiSink implements Sink {
   /** Made when there is an audit log. */
   #eventsAtOnce(): EventsAtOnce | null {
     const { rowsAtOnce } = this.#deps
-    if (this.#events === null && rowsAtOnce !== null) this.#events = new EventsAtOnce(rowsAtOnce.shared, VERBS)
+    if (rowsAtOnce === null || this.#snappy === null) return null
+    this.#events ??= new EventsAtOnce(rowsAtOnce.shared, VERBS, this.#snappy)
     return this.#events
   }
 
@@ -351,9 +355,12 @@ export class LokiSink implements Sink {
     for (const stream of streamsOf(segment)) {
       const { pendingOldest, pendingNewest, header } = lane.streams[stream]
       if (pendingNewest - pendingOldest <= SPAN_SECONDS_MAX) continue
-      const count = segment.endRecords[stream] - segment.firstRecords[stream]
-      const start = segment.starts[stream] + header.length
-      recordsMax = Math.min(recordsMax, entriesWithin(shipment.parts[stream], start, count, SPAN_SECONDS_MAX))
+      const part = shipment.parts[stream]
+      const end = segment.ends[stream]
+      const entries = lane.audit?.entries(stream, part, end) ?? [
+        part.buffer.subarray(segment.starts[stream] + header.length, end),
+      ]
+      recordsMax = Math.min(recordsMax, entriesWithin(entries, SPAN_SECONDS_MAX))
     }
     if (recordsMax === Number.POSITIVE_INFINITY || recordsIn(segment) <= FORCED_RECORDS_MAX) return null
     return { kind: 'again', delayMs: 0, recordsMax, ackedStreams: [], refused: [] }

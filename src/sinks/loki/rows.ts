@@ -8,7 +8,7 @@ import type { Part } from '../../batch/part.ts'
 import type { Room } from '../../batch/target.ts'
 import { parseTimestamp, timestamp } from '../../parse/timestamp.ts'
 import type { CriRows } from '../../tail/writer.ts'
-import { EVENTS_BYTES, type SharedMemory } from './events-layout.ts'
+import { clamp, EVENTS_BYTES, INT_MAX, type SharedMemory } from './events-layout.ts'
 import { ROWS_WASM } from './rows-wasm.ts'
 import { SNAPPY_BYTES } from './snappy.ts'
 import { instantiate } from './wasm.ts'
@@ -58,7 +58,6 @@ const METADATA = 256
 const BLOCK = METADATA + METADATA_BYTES_MAX + 64
 
 const PAGE_BYTES = 65_536
-const INT_MAX = 0x7fff_ffff
 
 /** Seconds of the oldest and the newest entry that were made of a stream's rows. */
 export interface Span {
@@ -225,8 +224,4 @@ export function createRowsAtOnce(blockBytes: number): RowsAtOnce | null {
     if (error instanceof RangeError || error instanceof ReferenceError) return null
     throw error
   }
-}
-
-function clamp(value: number): number {
-  return Math.max(-INT_MAX, Math.min(INT_MAX, value))
 }

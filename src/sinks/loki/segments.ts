@@ -46,8 +46,8 @@ export function bodyOf(shipment: Load, segments: readonly Segment[], all: boolea
 
 /** The entries of one source stream of a segment, in its part. */
 export function stretchOf(lane: LokiLane, segment: Segment, index: 0 | 1, part: Part): Stretch {
-  const first = segment.firstRecords[index]
-  const { header } = lane.streams[index]
-  const { starts, ends, endRecords } = segment
-  return new Stretch(part, header, starts[index], ends[index], first, endRecords[index] - first)
+  const { starts, ends, firstRecords, endRecords } = segment
+  const first = firstRecords[index]
+  const records = Array.from({ length: endRecords[index] - first }, (_, i) => first + i)
+  return new Stretch(part, records, lane.streams[index].header, part.buffer.subarray(starts[index], ends[index]))
 }

@@ -5,7 +5,8 @@
 // package's decoder.
 // Invariant: between two calls nothing lives in the memory. Bound: SNAPPY_BYTES of it, and the result.
 
-import { compressSync } from 'snappy'
+import { compressSync, uncompressSync } from 'snappy'
+import type { Part } from '../../batch/part.ts'
 import type { SharedMemory } from './events-layout.ts'
 import { SNAPPY_WASM } from './snappy-wasm.ts'
 import { instantiate } from './wasm.ts'
@@ -16,8 +17,6 @@ const PIECE_BYTES = 256 * 1024
 /** What a piece may come to beyond its length, and what is touched behind that. */
 const PIECE_SLACK = Math.ceil(PIECE_BYTES / 60) + 32
 const OUT_BYTES = 2 * (PIECE_BYTES + PIECE_SLACK)
-/** Of the length in front, seven bits each. */
-const LENGTH_BYTES_MAX = 5
 /** In the memory of the rows, all that it needs. */
 export const SNAPPY_BYTES = TABLE_BYTES + OUT_BYTES
 
@@ -38,6 +37,11 @@ export class Snappy {
   readonly #out: number
   readonly #scratch: number
   readonly #pieceBytes: number
+  /** Of the block that is being made: where the next elements come, where those begin that are in no piece yet, what is gathered. */
+  #to = 0
+  #from = 0
+  #gathered = 0
+  #pieces: Buffer[] = []
 
   constructor({ memory, snappy, stage, stageBytes }: SharedMemory) {
     this.#functions = instantiate(SNAPPY_WASM, { rows: { memory }, place: { table: snappy } }) as Exports
@@ -47,39 +51,91 @@ export class Snappy {
     this.#pieceBytes = Math.min(PIECE_BYTES, stageBytes)
   }
 
-  /** A block of `body`, in memory of its own. A body that lies in the memory of the rows is compressed where it lies. */
   readonly compress: Compress = (body) => {
-    const memory = this.#memory
-    const isInside = body.buffer === memory.buffer
-    const done: Buffer[] = []
-    const out = this.#out
-    let to = this.#writeLength(body.length)
-    for (let at = 0; at < body.length; at += this.#pieceBytes) {
-      const bytes = Math.min(this.#pieceBytes, body.length - at)
-      if (to + bytes + PIECE_SLACK > out + OUT_BYTES) {
-        done.push(Buffer.from(memory.subarray(out, to)))
-        to = out
-      }
-      if (at === 0 || !isInside) this.#functions.clear()
-      if (!isInside) body.copy(memory, this.#scratch, at, at + bytes)
-      const start = isInside ? body.byteOffset : this.#scratch
-      const from = isInside ? start + at : start
-      to = this.#functions.compress(start, from, from + bytes, to)
+    this.begin(body.length)
+    this.add(body)
+    return this.end()
+  }
+
+  /** Begins a block of so many bytes. Until its end no other is made, and nothing else uses the memory. */
+  begin(bytes: number): void {
+    this.#from = this.#out
+    this.#to = this.#out
+    this.#gathered = 0
+    for (const byte of lengthOf(bytes)) this.#memory[this.#to++] = byte
+  }
+
+  /** What comes next in the block. */
+  add(bytes: Buffer): void {
+    for (let at = 0; at < bytes.length; ) {
+      const more = Math.min(this.#pieceBytes - this.#gathered, bytes.length - at)
+      at += bytes.copy(this.#memory, this.#scratch + this.#gathered, at, at + more)
+      this.#gathered += more
+      if (this.#gathered === this.#pieceBytes) this.#flush()
     }
-    const last = memory.subarray(out, to)
-    const block = Buffer.allocUnsafeSlow(done.reduce((sum, { length }) => sum + length, last.length))
+  }
+
+  /** The same, compressed by `pack`. */
+  addPacked(elements: Buffer): void {
+    this.#flush()
+    this.#closePiece()
+    this.#pieces.push(elements)
+  }
+
+  /** The block, in memory of its own. */
+  end(): Buffer {
+    this.#flush()
+    this.#closePiece()
+    const block = Buffer.allocUnsafeSlow(this.#pieces.reduce((sum, { length }) => sum + length, 0))
     let end = 0
-    for (const piece of done) end += piece.copy(block, end)
-    last.copy(block, end)
+    for (const piece of this.#pieces) end += piece.copy(block, end)
+    this.#pieces = []
     return block
   }
 
-  #writeLength(bytes: number): number {
-    let at = this.#out
-    for (let rest = bytes, i = 0; i < LENGTH_BYTES_MAX; rest >>>= 7, i++) {
-      this.#memory[at++] = rest < 0x80 ? rest : (rest & 0x7f) | 0x80
-      if (rest < 0x80) break
+  /** Compresses what lies in the memory at [from, end), and appends it to a part: elements for a block (`addPacked`). */
+  pack(from: number, end: number, part: Part): void {
+    this.#functions.clear()
+    for (let at = from; at < end; at += this.#pieceBytes) {
+      const to = this.#functions.compress(from, at, Math.min(end, at + this.#pieceBytes), this.#out)
+      part.put(this.#memory.subarray(this.#out, to))
+      part.savedBytes += Math.min(end - at, this.#pieceBytes) - (to - this.#out)
     }
-    return at
   }
+
+  /** Compresses what is gathered. */
+  #flush(): void {
+    if (this.#gathered === 0) return
+    if (this.#to + this.#gathered + PIECE_SLACK > this.#out + OUT_BYTES) {
+      // What lies there is written over.
+      this.#closePiece()
+      this.#pieces = [Buffer.concat(this.#pieces)]
+      this.#from = this.#out
+      this.#to = this.#out
+    }
+    this.#functions.clear()
+    const { compress } = this.#functions
+    this.#to = compress(this.#scratch, this.#scratch, this.#scratch + this.#gathered, this.#to)
+    this.#gathered = 0
+  }
+
+  /** Elements that were just written are a piece of the block, where they lie. */
+  #closePiece(): void {
+    if (this.#from === this.#to) return
+    this.#pieces.push(this.#memory.subarray(this.#from, this.#to))
+    this.#from = this.#to
+  }
+}
+
+/** What elements of `pack` stand for, which are so many bytes. */
+export function unpack(elements: Buffer, bytes: number): Buffer {
+  return uncompressSync(Buffer.concat([lengthOf(bytes), elements]), { asBuffer: true }) as Buffer
+}
+
+/** What stands in front of a block of so many bytes. */
+function lengthOf(bytes: number): Buffer {
+  const length: number[] = []
+  let rest = bytes
+  for (; rest > 127; rest = Math.floor(rest / 128)) length.push((rest % 128) + 128)
+  return Buffer.from([...length, rest])
 }

@@ -1,6 +1,7 @@
 // Events at once against events one by one: the same batches, byte by byte, with the same notes, streams and marks, and the
 // same state after them.
-import { deepStrictEqual } from 'node:assert'
+import { deepStrictEqual, ok } from 'node:assert'
+import { uncompressSync } from 'snappy'
 import t from 'tap'
 import { Continuity } from '../../../src/audit/continuity/continuity.ts'
 import type { Finding } from '../../../src/audit/continuity/finding.ts'
@@ -17,6 +18,7 @@ import { type AuditGroup, AuditStreams, VERBS } from '../../../src/sinks/loki/au
 import { EventsAtOnce } from '../../../src/sinks/loki/events.ts'
 import { LokiLane } from '../../../src/sinks/loki/lane.ts'
 import { RowsAtOnce } from '../../../src/sinks/loki/rows.ts'
+import { Snappy } from '../../../src/sinks/loki/snappy.ts'
 import { closeStream } from '../../../src/sinks/loki/wire.ts'
 import type { Sink } from '../../../src/sinks/sink.ts'
 import { Account } from '../../../src/tail/account.ts'
@@ -42,7 +44,8 @@ class Counting extends EventsAtOnce {
 }
 
 const rowsAtOnce = new RowsAtOnce(BLOCK_BYTES)
-const atOnce = new Counting(rowsAtOnce.shared, VERBS)
+const snappy = new Snappy(rowsAtOnce.shared)
+const atOnce = new Counting(rowsAtOnce.shared, VERBS, snappy)
 
 interface Limits {
   bytesMax: number
@@ -59,7 +62,12 @@ interface Limits {
 /** All that comes of the content: batches with their notes, how far each led, the streams' bodies and spans, the state at the end. */
 function encode(content: Buffer, limits: Limits, events: EventsAtOnce | null) {
   const lane = new LokiLane('lane', { job: 'kube-audit' }, false)
-  const streams = new AuditStreams({ cluster: 'c', node_name: 'n' }, lane.streams, PUSH_BYTES)
+  const streams = new AuditStreams(
+    { cluster: 'c', node_name: 'n' },
+    lane.streams,
+    PUSH_BYTES,
+    events === null ? null : snappy,
+  )
   lane.audit = streams
   const sink = {
     separateStreams: true,
@@ -112,14 +120,17 @@ function encode(content: Buffer, limits: Limits, events: EventsAtOnce | null) {
     const groups = (end === 0 ? [] : streams.groups(0, part.end)).toSorted((a, b) =>
       labelsOf(a) < labelsOf(b) ? -1 : 1,
     )
+    const messageOf = (group: AuditGroup) => streams.message(0, part, part.end, group)
+    const pushed = uncompressSync(streams.block(0, part, part.end, groups), { asBuffer: true }) as Buffer
+    ok(pushed.equals(Buffer.concat(groups.map(messageOf))), 'what is pushed is the streams one after the other')
     batches.push({
       consumed,
-      bytes: part.end,
+      bytes: part.size,
       sums: [part.sourceBytes, part.sourceLines],
       streams: groups.map((group) => ({
         labels: group.stream.labels,
         notes: streams.recordsOf(0, group, end).map(noteOf),
-        body: streams.body(0, part, part.end, [group]).toString('latin1'),
+        body: messageOf(group).toString('latin1'),
         span: [group.stream.pendingOldest, group.stream.pendingNewest],
       })),
       span: [lane.streams[0].pendingOldest, lane.streams[0].pendingNewest],
@@ -507,4 +518,16 @@ t.test('a clock that is set back by hours, and later by less', async () => {
 
 t.test('lines over the limit', async () => {
   same(fixture('recommended.log.gz'), { ...USUAL, lineBytesMax: 1000 })
+})
+
+t.test('a line by itself behind many of its stream, which lie compressed', async () => {
+  const many = beat(Date.UTC(2026, 10, 30, 6), 300, 1)
+  const odd = Buffer.from(
+    beat(Date.UTC(2026, 10, 30, 6, 5), 1, 1)
+      .toString()
+      .replaceAll(',"', ', "'),
+  )
+  for (const rewinds of [false, true]) {
+    same(Buffer.concat([many, odd, odd, beat(Date.UTC(2026, 10, 30, 6, 6), 300, 1), odd]), { ...USUAL, rewinds })
+  }
 })
