@@ -98,6 +98,12 @@ export function readHead(fs: ReadFileSystem, fd: number, compressed: boolean, gu
   return headOf(readBeginning(fs, fd, compressed, gunzip))
 }
 
+/** `readHead`, and how many bytes of a plain file were seen by it; 0 of a compressed one. */
+export function readHeadAndSize(fs: ReadFileSystem, fd: number, compressed: boolean, gunzip: Gunzip): [Head, number] {
+  const beginning = readBeginning(fs, fd, compressed, gunzip)
+  return [headOf(beginning), compressed ? 0 : beginning.length]
+}
+
 /** The bytes that a head is taken from, decompressed: at least HEAD_BYTES_MAX of them if there are so many. Good until the next read. */
 function readBeginning(fs: ReadFileSystem, fd: number, compressed: boolean, gunzip: Gunzip): Buffer {
   const bytes = readAll(fs, fd, scratch, 0, compressed ? GZIP_HEAD_BYTES : HEAD_BYTES_MAX, 0)

@@ -7,7 +7,7 @@ import type { FileStat, ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
 import type { Candidate } from './candidates.ts'
 import type { Descriptors } from './descriptors.ts'
-import { type Head, keepsHead, readHead, readWitness, sameHead, type TailedFile } from './file.ts'
+import { type Head, keepsHead, readHeadAndSize, readWitness, sameHead, type TailedFile } from './file.ts'
 import { FinishedFiles, identity } from './finished.ts'
 import type { Reports } from './reports.ts'
 
@@ -93,7 +93,7 @@ export class Files {
       return
     }
     this.sawBytes(file, stat.size)
-    file.sizeSeen = stat.size
+    if (file.compressed) file.sizeSeen = stat.size
     file.mtimeMs = stat.mtimeMs
   }
 
@@ -120,13 +120,14 @@ export class Files {
   takeHead(file: TailedFile): boolean {
     const { fs, gunzip } = this.#deps
     if (!file.compressed && keepsHead(fs, file)) return true
-    const head = readHead(fs, file.fd, file.compressed, gunzip)
+    const [head, bytes] = readHeadAndSize(fs, file.fd, file.compressed, gunzip)
     if (file.head.bytes > 0 && !sameHead(fs, file.fd, file.compressed, gunzip, head, file.head)) return false
     if (file.head.bytes === 0 && head.bytes > 0 && file.order.rank === LIVE) {
       file.filled = true
       file.placed = false
     }
     file.head = head
+    this.sawBytes(file, bytes)
     return true
   }
 

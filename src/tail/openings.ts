@@ -15,6 +15,7 @@ import {
   isCompressionOf,
   isCopyOf,
   readHead,
+  readHeadAndSize,
   readWitness,
   sameHead,
   type TailedFile,
@@ -94,9 +95,10 @@ export class Openings {
     const { fd, stat } = opened
     this.#files.noteOpened()
     let head: Head
+    let seenBytes: number
     let begin: number
     try {
-      head = readHead(fs, fd, candidate.compressed, gunzip)
+      ;[head, seenBytes] = readHeadAndSize(fs, fd, candidate.compressed, gunzip)
       begin = this.#readBefore(fd, stat, candidate, head)
       if (begin < 0) {
         this.#files.closeFd(fd)
@@ -123,7 +125,7 @@ export class Openings {
       linked: true,
       met: true,
       placed: false,
-      sizeSeen: stat.size,
+      sizeSeen: Math.max(stat.size, seenBytes),
       begin,
       mtimeMs: stat.mtimeMs,
       head,

@@ -528,6 +528,40 @@ t.test('a file that was found empty, and was copied and cut between a look and a
   t.strictSame(losses(rig), [])
 })
 
+t.test('a file that was found empty, and was cut when its beginning had been read for a checkpoint', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', '')
+  rig.look()
+  sink.fill()
+  rig.append('app.log', lines(0, 10))
+  sink.savePosition()
+  t.equal(sink.position?.sizeSeen, lines(0, 10).length)
+  truncateSync(rig.path('app.log'), 0)
+  await rig.run(1000)
+  rig.append('app.log', lines(10, 20))
+  await rig.run(1000)
+  t.strictSame(losses(rig), [[0, lines(0, 10).length, 'truncated']])
+  t.strictSame(sink.texts.slice(1), messages(10, 20))
+})
+
+t.test('a file that grew just when it was met, and was cut before it was looked at again', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', lines(0, 1))
+  let isGrown = false
+  rig.fs.fault = (operation) => {
+    if (operation === 'read' && !isGrown) rig.append('app.log', lines(1, 10))
+    isGrown ||= operation === 'read'
+    return null
+  }
+  rig.look()
+  truncateSync(rig.path('app.log'), 0)
+  await rig.run(1000)
+  rig.append('app.log', lines(10, 20))
+  await rig.run(1000)
+  t.strictSame(losses(rig), [[0, lines(0, 10).length, 'truncated']])
+  t.strictSame(sink.texts.slice(1), messages(10, 20))
+})
+
 t.test('what was read of a file that was cut is not behind again with its copy', async (t) => {
   const { rig, sink } = plainRig(t)
   rig.write('app.log', lines(0, 10))
