@@ -89,7 +89,7 @@ export class Meeting {
     const late: { candidate: Candidate; content: string }[] = []
     for (const { candidate, stat, id } of unopened) {
       if (isBlind) {
-        placing.noteUnknown(candidate.path, candidate.order, now)
+        placing.noteUntried(candidate.path, candidate.order, now)
         continue
       }
       if (openings.isTwin(candidate, present, fresh)) {

@@ -1,6 +1,6 @@
 // Of which files it is certain that all that come before them are known, while names move under our eyes. Owns what is not
 // known: names that lead nobody knows where, and whether names and files go together at all. Bound: one record for each name
-// that is listed; nothing is waited for longer than SETTLE_MS_MAX.
+// that is listed; neither is waited for longer than SETTLE_MS_MAX.
 import { compareOrder, type FileOrder, hasPlaceForEver, LIVE } from '../discover/names.ts'
 import type { TailedFile } from './file.ts'
 
@@ -33,8 +33,17 @@ export class Placing {
 
   /** It is not known what the name leads to; null: where that would come is not known either. */
   noteUnknown(path: string, order: FileOrder | null, now: number): void {
+    this.#note(path, order, this.#unknown?.get(path)?.since ?? now)
+  }
+
+  /** Nobody has tried what the name leads to, for names and files do not go together: its time begins when they do again. */
+  noteUntried(path: string, order: FileOrder, now: number): void {
+    this.#note(path, order, now)
+  }
+
+  #note(path: string, order: FileOrder | null, since: number): void {
     this.#found ??= new Map()
-    this.#found.set(path, { since: this.#unknown?.get(path)?.since ?? now, order })
+    this.#found.set(path, { since, order })
   }
 
   /** Whether what the name leads to is not known yet, and may be before long. */

@@ -343,6 +343,33 @@ t.test('a place is not searched for while a file cannot be opened', async (t) =>
   t.strictSame(sink.texts, messages(0, 30))
 })
 
+t.test(
+  'a file that nobody tried to open while names failed is waited for when they do not matter any more',
+  async (t) => {
+    const rig = new TailRig(t, { kind: 'app.log' })
+    const sink = rig.sink()
+    const lines = (from: number, to: number) => messages(from, to).join('\n').concat('\n')
+    for (const [i, name] of ['app.log.3', 'app.log.2', 'app.log.1', 'app.log'].entries())
+      rig.write(name, lines(10 * i, 10 * i + 10))
+    rig.look()
+    sink.recordsMax = 7
+    sink.fill()
+    sink.ack()
+    sink.recordsMax = Number.POSITIVE_INFINITY
+    let opened = 0
+    rig.stop()
+    rig.fs.fault = (operation, path) => {
+      if (operation === 'open' && path.endsWith('app.log.2') && ++opened <= 2) return 'EIO'
+      return operation === 'stat' && path.endsWith('app.log.1') && opened > 0 ? 'EIO' : null
+    }
+    rig.restart()
+    await rig.run(20_000)
+    t.ok(opened > 2)
+    t.strictSame(sink.texts, messages(0, 40))
+    t.strictSame(losses(rig), [])
+  },
+)
+
 t.test('but not for ever', async (t) => {
   const { rig, sink } = await partlyRead(t, 7)
   rig.stop()
