@@ -51,7 +51,7 @@ export class Committed {
     this.#parts = parts
     this.#holes = holes
     this.#lastPosition = saved
-    this.#seenFiles = new SeenFiles(parts.deps.fs, (error) => parts.cursor.failed('read', error))
+    this.#seenFiles = new SeenFiles(parts.deps, (error) => parts.cursor.failed('read', error))
   }
 
   /** Everything up to the cursor is acknowledged. */

@@ -90,7 +90,7 @@ export function findResumption(
   let before: TailedFile | null = null
   for (let i = later.length - 1; i >= 0; i--) {
     if (found[i] !== null) before = found[i] as TailedFile
-    else if (!isEmpty(later[i] as SeenFile) && !isCopied(later[i] as SeenFile, files))
+    else if (!isEmpty(later[i] as SeenFile) && !isCopied(later[i] as SeenFile, files, fs, gunzip))
       missing.unshift({ before, seen: { ...(goneFor !== CAUSE && { gone: goneFor }), ...(later[i] as SeenFile) } })
   }
   // It was cut off since it was opened, before anybody had come to its place. What was cut before is not cut again.
@@ -133,10 +133,15 @@ function isRotatedBefore(order: FileOrder | null, other: FileOrder): boolean {
 }
 
 /** Whether a file that was cut just when its second witness was to be taken is likely to be there as a copy. */
-function isCopied({ gone, witness, head, headBytes, offset }: SeenFile, files: readonly TailedFile[]): boolean {
-  if (gone !== 'truncated' || witness !== '') return false
+function isCopied(seen: SeenFile, files: readonly TailedFile[], fs: ReadFileSystem, gunzip: Gunzip): boolean {
+  if (seen.gone !== 'truncated' || seen.witness !== '') return false
+  const head = { hash: seen.head, bytes: seen.headBytes }
   return files.some(
-    (file) => file.head.hash === head && file.head.bytes === headBytes && !file.compressed && file.sizeSeen >= offset,
+    ({ fd, head: begins, compressed, gone, sizeSeen }) =>
+      gone === null &&
+      !compressed &&
+      sizeSeen >= seen.offset &&
+      insist(() => sameHead(fs, fd, false, gunzip, begins, head)),
   )
 }
 

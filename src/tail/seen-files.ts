@@ -3,7 +3,9 @@
 // file has grown. Bound: LATER_FILES_MAX files.
 import type { SeenFile } from '../checkpoint/position.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
-import { insistOnWitness, type TailedFile } from './file.ts'
+import type { Gunzip } from '../ports/gunzip.ts'
+import { insist, insistOnWitness, readHead, sameHead, type TailedFile } from './file.ts'
+import type { ReaderDeps } from './reader-options.ts'
 import { comesBefore, type Missing } from './resume.ts'
 
 /** Files after the committed one that a checkpoint names. */
@@ -17,13 +19,15 @@ export interface Later {
 
 export class SeenFiles {
   readonly #fs: ReadFileSystem
+  readonly #gunzip: Gunzip
   readonly #failed: (error: unknown) => void
   // Most readers never have one: it is made when it is needed, for there may be thousands.
   #witnessOf: WeakMap<TailedFile, { offset: number; witness: string }> | null = null
 
   /** `failed` is told when a file cannot be read; it is named without a witness then. */
-  constructor(fs: ReadFileSystem, failed: (error: unknown) => void) {
+  constructor({ fs, gunzip }: Pick<ReaderDeps, 'fs' | 'gunzip'>, failed: (error: unknown) => void) {
     this.#fs = fs
+    this.#gunzip = gunzip
     this.#failed = failed
   }
 
@@ -59,7 +63,9 @@ export class SeenFiles {
     let known = this.#witnessOf?.get(file) ?? { offset: 0, witness: '' }
     if (!compressed && gone === null && known.offset !== sizeSeen) {
       try {
-        known = { offset: sizeSeen, witness: insistOnWitness(this.#fs, file.fd, sizeSeen) }
+        const witness = insistOnWitness(this.#fs, file.fd, sizeSeen)
+        // What is read may be of what came instead since the last look, which is no witness.
+        known = { offset: sizeSeen, witness: insist(() => this.#isSame(file)) ? witness : '' }
       } catch (error) {
         this.#failed(error)
       }
@@ -67,6 +73,12 @@ export class SeenFiles {
       this.#witnessOf.set(file, known)
     }
     return known
+  }
+
+  /** Whether the file still begins as it was seen. */
+  #isSame({ fd, head }: TailedFile): boolean {
+    const now = readHead(this.#fs, fd, false, this.#gunzip)
+    return head.bytes === 0 || sameHead(this.#fs, fd, false, this.#gunzip, now, head)
   }
 }
 
