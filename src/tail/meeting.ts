@@ -210,8 +210,13 @@ export class Meeting {
       const form = present.has(other) ? null : this.#deps.files.known.formOf(other, listed)
       const isPlaced = form !== null || present.has(other) || hasPlaceForEver(other.order) || !looked
       if (isPlaced && compareOrder(form ?? other.order, file.order) <= 0) break
+      // A copy comes before what is in its original now, though the name of that may not have been met.
+      if (isLikeCopy(file, other)) {
+        index = i + 1
+        break
+      }
       const wasBefore = wasThereBefore(file, other) || other.unopenedBefore?.has(contentOf(file)) === true
-      if ((isPlaced || wasBefore) && !isLikeCopy(file, other)) index = i
+      if (isPlaced || wasBefore) index = i
     }
     present.add(file)
     const begun = this.#newestBegun()

@@ -913,6 +913,27 @@ t.test('a copy is met while it cannot be told that its original was cut', async 
   }
 })
 
+t.test('a copy is met when its original was cut, and the name of that cannot be looked at', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', lines(0, 10))
+  rig.look()
+  sink.fill()
+  sink.again()
+  copyTruncate(rig)
+  rig.append('app.log', lines(10, 12))
+  let calls = 0
+  const fails = new Set(['fstat app.log', 'stat app.log', 'open app.log.1 again'])
+  rig.fs.fault = (operation, path) => {
+    const name = path.slice(path.lastIndexOf('/') + 1)
+    const isAgain = operation === 'open' && name === 'app.log.1' && calls++ > 0
+    return fails.delete(`${operation} ${name}${isAgain ? ' again' : ''}`) ? 'EIO' : null
+  }
+  await rig.run(5000)
+  t.equal(fails.size, 0)
+  t.strictSame(sink.texts, messages(0, 12))
+  t.strictSame(losses(rig), [])
+})
+
 t.test('a copy and the file that is about to be cut are met at once, and one of the calls fails', async (t) => {
   // In the first round none does: it tells how many there are.
   let callsMax = 1
