@@ -182,7 +182,14 @@ export class Openings {
         continue
       }
       const { size } = fs.fstat(file.fd)
-      if (compressed ? isCompressionOf(fs, fd, gunzip, file.fd) : isCopyOf(fs, fd, file.fd, size)) {
+      let isForm: boolean
+      try {
+        isForm = compressed ? isCompressionOf(fs, fd, gunzip, file.fd) : isCopyOf(fs, fd, file.fd, size)
+      } catch (error) {
+        if (this.#files.headHolds(file)) this.#files.sawBytes(file, size)
+        throw error
+      }
+      if (isForm) {
         this.#files.sawBytes(file, size)
         // Its compressed form has the name that it had itself in the end.
         const isNamed = compressed && !hasPlaceForEver(file.order) && hasPlaceForEver(candidate.order)

@@ -934,6 +934,30 @@ t.test('a copy is met when its original was cut, and the name of that cannot be 
   t.strictSame(losses(rig), [])
 })
 
+t.test('what was seen while a copy was compared is lost with its original, though that failed', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', lines(0, 10))
+  await rig.step()
+  copyFileSync(rig.path('app.log'), rig.path('app.log.1'))
+  let sizes = 0
+  rig.fs.fault = (operation, path) => {
+    if (!path.endsWith('app.log.1')) return null
+    if (operation === 'open') rig.append('app.log', lines(10, 15))
+    return operation === 'fstat' && ++sizes === 2 ? 'EIO' : null
+  }
+  rig.look()
+  t.equal(sizes, 2)
+  rig.fs.fault = () => null
+  truncateSync(rig.path('app.log'), 0)
+  rig.append('app.log', lines(15, 17))
+  await rig.run(5000)
+  t.strictSame(
+    sink.texts.filter((text) => text.startsWith('line')),
+    [...messages(0, 10), ...messages(15, 17)],
+  )
+  t.strictSame(losses(rig), [[lines(0, 10).length, lines(0, 15).length, 'truncated']])
+})
+
 t.test('a copy and the file that is about to be cut are met at once, and one of the calls fails', async (t) => {
   // In the first round none does: it tells how many there are.
   let callsMax = 1
