@@ -5,7 +5,7 @@ import type { Draw } from './draw.ts'
 import type { Faults } from './faults.ts'
 import type { SimClock } from './sim-clock.ts'
 import type { Inode, SimDisk } from './sim-disk.ts'
-import type { Content, Row, Truth, TruthLog } from './truth.ts'
+import { type Content, isDestroyed, type Row, type Truth, type TruthLog } from './truth.ts'
 
 export interface WriterDeps {
   clock: SimClock
@@ -93,11 +93,16 @@ export class Writer {
     if (this.#format !== 'plain') this.#line(1, 'heartbeat')
   }
 
-  /** Brings every open line to its end. */
+  /** Brings every open line to its end; where that is destroyed, and nobody can tell it but by the next line, writes that one. */
   finish(): void {
     this.whole()
+    const { log } = this
     const timeNs = BigInt(this.#deps.clock.now()) * 1_000_000n
-    for (const stream of [0, 1] as const) while (this.#open[stream] !== null) this.#row(stream, timeNs, false)
+    for (const stream of [0, 1] as const) {
+      while (this.#open[stream] !== null) this.#row(stream, timeNs, false)
+      const last = log.byNumber.get(2 * (log.seqs[stream] - 1) + stream)?.rows.at(-1)
+      if (last !== undefined && isDestroyed(last)) this.#line(stream, 'heartbeat')
+    }
   }
 
   /** The program dies: what is open stays as it is, and is a line for all that. */
