@@ -194,7 +194,7 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
       'sinks/elasticsearch/document.ts',
       'writeFive(view, base + idAt + ID_BYTES_AT, entry.sourceBytes % 0x4000_0000)',
       'writeFive(view, base + idAt + ID_BYTES_AT, 0)',
-      10,
+      90,
     ),
     // A line that was stored whole comes again with another end where its file was compressed meanwhile, and cut off.
     world: {
