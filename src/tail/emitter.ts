@@ -111,6 +111,8 @@ export class Emitter {
       entry.nanos = entry.audit.nanos
       if (entry.seconds < this.skipBeforeSeconds) {
         this.#account.skip(stream, endOffset, sourceBytes, sourceLines)
+        entry.audit = null
+        entry.shape = null
         return
       }
       if (entry.seconds > this.futureSeconds) {
