@@ -57,6 +57,12 @@ for (const [name, data] of Object.entries(SHAPES)) {
   })
 }
 
+test('of secrets that are many and short a slice hides a few', async (t) => {
+  const data = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`k${i}`, `qxzjvk${i}`]))
+  const { slices } = judged(eventWith({ kind: 'Secret', stringData: data }))
+  t.ok(slices > 20_000 / 100, `${slices}`)
+})
+
 test('a URI of a megabyte is looked through in slices, and to its end', async (t) => {
   const query = Array.from({ length: 40_000 }, (_, i) => `parameter${i}=some-value`).join('&')
   const uri = `/api/v1/namespaces/a/services/b/proxy/x?token=qxzjvkqxzj&${query}&password=qxzjvkqxzj`

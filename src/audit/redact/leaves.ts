@@ -19,6 +19,8 @@ const WINDOW_OVERLAP_BYTES = 1024
 
 /** No public value but a bundle of certificates is so long. */
 const BUNDLE_BYTES_MIN = 256
+/** To hide a value takes as long as to look through so many bytes more: its token is an HMAC. */
+const HIDDEN_BYTES = 512
 
 /** Values that were judged and need not be hidden, whatever they are called; and such that need not in texts of people. */
 const knownHarmless = new KnownBytes<true>(12)
@@ -74,7 +76,7 @@ export class Leaves {
     const to = Math.min(end, this.#longAt + WINDOW_BYTES)
     const text = unescaped(b.toString('utf8', from, to))
     if (looksSecret(text, (this.#longRole & IS_TEXT) === 0, false)) {
-      this.#changes.hide(this.#longValue, this.#longRole)
+      this.#hide(this.#longValue, this.#longRole)
       this.#longValue = -1
     } else if (to === end) this.#longValue = -1
     else this.#longAt = to
@@ -93,18 +95,20 @@ export class Leaves {
     if (kind === OTHER) {
       // A number may be a PIN; true, false and null tell nothing.
       const isNumber = b[start]! <= 0x39
-      if (isNumber && ((role & IS_SECRET) !== 0 || nameClass === NAME_CREDENTIAL))
+      if (isNumber && ((role & IS_SECRET) !== 0 || nameClass === NAME_CREDENTIAL)) {
+        this.looked += HIDDEN_BYTES
         this.#changes.hideRaw(start, end, `"${this.#mask(b.toString('latin1', start, end))}"`)
+      }
       return
     }
     if (end === start) return
     if ((role & IS_SECRET) !== 0 || (nameClass === NAME_CREDENTIAL && !isSwitch(b, start, end))) {
-      this.#changes.hide(value, role)
+      this.#hide(value, role)
       return
     }
     if (nameClass === NAME_PUBLIC && b[start] !== 0x7b) {
       // Bundles of certificates are taken with the key that somebody left in them.
-      if (end - start >= BUNDLE_BYTES_MIN && holdsPrivateKey(b, start, end)) this.#changes.hide(value, role)
+      if (end - start >= BUNDLE_BYTES_MIN && holdsPrivateKey(b, start, end)) this.#hide(value, role)
       return
     }
     const harmless = (role & IS_TEXT) !== 0 ? knownHarmlessTexts : knownHarmless
@@ -115,6 +119,11 @@ export class Leaves {
       harmless.find(b, start, end)
       harmless.add(b, start, end, true)
     }
+  }
+
+  #hide(value: number, role: number): void {
+    this.looked += HIDDEN_BYTES
+    this.#changes.hide(value, role)
   }
 
   /** Hides a value that looks as if it had to be; true when it did. */
@@ -138,7 +147,7 @@ export class Leaves {
     }
     const text = textOf(b, start, end)
     if (!looksSecret(text, (role & IS_TEXT) === 0, (role & IS_BINARY) !== 0)) return false
-    this.#changes.hide(value, role)
+    this.#hide(value, role)
     return true
   }
 
