@@ -2,6 +2,7 @@
 // byte for byte. What stands instead is kept as bytes: as strings, ten thousands of them were promoted and then collected.
 
 import { release } from '../core/memory.ts'
+import type { Slices } from '../core/slices.ts'
 import type { Workbench } from './found.ts'
 
 /** Places are relative to the bytes in which it was found. */
@@ -18,6 +19,9 @@ const BYTES_MIN = 1024
 const BYTES_KEPT_MAX = 64 * 1024
 /** Shorter texts are written and copied byte by byte: a call costs more. */
 const SHORT_BYTES = 32
+
+/** So many are applied in one slice. */
+export const SLICE_EDITS = 16_000
 
 export class Edits {
   count = 0
@@ -94,6 +98,16 @@ export class Edits {
   /** Writes line[start, end) with the changes to `to` at `at`, where there must be room for `bytesMax`; returns its end. */
   apply(line: Buffer, start: number, end: number, to: Buffer, at: number): number {
     const out = this.applySome(line, start, 0, this.count, to, at)
+    return out + line.copy(to, out, this.count === 0 ? start : this.lastEnd, end)
+  }
+
+  /** The same as `apply` to the beginning of `to`, for a line with very many changes. */
+  *applyInSlices(line: Buffer, start: number, end: number, to: Buffer): Slices<number> {
+    let out = 0
+    for (let first = 0; first < this.count; first += SLICE_EDITS) {
+      out = this.applySome(line, start, first, Math.min(first + SLICE_EDITS, this.count), to, out)
+      yield
+    }
     return out + line.copy(to, out, this.count === 0 ? start : this.lastEnd, end)
   }
 

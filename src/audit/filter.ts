@@ -7,8 +7,9 @@
 
 import { createHash } from 'node:crypto'
 import { release } from '../core/memory.ts'
+import { atOnce, type Slices } from '../core/slices.ts'
 import { cutToMetadata } from './cut.ts'
-import { Edits } from './edits.ts'
+import { Edits, SLICE_EDITS } from './edits.ts'
 import {
   ANNOTATIONS,
   EventFacts,
@@ -22,7 +23,7 @@ import {
 import { safePart } from './foreign.ts'
 import { LINE, LINE_END, ROW, SAME_SENDER, type Workbench } from './found.ts'
 import { PADDING_BYTES } from './json/strings.ts'
-import { Tape } from './json/tape.ts'
+import { SLICE_VALUES, Tape } from './json/tape.ts'
 import type { Policy } from './policy/policy.ts'
 import type { Mask } from './redact/mask.ts'
 import { IS_EVENT, LOSES_MANAGED_FIELDS } from './redact/roles.ts'
@@ -45,14 +46,9 @@ export interface FilterOptions {
 /** kept: see the result; dropped: the policy says so; working: call `step`. */
 export type FilterEnd = 'kept' | 'dropped' | 'working'
 
-/** What is left to do on a line, a slice at each `next`. */
-type Slices = Generator<void, 'kept'>
-
 /** A line from so many bytes on is done in slices. */
 export const LARGE_LINE_BYTES = 128 * 1024
-// Of a slice, each a millisecond or two.
-const SLICE_VALUES = 4000
-const SLICE_EDITS = 16_000
+/** Of a slice, a millisecond or two. */
 const SLICE_HASHED_BYTES = 512 * 1024
 const OUTPUT_KEPT_BYTES_MAX = 256 * 1024
 
@@ -82,7 +78,7 @@ export class AuditFilter {
   /** Of the rows that were judged: who sent them. */
   readonly #senders: (Sender | null)[] = []
   /** Of a large line; null when there is none. */
-  #slices: Slices | null = null
+  #slices: Slices<'kept'> | null = null
   #lineStart = 0
   #lineEnd = 0
 
@@ -165,7 +161,7 @@ export class AuditFilter {
     return this.#do(this.#whole(options), isLarge)
   }
 
-  #do(slices: Slices, isLarge: boolean): FilterEnd {
+  #do(slices: Slices<'kept'>, isLarge: boolean): FilterEnd {
     if (!isLarge) return atOnce(slices)
     this.#slices = slices
     return 'working'
@@ -178,7 +174,7 @@ export class AuditFilter {
   }
 
   /** The way of all lines that are not done quickly. */
-  *#whole(options: WalkOptions): Slices {
+  *#whole(options: WalkOptions): Slices<'kept'> {
     const tape = this.#tape
     const edits = this.#edits
     edits.clear()
@@ -296,17 +292,9 @@ export class AuditFilter {
     this.end = this.#edits.apply(facts.buffer, this.#lineStart, this.#lineEnd, this.#output, 0)
   }
 
-  *#writeInSlices(): Generator<void, void> {
-    const edits = this.#edits
-    const { buffer } = this.facts
+  *#writeInSlices(): Slices<void> {
     this.#reserve()
-    let out = 0
-    for (let first = 0; first < edits.count; first += SLICE_EDITS) {
-      const last = Math.min(first + SLICE_EDITS, edits.count)
-      out = edits.applySome(buffer, this.#lineStart, first, last, this.#output, out)
-      yield
-    }
-    this.end = out + buffer.copy(this.#output, out, edits.lastEnd, this.#lineEnd)
+    this.end = yield* this.#edits.applyInSlices(this.facts.buffer, this.#lineStart, this.#lineEnd, this.#output)
   }
 
   /** Makes room for the changed line: it is the result. */
@@ -322,7 +310,7 @@ export class AuditFilter {
   }
 
   /** Makes the result fit the sink: over its limit it loses the response's body, then the request's. */
-  *#fitted(): Slices {
+  *#fitted(): Slices<'kept'> {
     const bytes = this.end - this.start
     if (bytes <= this.#options.lineBytesMax) return 'kept'
     this.originalBytes = bytes
@@ -378,13 +366,6 @@ export class AuditFilter {
 }
 
 /** Does all that is left. */
-function atOnce(slices: Slices): 'kept' {
-  for (;;) {
-    const { done, value } = slices.next()
-    if (done) return value
-  }
-}
-
 function isBlank(byte: number | undefined): boolean {
   return byte === 0x20 || byte === 0x09
 }

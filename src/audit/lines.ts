@@ -11,6 +11,7 @@ import {
   type Shaper,
 } from '../core/entry.ts'
 import { release } from '../core/memory.ts'
+import type { Slices } from '../core/slices.ts'
 import type { Continuity, LogFile } from './continuity/continuity.ts'
 import { AuditFilter, type FilterEnd, type FilterOptions, LARGE_LINE_BYTES } from './filter.ts'
 import { FIRST_HASH, LINE, LINE_END, NANOS, SECOND_HASH, SECONDS, type Workbench } from './found.ts'
@@ -48,6 +49,8 @@ interface Work {
   line: Buffer
   end: FilterEnd
   shape: object | null
+  /** What was thrown meanwhile, for whoever reads on. */
+  failure: { error: unknown } | null
 }
 
 export class AuditLines {
@@ -67,7 +70,7 @@ export class AuditLines {
 
   /** A large line is being worked on: it is not read before that is done. */
   get isWorking(): boolean {
-    return this.#work?.end === 'working'
+    return this.#work?.end === 'working' && this.#work.failure === null
   }
 
   /**
@@ -144,7 +147,10 @@ export class AuditLines {
     const bytes = keptBytes + end - start
     if (bytes < LARGE_LINE_BYTES || bytes > AUDIT_LINE_BYTES_MAX || this.#isDoneAtOnce(bytes)) return true
     const known = this.#work
-    if (known !== null && known.file === file && known.offset === offset) return known.end !== 'working'
+    if (known !== null && known.file === file && known.offset === offset) {
+      if (known.failure !== null) throw known.failure.error
+      return known.end !== 'working'
+    }
     // One at a time: what another place began is given up when the reader was sent elsewhere.
     if (known !== null) release(known.line)
     this.release()
@@ -152,12 +158,12 @@ export class AuditLines {
     kept.copy(line, 0, 0, keptBytes)
     b.copy(line, keptBytes, start, end)
     this.#large ??= new AuditFilter(this.#options)
-    const work: Work = { file, offset, line, end: 'working', shape: null }
-    this.#work = work
+    const work: Work = { file, offset, line, end: 'working', shape: null, failure: null }
     const slices = this.#slices(work, this.#large, bytes)
-    if (slices.next().done) return true
-    void this.#go(work, slices)
-    return false
+    const isDone = slices.next().done === true
+    this.#work = work
+    if (!isDone) void this.#go(work, slices)
+    return isDone
   }
 
   #isDoneAtOnce(bytes: number): boolean {
@@ -166,7 +172,7 @@ export class AuditLines {
   }
 
   /** The work on a large line. */
-  *#slices(work: Work, filter: AuditFilter, bytes: number): Generator<void, void> {
+  *#slices(work: Work, filter: AuditFilter, bytes: number): Slices<void> {
     let end = filter.judge(work.line, 0, bytes)
     for (; end === 'working'; end = filter.step()) yield
     const { shape } = this.#options
@@ -177,11 +183,15 @@ export class AuditLines {
     work.end = end
   }
 
-  async #go(work: Work, slices: Generator<void, void>): Promise<void> {
-    do {
-      await this.#options.pause()
-      if (this.#work !== work) return
-    } while (!slices.next().done)
+  async #go(work: Work, slices: Slices<void>): Promise<void> {
+    try {
+      do {
+        await this.#options.pause()
+        if (this.#work !== work) return
+      } while (!slices.next().done)
+    } catch (error) {
+      work.failure = { error }
+    }
     this.#options.ready()
   }
 

@@ -1,6 +1,8 @@
 // The entry cursor: one mutable object that is handed from the parser to the encoder, line by line. It owns no bytes:
 // the message is `buffer[messageStart, messageEnd)`, valid until the next line is parsed.
 
+import type { Slices } from './slices.ts'
+
 export const STDOUT = 0
 export const STDERR = 1
 
@@ -88,8 +90,8 @@ export interface Entry {
   sourceLines: number
 }
 
-/** Makes ready what an encoder needs of a large audit event, a slice at each `next`; null: there is nothing to make ready. */
-export type Shaper = (event: Buffer) => Generator<void, object | null>
+/** Makes ready what an encoder needs of a large audit event. */
+export type Shaper = (event: Buffer) => Slices<object>
 
 export function newEntry(): Entry {
   return {

@@ -133,3 +133,16 @@ test('a large line of which nothing is changed is hashed in slices where it is t
     'taffrail/original-sha256': createHash('sha256').update(line).digest('hex'),
   })
 })
+
+test('what is thrown in the work on a large line is for who reads on', async (t) => {
+  const reading = new Reading({
+    // biome-ignore lint/correctness/useYield: it comes to nothing
+    *shape() {
+      throw new Error('no memory')
+    },
+  })
+  const line = eventWith('anna', 3000)
+  await reading.ahead(line, 0)
+  t.equal(reading.lines.isWorking, false)
+  t.throws(() => reading.ahead(line, 0), { message: 'no memory' })
+})

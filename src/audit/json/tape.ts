@@ -29,6 +29,9 @@ const LENGTH_KEPT_MAX = FIELDS * 64 * 1024
 /** Bytes of a text for which a cell is made ready: most have longer values, and the list needs not grow, which is a copy of all of it. */
 const CELL_BYTES = 8
 
+/** Of a text that is worked on in slices: a millisecond or two. */
+export const SLICE_VALUES = 4000
+
 export type TapeEnd = 'done' | 'more' | 'invalid' | 'tooLarge'
 
 const NOTHING = [-1, -1, -1, -1] as const

@@ -6,8 +6,9 @@ import { Tape } from '../../audit/json/tape.ts'
 import type { Part } from '../../batch/part.ts'
 import type { EntryEncoder } from '../../batch/target.ts'
 import { type Entry, MARK_INVALID_UTF8 } from '../../core/entry.ts'
+import { atOnce, type Slices } from '../../core/slices.ts'
 import { secondsText } from '../time-text.ts'
-import { fieldsOf, rawOf, type Taken, taken } from './audit-members.ts'
+import { fieldsOf, rawOf, taken } from './audit-members.ts'
 import { auditIndex } from './index-names.ts'
 import { marksOf } from './marks.ts'
 import { auditId } from './record-id.ts'
@@ -47,17 +48,18 @@ export class AuditDocumentEncoder implements EntryEncoder {
     const _index = auditIndex(namespace, entry.seconds)
     const action = { create: { _index, ...(hasIds && { _id: auditId(key, entry.seconds) }) } }
     const marks = entry.marks & ~MARK_INVALID_UTF8
-    const shape = entry.audit === null ? null : ((entry.shape as Shape | null) ?? atOnce(event))
+    const { head, fields: audit } =
+      entry.audit === null ? NO_EVENT : ((entry.shape as Shape | null) ?? atOnce(shapeOf(event, ownTape)))
     const fields = {
-      ...ecsOf(shape?.head, entry, this.#options),
+      ...ecsOf(head, entry, this.#options),
       ...(marks !== 0 && { taffrail: marksOf(entry, marks) }),
     }
     const begin = `${JSON.stringify(action)}\n`
-    if (shape === null) append(part, `${begin}${JSON.stringify({ ...fields, message: event.toString() })}\n`)
+    if (audit === null) append(part, `${begin}${JSON.stringify({ ...fields, message: event.toString() })}\n`)
     else {
       append(part, `${begin}${JSON.stringify(fields).slice(0, -1)},"kubernetes":{${this.#node}"audit":`)
-      part.reserve(shape.fields.length)
-      part.end += shape.fields.copy(part.buffer, part.end)
+      part.reserve(audit.length)
+      part.end += audit.copy(part.buffer, part.end)
       append(part, '}}\n')
     }
   }
@@ -70,30 +72,22 @@ function append(part: Part, text: string): void {
 
 /** What an event alone says in its document. */
 interface Shape {
-  head: Head
-  /** What stands under kubernetes.audit. */
-  fields: Buffer
+  head: Head | null
+  /** What stands under kubernetes.audit; null: it only looks like an event, with brackets that close and no more, and is told as a text. */
+  fields: Buffer | null
 }
 
-/** null: it only looks like an event, with brackets that close and no more, and is told as a text. */
-export function* shapeOf(event: Buffer, tape = new Tape()): Generator<void, Shape | null> {
-  const parts = yield* taken(event, tape)
-  if (parts === undefined) return null
-  const head = headOf(parts)
-  const fields = yield* fieldsOf(parts, event.length)
+const NO_EVENT: Shape = { head: null, fields: null }
+
+export function* shapeOf(event: Buffer, tape = new Tape()): Slices<Shape> {
+  const head = (yield* taken(event, tape)) ? headOf(tape) : null
+  const shape = head === null ? NO_EVENT : { head, fields: yield* fieldsOf(tape, event.length) }
   tape.release()
-  return { head, fields }
+  return shape
 }
 
 /** Of events that are shaped at once: the list of values is not made anew for each. */
 const ownTape = new Tape()
-
-function atOnce(event: Buffer): Shape | null {
-  const slices = shapeOf(event, ownTape)
-  let slice = slices.next()
-  while (!slice.done) slice = slices.next()
-  return slice.value
-}
 
 /** Events by the one encoder, all other lines by the other. */
 export class EitherEncoder implements EntryEncoder {
@@ -116,7 +110,7 @@ export class EitherEncoder implements EntryEncoder {
 }
 
 /** The ECS fields of an event. */
-function ecsOf(head: Head | undefined, entry: Entry, options: AuditDocumentOptions): Record<string, unknown> {
+function ecsOf(head: Head | null, entry: Entry, options: AuditDocumentOptions): Record<string, unknown> {
   const { path, apiServer, labels } = options
   const time = `${secondsText(entry.seconds)}.${String(entry.nanos).padStart(9, '0')}Z`
   const base = {
@@ -126,7 +120,7 @@ function ecsOf(head: Head | undefined, entry: Entry, options: AuditDocumentOptio
       : { observer: { name: apiServer, type: 'apiserver' } }),
     ...(Object.keys(labels).length > 0 && { labels }),
   }
-  if (head === undefined) return base
+  if (head === null) return base
   const { verb, auditID, username, uid, groups, impersonated, sourceIPs, userAgent, outcome } = head
   return {
     ...base,
@@ -173,12 +167,17 @@ const HEAD_MEMBERS = new Set([
   'annotations',
 ])
 
-/** The members of an event that ECS has fields for, so far as they are of the types that these take. */
-function headOf({ tape, bytes }: Taken): Head {
+/** The members of an event that ECS has fields for, so far as they are of the types that these take; null: one is no JSON. */
+function headOf(tape: Tape): Head | null {
   const head: Record<string, unknown> = {}
   for (let key = tape.first(0); key < tape.next(0); key = tape.next(key + 1)) {
-    const name = textOf(bytes, tape.startOf(key), tape.endOf(key))
-    if (HEAD_MEMBERS.has(name)) head[name] = JSON.parse(rawOf(tape, key + 1))
+    const name = textOf(tape.buffer, tape.startOf(key), tape.endOf(key))
+    if (!HEAD_MEMBERS.has(name)) continue
+    try {
+      head[name] = JSON.parse(rawOf(tape, key + 1))
+    } catch {
+      return null // an escape that is none
+    }
   }
   return {
     verb: textIn(head, 'verb'),

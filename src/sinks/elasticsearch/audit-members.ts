@@ -4,13 +4,12 @@
 // then. managedFields are left out. None of that may cost an event. Pure.
 import { isUtf8 } from 'node:buffer'
 import { Edits } from '../../audit/edits.ts'
-import { PADDING_BYTES, textOf, viewOf } from '../../audit/json/strings.ts'
-import { ARRAY, OBJECT, OTHER, STRING, type Tape } from '../../audit/json/tape.ts'
-import { KnownBytes } from '../../audit/known.ts'
+import { PADDING_BYTES, viewOf } from '../../audit/json/strings.ts'
+import { ARRAY, OBJECT, OTHER, SLICE_VALUES, STRING, type Tape } from '../../audit/json/tape.ts'
+import type { Slices } from '../../core/slices.ts'
 import { AUDIT_FIELDS, type FieldTree, type LeafField } from './audit-fields.ts'
+import { Names, nameAt } from './audit-names.ts'
 
-/** Of a slice, a millisecond or two of work. */
-const SLICE_VALUES = 4000
 /** Objects of an object field may lie so deep in it; what is deeper is told as text. */
 const DEPTH_MAX = 18
 /** Members of an event that the mapping knows as objects, and as lists or texts. */
@@ -32,14 +31,8 @@ const INTEGER = /^-?\d{1,9}$/
 /** As the API server writes times, within quotes; of years that a mapping takes with nanoseconds. */
 const DATE = /^"((?:19[7-9]|20\d|21\d|22[0-5])\d-\d\d-\d\d)T\d\d:\d\d:\d\d(?:\.\d{1,9})?Z"$/
 
-/** An event and the list of its values. */
-export interface Taken {
-  tape: Tape
-  bytes: Buffer
-}
-
-/** Takes an event apart; undefined when it is no JSON. Control characters that JSON does not allow become blanks. */
-export function* taken(event: Buffer, tape: Tape): Generator<void, Taken | undefined> {
+/** Makes the list of an event's values; false when it is no JSON. Control characters that JSON does not allow become blanks. */
+export function* taken(event: Buffer, tape: Tape): Slices<boolean> {
   const bytes = Buffer.allocUnsafe(event.length + PADDING_BYTES)
   event.copy(bytes)
   bytes.fill(0, event.length)
@@ -47,8 +40,7 @@ export function* taken(event: Buffer, tape: Tape): Generator<void, Taken | undef
   tape.begin(bytes, 0, event.length)
   for (;;) {
     const state = tape.run(SLICE_VALUES)
-    if (state === 'done') return { tape, bytes }
-    if (state !== 'more') return undefined
+    if (state !== 'more') return state === 'done'
     yield
   }
 }
@@ -64,8 +56,8 @@ function withoutControls(bytes: Buffer, length: number): void {
   }
 }
 
-/** What stands under kubernetes.audit, as UTF-8. `eventBytes` is how long the event was. */
-export function* fieldsOf({ tape, bytes }: Taken, eventBytes: number): Generator<void, Buffer> {
+/** What stands under kubernetes.audit, as UTF-8, of an event of `eventBytes` whose values are listed. */
+export function* fieldsOf(tape: Tape, eventBytes: number): Slices<Buffer> {
   const edits = new Edits()
   const open: Open[] = []
   enter(open, tape, edits, 0, 0, '', AUDIT_FIELDS)
@@ -76,16 +68,20 @@ export function* fieldsOf({ tape, bytes }: Taken, eventBytes: number): Generator
       yield
       left = SLICE_VALUES
     }
-    if (top.at >= top.end) open.pop()
+    if (top.named < top.end) {
+      top.names?.note(nameAt(tape, top.named))
+      top.named = tape.next(top.named + 1)
+    } else if (top.at >= top.end) open.pop()
     else if (top.names === null) {
       const item = top.at
       top.at = tape.next(item)
       enter(open, tape, edits, item, top.depth + 1, top.body, top.tree)
     } else member(open, tape, edits, top, top.names)
   }
-  if (edits.count === 0) return inUtf8(bytes.subarray(0, eventBytes))
+  const event = tape.buffer
+  if (edits.count === 0) return inUtf8(event.subarray(0, eventBytes))
   const out = Buffer.allocUnsafe(edits.bytesMax(eventBytes))
-  return inUtf8(out.subarray(0, edits.apply(bytes, 0, eventBytes, out, 0)))
+  return inUtf8(out.subarray(0, yield* edits.applyInSlices(event, 0, eventBytes, out)))
 }
 
 function inUtf8(text: Buffer): Buffer {
@@ -104,6 +100,8 @@ interface Open {
   tree: FieldTree | null
   /** null: it is a list. */
   names: Names | null
+  /** Of very many members, the one whose name is to be noted next, before any is looked at. */
+  named: number
   container: number
   /** Where the last member ends that is not left out; -1 for none. */
   kept: number
@@ -125,8 +123,11 @@ function enter(
     edits.add(tape.startOf(value), tape.endOf(value), JSON.stringify(rawOf(tape, value)))
     return
   }
-  const names = kind === OBJECT ? new Names(tape, value) : null
-  open.push({ at: tape.first(value), end: tape.next(value), depth, body, tree, names, container: value, kept: -1 })
+  const at = tape.first(value)
+  const end = tape.next(value)
+  const hasMany = kind === OBJECT && end - at > SLICE_VALUES
+  const names = kind === OBJECT ? new Names(tape, value, hasMany) : null
+  open.push({ at, end, depth, body, tree, names, named: hasMany ? at : end, container: value, kept: -1 })
 }
 
 /** Looks at the next member of an object. */
@@ -195,82 +196,6 @@ function objectOf(tape: Tape, edits: Edits, value: number): void {
 export function rawOf(tape: Tape, value: number): string {
   const quotes = tape.kindOf(value) === STRING ? 1 : 0
   return tape.buffer.toString('utf8', tape.startOf(value) - quotes, tape.endOf(value) + quotes)
-}
-
-/** Names of members, of which a log has few: a text is made of each once, not for each event. */
-const knownNames = new KnownBytes<string>(11)
-
-function nameAt(tape: Tape, key: number): string {
-  const { buffer } = tape
-  const start = tape.startOf(key)
-  const end = tape.endOf(key)
-  let name = knownNames.find(buffer, start, end)
-  if (name === undefined) {
-    name = textOf(buffer, start, end)
-    knownNames.add(buffer, start, end, name)
-  }
-  return name
-}
-
-/** Of so few a list is looked through faster than a set. */
-const LIST_MAX = 16
-
-/**
- * The names of an object's members, each once and without dots, for no server takes a name twice:
- * authorization.k8s.io/x is authorization_k8s_io/x.
- */
-class Names {
-  readonly #tape: Tape
-  readonly #object: number
-  /** Those of all members, once they are asked for. */
-  #all: Set<string> | null = null
-  #few: string[] = []
-  #many: Set<string> | null = null
-
-  constructor(tape: Tape, object: number) {
-    this.#tape = tape
-    this.#object = object
-  }
-
-  /** What a member of that name is called. */
-  written(name: string): string {
-    if (name !== '' && !name.includes('.')) {
-      if (this.#isGiven(name)) return this.other(name)
-      this.#give(name)
-      return name
-    }
-    return this.#free(name === '' ? '_' : name.replaceAll('.', '_'))
-  }
-
-  /** Another name, unlike all others of the object. */
-  other(name: string): string {
-    return this.#free(`${name}_`)
-  }
-
-  #free(name: string): string {
-    this.#all ??= this.#names()
-    let free = name
-    while (this.#all.has(free) || this.#isGiven(free)) free += '_'
-    this.#give(free)
-    return free
-  }
-
-  #names(): Set<string> {
-    const tape = this.#tape
-    const names = new Set<string>()
-    const end = tape.next(this.#object)
-    for (let key = tape.first(this.#object); key < end; key = tape.next(key + 1)) names.add(nameAt(tape, key))
-    return names
-  }
-
-  #isGiven(name: string): boolean {
-    return this.#many === null ? this.#few.includes(name) : this.#many.has(name)
-  }
-
-  #give(name: string): void {
-    if (this.#many !== null) this.#many.add(name)
-    else if (this.#few.push(name) > LIST_MAX) this.#many = new Set(this.#few)
-  }
 }
 
 function outerEnd(tape: Tape, value: number): number {

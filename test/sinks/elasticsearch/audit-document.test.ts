@@ -4,6 +4,7 @@ import { test } from 'tap'
 import { EventFacts } from '../../../src/audit/event.ts'
 import { Part } from '../../../src/batch/part.ts'
 import { newEntry } from '../../../src/core/entry.ts'
+import { atOnce } from '../../../src/core/slices.ts'
 import { AuditDocumentEncoder, shapeOf } from '../../../src/sinks/elasticsearch/audit-document.ts'
 import { type Product, setupObjects } from '../../../src/sinks/elasticsearch/templates.ts'
 import { fixtureLines } from '../../audit/fixtures.ts'
@@ -161,7 +162,7 @@ test('keys that break mappings get another name, unlike their neighbours', (t) =
     annotations: { 'a.b/c': '1', 'a_b/c': '2', '': '3', _: '4', '.': '5', '..': '6' },
     requestObject: { '': { 'x.y': 1 } },
   })
-  t.same(audit.annotations, { 'a_b/c_': '1', 'a_b/c': '2', __: '3', _: '4', ___: '5', ____: '6' })
+  t.same(audit.annotations, { 'a_b/c_': '1', 'a_b/c': '2', __: '3', _: '4', __2: '5', ___: '6' })
   t.same(audit.requestObject, { _: { x_y: 1 } })
   t.end()
 })
@@ -222,8 +223,38 @@ test('equal events are one document, lines that are no events are documents of t
 test('a name that is given twice is told twice, under two names', (t) => {
   const text = '{"a":{"b":1,"b":{"c":2},"b_":3},"a":4}'
   const line = `{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"x","requestObject":${text}}`
-  const audit = records([line])[0]?.document.kubernetes.audit
-  t.same(audit.requestObject, { a: { b: 1, b__: { c: 2 }, b_: 3 }, a_: 4 })
+  const audit = records([line])[0]!.document.kubernetes.audit
+  t.same(audit.requestObject, { a: { b: 1, b_2: { c: 2 }, b_: 3 }, a_: 4 })
+  t.end()
+})
+
+test('a name that is given twenty thousand times costs no more than as many names', (t) => {
+  for (const [name, written] of [
+    ['a', 'a'],
+    ['a.b', 'a_b'],
+    ['', '_'],
+  ] as const) {
+    const members = Array.from({ length: 20_000 }, (_, i) => `${JSON.stringify(name)}:${i}`).join(',')
+    const line = `{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"x","requestObject":{${members}}}`
+    const { requestObject } = records([line])[0]!.document.kubernetes.audit
+    t.equal(Object.keys(requestObject).length, 20_000)
+    t.equal(requestObject[written], 0)
+    t.equal(requestObject[`${written}_`], 1)
+    t.equal(requestObject[`${written}_20000`] ?? requestObject[`${written}_19999`], 19_999)
+    t.ok(JSON.stringify(requestObject).length < 2 * members.length + 20_000 * 8)
+  }
+  t.end()
+})
+
+test('an event with an escape that is none is told as text', (t) => {
+  const head = '{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"x","verb":"\\q"'
+  const large = `"requestObject":{"a":"${'b'.repeat(200_000)}"}`
+  for (const line of [`${head}}`, `${head},${large}}`]) {
+    const slices = shapeOf(Buffer.from(line))
+    const { document } = records([line], [0], atOnce(slices))[0]!
+    t.equal(document.message, line)
+    t.notOk(document.kubernetes)
+  }
   t.end()
 })
 
