@@ -84,7 +84,9 @@ export function findResumption(
   const later = Array.isArray(saved.later) ? saved.later : []
   const found = later.map((each) => find(each))
   unreadable.end()
-  const present = [own, ...found].filter((file) => file !== null)
+  // The copy of what was cut may be named twice: its own place is the later one.
+  const behind = found.filter((file, i) => file !== null && file !== own && found.lastIndexOf(file) === i)
+  const present = [own, ...behind].filter((file) => file !== null)
   const isInOrder = lineage.arrange(present)
   const missing: Missing[] = []
   let before: TailedFile | null = null
@@ -114,7 +116,7 @@ export function findResumption(
   const isBehind = (seenPath: string, { order }: TailedFile) =>
     restartOf(seenPath) < order.restart || isRotatedBefore(orderOf(seenPath, lineage), order)
   const isNext = (each: TailedFile) => (before === null ? each.order.restart >= restart : isBehind(path, each))
-  const file = files.find((each) => each === before || isNext(each)) ?? (files.at(-1) as TailedFile)
+  const file = files.find((each) => found.includes(each) || isNext(each)) ?? (files.at(-1) as TailedFile)
   for (const each of missing) {
     if (before === null || (each.before === before && isBehind(each.seen.path, file))) each.before = file
   }

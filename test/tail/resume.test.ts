@@ -1,6 +1,7 @@
 // Finding the place again after the process was away: in renamed, compressed, truncated, replaced and deleted files.
 import { copyFileSync, linkSync, truncateSync } from 'node:fs'
 import t, { type Test } from 'tap'
+import type { Position, SeenFile } from '../../src/checkpoint/position.ts'
 import { messages, type RigSink, row, rows, TailRig, withoutSpans } from '../support/tail-rig.ts'
 
 const stamp = (n: number) => `0.log.20261121-${String(80_000 + n)}`
@@ -369,6 +370,26 @@ t.test(
     t.strictSame(losses(rig), [])
   },
 )
+
+t.test('a file that came late, between one that was cut and its copy, is not passed over', async (t) => {
+  const rig = new TailRig(t, { kind: 'app.log' })
+  const sink = rig.sink({ format: 'container' })
+  for (const [i, name] of ['app.log.3', 'app.log.2', 'app.log.1', 'app.log'].entries())
+    rig.write(name, rows(10 * i, 10 * i + 10))
+  rig.look()
+  sink.fill()
+  sink.again()
+  sink.savePosition()
+  const { later = [] } = sink.position ?? {}
+  const cut = { ...later[1], ino: later[2]?.ino, gone: 'truncated' } as SeenFile
+  sink.position = { ...(sink.position as Position), later: [cut, ...later] }
+  rig.stop()
+  rig.unlink('app.log.3')
+  rig.restart()
+  await rig.run(2000)
+  t.strictSame(sink.texts.slice(1), messages(10, 40))
+  t.strictSame(losses(rig), [[0, rows(0, 10).length]])
+})
 
 t.test('but not for ever', async (t) => {
   const { rig, sink } = await partlyRead(t, 7)
