@@ -318,8 +318,8 @@ t.test('accounts: the ledger, what is in flight, the budget', async (t) => {
 })
 
 t.test('checkpoints: past what was acknowledged, lost, late, and sent again behind one', async (t) => {
-  const agentWith = (pending: number, ageSeconds: number) =>
-    ({ ports: { checkpoints: { status: () => ({ pending, ageSeconds, failing: null }) } } }) as unknown as Agent
+  const agentWith = (pending: number, ageSeconds: number, failing: string | null = null) =>
+    ({ ports: { checkpoints: { status: () => ({ pending, ageSeconds, failing }) } } }) as unknown as Agent
   const saved = (position: Position) => ({ sink: 'loki', lineage: KEY, position })
   const cases: Record<string, [RegExp | null, (checker: Checkpoints, history: History, lines: TruthLine[]) => void]> = {
     'durable and found again': [
@@ -340,6 +340,26 @@ t.test('checkpoints: past what was acknowledged, lost, late, and sent again behi
       (checker, history, [first]) => {
         history.store(checker, first as TruthLine)
         checker.checkpoint(LIFE, KEY, history.placeOf(first as TruthLine))
+        checker.tick(LIFE, agentWith(0, 0))
+        checker.opened(LIFE, [])
+      },
+    ],
+    'found, and lost before it could be written anew': [
+      null,
+      (checker, history, [first]) => {
+        history.store(checker, first as TruthLine)
+        checker.checkpoint(LIFE, KEY, history.placeOf(first as TruthLine))
+        checker.opened(LIFE, [saved(history.placeOf(first as TruthLine))])
+        checker.tick(LIFE, agentWith(0, 0, 'ENOSPC'))
+        checker.opened(LIFE, [])
+      },
+    ],
+    'found, written anew, and lost': [
+      /was called durable with 1 lines before it; now it has none/,
+      (checker, history, [first]) => {
+        history.store(checker, first as TruthLine)
+        checker.checkpoint(LIFE, KEY, history.placeOf(first as TruthLine))
+        checker.opened(LIFE, [saved(history.placeOf(first as TruthLine))])
         checker.tick(LIFE, agentWith(0, 0))
         checker.opened(LIFE, [])
       },

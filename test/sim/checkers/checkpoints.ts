@@ -29,6 +29,8 @@ export class Checkpoints implements Checker {
   /** By log: lines before the last checkpoint set; those before the last that the store called durable. */
   #set = new Map<string, number>()
   #durable = new Map<string, number>()
+  /** What was found at the start is not yet written anew: it may lie in the page cache only. */
+  #isFoundOnly = false
   /** By log: the least lines before any checkpoint set since then: it may go back, where a place is not found again. */
   #least = new Map<string, number>()
   /** By log: the checkpoint that the process began with. */
@@ -69,9 +71,10 @@ export class Checkpoints implements Checker {
 
   tick(life: Life, agent: Agent): void {
     const { pending, ageSeconds, failing } = agent.ports.checkpoints.status()
-    if (pending === 0 && this.#least.size > 0) {
+    if (pending === 0 && failing === null && (this.#least.size > 0 || this.#isFoundOnly)) {
       this.#durable = new Map(this.#set)
       this.#least.clear()
+      this.#isFoundOnly = false
     }
     const { clock, faults } = this.#deps
     const isDiskWell = !(['fullDisk', 'badDisk', 'slowDisk'] as const).some((kind) => faults.on.has(kind))
@@ -101,8 +104,12 @@ export class Checkpoints implements Checker {
         `the checkpoint of ${lineage} was called durable with ${before} lines before it; now it has ${has}`,
       )
     }
-    this.#set = new Map(found)
-    this.#durable = found
+    this.#set = found
+    this.#isFoundOnly = true
+    for (const [lineage, before] of this.#durable) {
+      if (!found.has(lineage)) this.#durable.delete(lineage)
+      else if (this.#least.has(lineage)) this.#durable.set(lineage, Math.min(before, found.get(lineage) as number))
+    }
     this.#least.clear()
   }
 
