@@ -136,7 +136,8 @@ function isRotatedBefore(order: FileOrder | null, other: FileOrder): boolean {
 
 /** Whether a file that was cut just when its second witness was to be taken is likely to be there as a copy. */
 function isCopied(seen: SeenFile, files: readonly TailedFile[], fs: ReadFileSystem, gunzip: Gunzip): boolean {
-  if (seen.gone !== 'truncated' || seen.witness !== '') return false
+  // Without a witness it had been cut, though nobody may have noticed it by then.
+  if (seen.compressed || seen.witness !== '' || (seen.gone ?? 'truncated') !== 'truncated') return false
   const head = { hash: seen.head, bytes: seen.headBytes }
   return files.some(
     ({ fd, head: begins, compressed, gone, sizeSeen }) =>
