@@ -5,8 +5,10 @@
 
 /** As `depth_limit` of `flattened` has it unless changed. */
 const DEPTH_MAX = 20
-/** Of one object; also keeps the comparison of its names short. */
+/** Of one object. */
 const NAMES_MAX = 256
+/** So many names are compared with each other; with more a set is asked, or an object of 256 names would take 7 ms. */
+const NAMES_COMPARED_MAX = 4
 /** In bytes, as written. Lucene takes terms of 32,766 bytes: a path and a value. */
 const NAME_BYTES_MAX = 512
 const STRING_BYTES_MAX = 8191
@@ -61,6 +63,7 @@ function readValue(depth: number): boolean {
 
 function readObject(depth: number): boolean {
   const firstName = names.length
+  let known: Set<string> | null = null
   at++
   skipSpace()
   if (source[at] === CLOSE) {
@@ -69,7 +72,9 @@ function readObject(depth: number): boolean {
   }
   for (;;) {
     const nameStart = at + 1
-    if (source[at] !== QUOTE || !readString(NAME_BYTES_MAX) || !takeName(firstName, nameStart, at - 1)) return false
+    if (source[at] !== QUOTE || !readString(NAME_BYTES_MAX)) return false
+    if (names.length - firstName === 2 * NAMES_COMPARED_MAX) known = namesFrom(firstName)
+    if (!takeName(firstName, nameStart, at - 1, known)) return false
     skipSpace()
     if (source[at++] !== COLON) return false
     skipSpace()
@@ -84,14 +89,33 @@ function readObject(depth: number): boolean {
   return true
 }
 
-/** Notes a name of the object whose names begin at `first`; false when it is there, empty, escaped, or one too many. */
-function takeName(first: number, start: number, stop: number): boolean {
+/**
+ * Notes a name of the object whose names begin at `first` (`known`: all of them, where they are many); false when it is there, empty,
+ * escaped, or one too many.
+ */
+function takeName(first: number, start: number, stop: number, known: Set<string> | null): boolean {
   if (hasEscape || stop === start || names.length - first >= 2 * NAMES_MAX) return false
-  for (let i = first; i < names.length; i += 2) {
-    if (source.compare(source, names[i], names[i + 1], start, stop) === 0) return false
+  if (known !== null) {
+    const before = known.size
+    if (known.add(nameAt(start, stop)).size === before) return false
+  } else {
+    for (let i = first; i < names.length; i += 2) {
+      if (source.compare(source, names[i], names[i + 1], start, stop) === 0) return false
+    }
   }
   names.push(start, stop)
   return true
+}
+
+function namesFrom(first: number): Set<string> {
+  const known = new Set<string>()
+  for (let i = first; i < names.length; i += 2) known.add(nameAt(names[i] as number, names[i + 1] as number))
+  return known
+}
+
+/** One character for each byte. */
+function nameAt(start: number, stop: number): string {
+  return source.toString('latin1', start, stop)
 }
 
 function readList(depth: number): boolean {

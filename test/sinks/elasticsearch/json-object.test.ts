@@ -104,3 +104,26 @@ const TAKEN: Record<string, string> = {
 }
 
 for (const [what, text] of Object.entries(TAKEN)) t.test(`taken: ${what}`, async (t) => t.ok(isPlain(text)))
+
+t.test('a name is not compared with each of the many before it', async (t) => {
+  const members = Array.from({ length: 256 }, (_, i) => `"${i.toString(36)}":1`).join()
+  const bytes = Buffer.from(`{"a":[${new Array(100).fill(`{${members}}`).join()}]}`)
+  let compared = 0
+  const compare = bytes.compare.bind(bytes)
+  bytes.compare = (...args) => {
+    compared++
+    return compare(...args)
+  }
+  t.ok(isPlainJsonObject(bytes, 0, bytes.length))
+  t.ok(compared < 100 * 256, `${compared} comparisons for ${100 * 256} names`)
+})
+
+t.test('one name twice is found wherever it stands among many', async (t) => {
+  for (const count of [1, 3, 4, 5, 9, 255]) {
+    const names = Array.from({ length: count }, (_, i) => `"n${i}":{"n0":1}`)
+    t.ok(isPlain(`{${names.join()}}`), `${count} names`)
+    for (const twice of new Set([0, 3, 4, count - 1])) {
+      if (twice < count) t.notOk(isPlain(`{${names.join()},"n${twice}":1}`), `${count} names and n${twice} again`)
+    }
+  }
+})
