@@ -2,6 +2,7 @@
 // other, or the items of a list. So a list of any length takes the memory of one object. Bound: `OBJECT_BYTES_MAX`.
 // It follows quotes and brackets only (RFC 8259); whether an object is good JSON shows when it is parsed.
 import { TaffrailError } from '../core/errors.ts'
+import { Gathered } from '../core/gathered.ts'
 
 /** Larger than any object that etcd takes (1.5 MiB), and than what the API server adds. */
 const OBJECT_BYTES_MAX = 4 * 1024 * 1024
@@ -19,12 +20,11 @@ export class JsonObjects {
   #level = 0
   #inString = false
   #escaped = false
-  /** Bytes of the object under way that came in earlier chunks; null outside of one. */
-  #pieces: Buffer[] | null = null
-  #piecesBytes = 0
+  #inObject = false
+  /** Of the object under way, what came in earlier chunks. */
+  readonly #begun = new Gathered()
   /** What is outside of all objects: the frame of a list. */
-  #frame: Buffer[] = []
-  #frameBytes = 0
+  readonly #frame = new Gathered()
 
   /**
    * `depth` 0: the objects are the values of the stream themselves. 2: they are the elements of an array in the one object
@@ -42,9 +42,7 @@ export class JsonObjects {
 
   /** What stood around the objects, as JSON with empty arrays. */
   get frame(): string {
-    return Buffer.concat(this.#frame)
-      .toString()
-      .replace(/\[[\s,]*\]/, '[]')
+    return this.#frame.view.toString().replace(/\[[\s,]*\]/, '[]')
   }
 
   /** Takes the next bytes; the chunk is not kept. Throws JSON_TOO_LARGE, KUBERNETES_ANSWER for brackets in disorder, and whatever `onObject` throws. */
@@ -59,26 +57,22 @@ export class JsonObjects {
       const byte = chunk[at++]
       if (byte === QUOTE) this.#inString = true
       else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
-        if (byte === OPEN_BRACE && this.#level === this.#depth && this.#pieces === null) {
+        if (byte === OPEN_BRACE && this.#level === this.#depth && !this.#inObject) {
           this.#keepFrame(chunk, from, at - 1)
           from = at - 1
-          this.#pieces = []
+          this.#inObject = true
         }
         this.#level++
       } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
         if (--this.#level < 0) throw new TaffrailError('KUBERNETES_ANSWER', 'a bracket is closed that was not opened')
-        if (this.#pieces !== null && this.#level === this.#depth) {
+        if (this.#inObject && this.#level === this.#depth) {
           this.#end(chunk, from, at)
           from = at
         }
       }
     }
-    if (this.#pieces === null) this.#keepFrame(chunk, from, chunk.length)
-    else {
-      this.#pieces.push(Buffer.from(chunk.subarray(from)))
-      this.#piecesBytes += chunk.length - from
-      this.#check(this.#piecesBytes)
-    }
+    if (this.#inObject) this.#keep(this.#begun, chunk, from, chunk.length)
+    else this.#keepFrame(chunk, from, chunk.length)
   }
 
   /** Goes on within a string; returns where it ends, or the end of the chunk. */
@@ -97,23 +91,28 @@ export class JsonObjects {
   }
 
   #end(chunk: Buffer, from: number, to: number): void {
-    const last = chunk.subarray(from, to)
-    const pieces = this.#pieces as Buffer[]
-    const text = pieces.length === 0 ? last.toString() : Buffer.concat([...pieces, last]).toString()
-    this.#pieces = null
-    this.#piecesBytes = 0
+    let text: string
+    if (this.#begun.bytes === 0) text = chunk.toString('utf8', from, to)
+    else {
+      this.#begun.add(chunk.subarray(from, to))
+      text = this.#begun.view.toString()
+      this.#begun.clear()
+    }
+    this.#inObject = false
     this.#onObject(text)
   }
 
   #keepFrame(chunk: Buffer, from: number, to: number): void {
-    if (this.#depth === 0 || from === to) return
-    this.#frame.push(Buffer.from(chunk.subarray(from, to)))
-    this.#frameBytes += to - from
-    this.#check(this.#frameBytes)
+    if (this.#depth > 0 && from < to) this.#keep(this.#frame, chunk, from, to)
   }
 
-  #check(bytes: number): void {
-    if (bytes <= OBJECT_BYTES_MAX) return
-    throw new TaffrailError('JSON_TOO_LARGE', `an object of the API server's answer is over ${OBJECT_BYTES_MAX} bytes`)
+  #keep(kept: Gathered, chunk: Buffer, from: number, to: number): void {
+    if (kept.bytes + to - from > OBJECT_BYTES_MAX) {
+      throw new TaffrailError(
+        'JSON_TOO_LARGE',
+        `an object of the API server's answer is over ${OBJECT_BYTES_MAX} bytes`,
+      )
+    }
+    kept.add(chunk.subarray(from, to))
   }
 }

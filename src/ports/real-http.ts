@@ -8,6 +8,7 @@ import { isIP, connect as netConnect, type Socket } from 'node:net'
 import { type PeerCertificate, type SecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import type { buildConnector, Dispatcher, Client as UndiciClient } from 'undici'
 import { TaffrailError } from '../core/errors.ts'
+import { Gathered } from '../core/gathered.ts'
 import { releaseUnlessPooled } from '../core/memory.ts'
 import type { HttpClient, HttpRequest, HttpResponse, TlsFiles } from './http.ts'
 import { httpFailure, type Progress, type Stage, timeoutFailure } from './http-failure.ts'
@@ -21,6 +22,8 @@ const bodyBytesKept = 64 * 1024
 const idleMsMax = 50_000
 /** Of such an answer the read buffers are given back at once: left to the collector, a second's worth of bulks is 20 MiB. */
 const answerBytesLarge = 16 * 1024
+/** Pieces of an answer that are kept as they came: far more than an answer has that comes as fast as it can. */
+const piecesMax = 64
 const noBody = Buffer.alloc(0)
 
 interface Connection {
@@ -195,6 +198,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   private status = 0
   private headers: Record<string, string> = {}
   private chunks: Buffer[] | null = null
+  /** What comes behind so many: each may hold one byte. */
+  private rest: Gathered | null = null
   private bodyBytes = 0
   /** What the connection had read before. */
   private bytesReadBefore = 0
@@ -272,7 +277,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     const kept = chunk.subarray(0, bytesMax - this.bodyBytes)
     this.bodyBytes += kept.length
     if (this.chunks === null) this.chunks = [kept]
-    else this.chunks.push(kept)
+    else if (this.chunks.length < piecesMax) this.chunks.push(kept)
+    else (this.rest ??= new Gathered()).add(kept)
   }
 
   private pass(chunk: Buffer): void {
@@ -291,8 +297,10 @@ class Exchange implements Dispatcher.DispatchHandler {
     const connection = this.connection!
     connection.proven = true
     // The copy lets go of the socket's read buffers, which are far larger than the usual answer.
-    const { chunks } = this
+    const { chunks, rest } = this
+    if (rest !== null) chunks?.push(rest.view)
     const body = chunks === null ? noBody : Buffer.concat(chunks, this.bodyBytes)
+    rest?.clear()
     // Not before undici has returned from the last of them.
     if (chunks !== null && body.length >= answerBytesLarge) queueMicrotask(() => chunks.forEach(releaseUnlessPooled))
     this.resolve({ status: this.status, headers: this.headers, body })

@@ -1,5 +1,7 @@
 // Objects out of a stream of bytes, however it is cut.
 
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { JsonObjects } from '../../src/enrich/json-objects.ts'
 import fc from '../support/properties.ts'
@@ -65,3 +67,22 @@ t.test('an object without an end takes a bounded amount of memory', async (t) =>
     { code: 'JSON_TOO_LARGE' },
   )
 })
+
+t.test('an object that comes byte by byte takes the memory of its bytes', async (t) => {
+  for (const depth of [0, 2] as const) {
+    const objects = new JsonObjects(depth, () => t.fail('no object'))
+    objects.push(Buffer.from('{"a":['))
+    const byte = Buffer.from('1')
+    const heapBefore = heapUsed()
+    for (let i = 0; i < 500_000; i++) objects.push(byte)
+    const heapBytes = heapUsed() - heapBefore
+    t.ok(heapBytes < 10_000_000, `${heapBytes} bytes of heap at depth ${depth}`)
+    t.ok(objects.isOpen)
+  }
+})
+
+function heapUsed(): number {
+  setFlagsFromString('--expose-gc')
+  runInNewContext('gc')()
+  return process.memoryUsage().heapUsed
+}

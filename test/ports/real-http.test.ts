@@ -166,6 +166,28 @@ t.test('after an answer that came early the buffer is the caller’s again too',
   await client.close()
 })
 
+t.test('an answer that comes byte by byte is not kept byte by byte', async (t) => {
+  const bytes = 20_000
+  const server = await stubborn(
+    t,
+    `HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${'1\r\na\r\n'.repeat(bytes)}1\r\nb\r\n0\r\n\r\n`,
+  )
+  const client = createHttpClient(server.origin, { connections: 1 })
+  const { concat } = Buffer
+  let piecesMax = 0
+  Buffer.concat = (pieces, length) => {
+    piecesMax = Math.max(piecesMax, pieces.length)
+    return concat.call(Buffer, pieces, length)
+  }
+  t.teardown(() => {
+    Buffer.concat = concat
+  })
+  const answer = await client.send(post({ body: Buffer.alloc(large) }))
+  t.equal(answer.body.toString(), `${'a'.repeat(bytes)}b`)
+  t.ok(piecesMax < 100, `${piecesMax} pieces`)
+  await client.close()
+})
+
 t.test('what cannot be sent at all fails at once, and blames nobody else', async (t) => {
   const far = await startFarEnd(t)
   const client = createHttpClient(far.origin, { connections: 1 })
