@@ -64,8 +64,10 @@ const NOT_THE_DOCUMENT =
 /** Whole bulks that are refused because of one line of them. */
 const MALFORMED_LINE = /malformed action|validation failed|unexpected (?:character|token|end-of)|\bid \[|json/i
 /** What a body that was damaged on its way looks like. */
-const DAMAGED_BODY =
-  /must be terminated by a newline|request body is required|no requests added|not in gzip format|invalid.*(?:block|distance|stored)/i
+const DAMAGED_BODY = /must be terminated by a newline|request body is required|no requests added|not in gzip format/i
+const INVALID = /invalid/i
+/** What, behind that word, says that it was no gzip. */
+const DEFLATE_WORDS = /block|distance|stored/i
 
 /** Classifies the answer to a bulk. `nowMs` (wall time) is for a Retry-After that is a date. Never throws. */
 export function classify(answer: HttpResponse, sent: Sent, nowMs: number): BulkOutcome {
@@ -104,9 +106,16 @@ function overloaded(type: string, reason: string, message: string, afterMs: numb
 
 function refusedWhole(type: string, reason: string, message: string): BulkOutcome {
   // Somebody on the way, or a connection that was cut at an unlucky place: the same bytes again may arrive.
-  if (DAMAGED_BODY.test(reason)) return { kind: 'retry', reason: 'damaged', message }
+  if (isDamaged(reason)) return { kind: 'retry', reason: 'damaged', message }
   if (MALFORMED_LINE.test(reason)) return { kind: 'refused', type, message: clean(reason), says: `400 ${type}` }
   return halt('bad_request', message)
+}
+
+/** In two steps: one pattern for both words would look for the second from each of the first. */
+function isDamaged(reason: string): boolean {
+  if (DAMAGED_BODY.test(reason)) return true
+  const at = reason.search(INVALID)
+  return at >= 0 && DEFLATE_WORDS.test(reason.slice(at))
 }
 
 function haltReason(status: number, type: string): string {
@@ -114,6 +123,10 @@ function haltReason(status: number, type: string): string {
   if (status === 401 || status === 403 || status === 407) return 'unauthorized'
   return status === 404 ? 'not_found' : 'unrecognised'
 }
+
+/** Beside this many for each record: what one says in full, with eight causes, is a third of it. */
+const VALUES_MIN = 10_000
+const VALUES_PER_RECORD_MAX = 64
 
 const SUCCESS = Buffer.from('"status":201')
 const NO_ERRORS = Buffer.from('"errors":false')
@@ -124,7 +137,7 @@ function readItems(body: Buffer, sent: Sent, contentType: string): BulkOutcome {
   if (body[end] === 0x7d && body[end - 1] === 0x5d && body.includes(NO_ERRORS)) {
     if (countOf(body, SUCCESS) === sent.count) return DELIVERED
   }
-  const answer = parsed(body)
+  const answer = parsed(body, VALUES_MIN + VALUES_PER_RECORD_MAX * sent.count)
   if (answer === null || !Array.isArray(answer.items)) {
     if (/\bhtml\b/i.test(contentType)) return halt('not_elasticsearch', 'a page, not an answer to a bulk')
     return { kind: 'retry', reason: 'bad_answer', message: `an answer that cannot be read, ${body.length} bytes` }
@@ -163,7 +176,8 @@ function inOrder(items: Item[], { idOf }: Sent): Item[] | null {
 }
 
 function fateOf(item: Item): Fate {
-  const status = typeof item?.status === 'number' ? item.status : 0
+  const said = item?.status
+  const status = typeof said === 'number' && said >= 100 && said <= 999 && Number.isInteger(said) ? said : 0
   if (status === 201 || status === 200 || status === 409) return ITEM_DELIVERED
   const { type, reason } = errorOf(item?.error)
   return {
@@ -205,15 +219,18 @@ function publicWords(status: number, type: string, reason: string): string {
 }
 
 function readError(body: Buffer): { type: string; reason: string } {
-  const { error } = (parsed(body) ?? {}) as { error?: unknown }
+  const { error } = (parsed(body, VALUES_MIN) ?? {}) as { error?: unknown }
   return error === undefined ? { type: 'no_words', reason: body.toString('utf8', 0, 512).trim() } : errorOf(error)
 }
+
+/** A name as servers give it, which becomes a label of metrics. */
+const TYPE = /^[\w.-]{1,128}$/
 
 /** The error's type, and its reason with the innermost cause's. */
 function errorOf(error: unknown): { type: string; reason: string } {
   if (typeof error === 'string') return { type: 'error', reason: error }
   let cause = error as { type?: unknown; reason?: unknown; caused_by?: unknown } | null | undefined
-  const type = typeof cause?.type === 'string' ? cause.type : 'error'
+  const type = typeof cause?.type === 'string' && TYPE.test(cause.type) ? cause.type : 'error'
   const reasons: string[] = []
   for (let depth = 0; depth < 8 && typeof cause === 'object' && cause !== null; depth++) {
     if (typeof cause.reason === 'string') reasons.push(cause.reason)
@@ -222,13 +239,31 @@ function errorOf(error: unknown): { type: string; reason: string } {
   return { type, reason: reasons.join('; ') }
 }
 
-function parsed(body: Buffer): { items?: unknown; error?: unknown } | null {
+/** The object that a body is; null: it is none, or has more values in it than any answer: they would take 30 times its bytes. */
+function parsed(body: Buffer, valuesMax: number): { items?: unknown; error?: unknown } | null {
+  if (hasMoreValues(body, valuesMax)) return null
   try {
     const value: unknown = JSON.parse(body.toString('utf8'))
     return typeof value === 'object' ? (value as { items?: unknown }) : null
   } catch {
     return null
   }
+}
+
+const [QUOTE, BACKSLASH, COMMA, OPEN_BRACE, OPEN_BRACKET] = Buffer.from('"\\,{[')
+
+/** Counts what begins a value and stands in no string. */
+function hasMoreValues(body: Buffer, valuesMax: number): boolean {
+  const end = body.length
+  let values = 0
+  for (let at = 0; at < end && end - at > valuesMax - values; at++) {
+    const byte = body[at]
+    if (byte === QUOTE) {
+      at++
+      while (at < end && body[at] !== QUOTE) at += body[at] === BACKSLASH ? 2 : 1
+    } else if ((byte === COMMA || byte === OPEN_BRACE || byte === OPEN_BRACKET) && ++values > valuesMax) return true
+  }
+  return false
 }
 
 /** One line of at most 1,024 characters, without control and direction characters. */

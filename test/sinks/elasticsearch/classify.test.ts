@@ -285,3 +285,69 @@ t.test('Retry-After', async (t) => {
   t.equal(after('Sat, 21 Nov 2026 08:00:10 GMT', 503, Date.UTC(2026, 10, 21, 8)), 10_000)
   t.equal(after('soon', 429), undefined)
 })
+
+t.test('an answer with far more values than what was sent is none, before it becomes objects', async (t) => {
+  for (const value of ['{}', '[]', '1', '"\\""']) {
+    const body = Buffer.from(`{"errors":true,"items":[${new Array(1_000_000).fill(value).join()}]}`)
+    const { parse } = JSON
+    let parsed = 0
+    JSON.parse = (...args) => {
+      parsed++
+      return parse(...args)
+    }
+    try {
+      t.equal(summary(classify({ status: 200, headers: {}, body }, NO_IDS(5000), 0)), 'retry bad_answer')
+      t.equal(summary(classify({ status: 500, headers: {}, body }, NO_IDS(1), 0)), 'retry server_error')
+    } finally {
+      JSON.parse = parse
+    }
+    t.equal(parsed, 0, value)
+  }
+  const reason = '[{,'.repeat(100_000)
+  const item = { create: { status: 400, error: { type: 'mapper_parsing_exception', reason: `\\"${reason}` } } }
+  const items = { errors: true, items: [item] }
+  t.equal(
+    summary(classify(response({ status: 200, body: items }), NO_IDS(1), 0)),
+    'reject',
+    'what a string holds is none',
+  )
+})
+
+t.test('no words take long', async (t) => {
+  for (const part of [
+    'invalid ',
+    'field [a] of type [',
+    'Limit of total fields [1',
+    'coordinating_operation_bytes=1',
+    'id [',
+  ]) {
+    const reason = part.repeat(300_000 / part.length)
+    for (const status of [400, 429, 503]) {
+      const before = process.cpuUsage()
+      classify(
+        response({ status, body: { error: { type: 'illegal_argument_exception', reason }, status } }),
+        NO_IDS(1),
+        0,
+      )
+      classify(
+        response({ status: 200, body: { items: [{ create: { status, error: { type: 'a', reason } } }] } }),
+        NO_IDS(1),
+        0,
+      )
+      const { user } = process.cpuUsage(before)
+      t.ok(user < 2_000_000, `${status} ${part}: ${user} µs`)
+    }
+  }
+})
+
+t.test('what becomes a label of metrics is a name or a status as servers give them', async (t) => {
+  for (const type of ['a'.repeat(129), 'no name', '', 'ä', 7, null]) {
+    const error = { type, reason: 'why' }
+    const whole = classify(response({ status: 400, body: { error: { type, reason: 'json' } } }), NO_IDS(1), 0)
+    t.match(whole, { kind: 'refused', type: 'error' })
+    const items = [429.5, 1e9, -1, '400'].map((status) => ({ create: { status, error } }))
+    const outcome = classify(response({ status: 200, body: { errors: true, items } }), NO_IDS(4), 0)
+    const wanted = { kind: 'halt', type: 'error', status: 0 }
+    t.match(outcome, { kind: 'items', fates: [wanted, wanted, wanted, wanted] })
+  }
+})
