@@ -2,6 +2,8 @@
 // pkg/validation/validate.go (distributor: one sentence a kind, or `3 errors like: …; 1 errors like: …`) and
 // pkg/ingester/stream.go (a line for each of the first ten entries, then the sums), in all wordings since 2.4. What is
 // not recognised is left out: no finding is ever made of a sentence that was not understood. Pure; linear in the text.
+// Bounds: NAMED_MAX, CHECKS_MAX. Whoever takes a finding looks through all that was pushed, and what is not told of here is
+// refused again when the rest is pushed.
 
 /** A time as Loki told it. `nanos` is null where the text is cut to whole seconds: the entry lies somewhere in that second. */
 export interface LokiTime {
@@ -61,6 +63,11 @@ export interface PushFinding {
 
 export type LokiFinding = ListedFinding | CheckFinding | StreamFinding | PushFinding
 
+/** Times that are kept of a list; Loki names about ten. */
+const NAMED_MAX = 32
+/** The distributor has one sentence for a push, and some for several. */
+const CHECKS_MAX = 8
+
 type Make = (match: RegExpExecArray, entries: number | null) => LokiFinding | null
 
 // Each is anchored and has one `.*`, so that no text, however made, takes more than linear time.
@@ -99,10 +106,11 @@ export function readRefusals(text: string): LokiFinding[] {
     if (named === null) {
       const read = readSums(line)
       if (read !== null) sums = read
-      else findings.push(...readChecks(line))
+      else readChecks(line, findings)
       continue
     }
     const list = lists.get(named.reason) ?? newList(named.reason)
+    if (list.timestamps.length === NAMED_MAX) continue
     list.timestamps.push(named.timestamp)
     list.oldestAcceptable.push(named.oldestAcceptable)
     list.stream ??= named.stream
@@ -159,14 +167,13 @@ function readSums(line: string): Sums | null {
 }
 
 /** `3 errors like: A; 1 errors like: B`, or a lone sentence. A label's value may hold a semicolon, hence the long separator. */
-function readChecks(line: string): LokiFinding[] {
-  const findings: LokiFinding[] = []
+function readChecks(line: string, findings: LokiFinding[]): void {
+  if (findings.length === CHECKS_MAX) return
   for (const part of line.split(/; (?=\d{1,15} errors like: )/)) {
     const times = /^(\d{1,15}) errors like: /.exec(part)
     const finding = readCheck(part.slice(times?.[0].length ?? 0), times === null ? null : Number(times[1]))
-    if (finding !== null) findings.push(finding)
+    if (finding !== null && findings.push(finding) === CHECKS_MAX) return
   }
-  return findings
 }
 
 function readCheck(sentence: string, entries: number | null): LokiFinding | null {

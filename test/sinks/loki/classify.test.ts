@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { classify, type LokiFinding, type LokiOutcome } from '../../../src/sinks/loki/classify.ts'
+import { type ListedFinding, readRefusals } from '../../../src/sinks/loki/sentences.ts'
 import fc from '../../support/properties.ts'
 
 interface Fixture {
@@ -421,4 +422,16 @@ t.test('no text takes long', async (t) => {
       t.ok(user < 100_000, `${start}, then ${part}: ${user} µs`)
     }
   }
+})
+
+t.test('of a thousand sentences a few are findings: each is looked for in all that was pushed', async (t) => {
+  const behind = "entry with timestamp 2026-11-21T05:00:06Z ignored, reason: 'entry too far behind',\n"
+  const long = "max entry size '1' bytes exceeded for stream '{}' while adding an entry with length '2' bytes"
+  const text = `${behind.repeat(500)}${`1 errors like: ${long}; `.repeat(200)}\n${`${long}\n`.repeat(200)}total ignored: 500 out of 500`
+  const findings = readRefusals(text)
+  t.equal(findings.length, 9)
+  const list = findings.find(({ reason }) => reason === 'too_far_behind') as ListedFinding
+  t.equal(list.timestamps.length, 32)
+  t.equal(list.oldestAcceptable.length, 32)
+  t.equal(list.ignored, 500, 'the sums behind them count')
 })
