@@ -4,6 +4,9 @@
 // CRI prefixes included; a line is a row of the file, so a message in four parts counts as four.
 
 const EVICTED = 'deadLetterEvicted'
+/** Reasons that are kept apart: some are a sink's own names for errors, and each is a series of metrics for good. */
+const REASONS_MAX = 256
+const OTHER = 'other'
 
 /** Bytes and lines of one kind. */
 export interface Amount {
@@ -54,7 +57,7 @@ export class Ledger {
    * never in this account; they come into it as read and dropped.
    */
   evict(reason: string, bytes: number, lines: number): void {
-    const held = this.deadLettered.get(reason) ?? { bytes: 0, lines: 0 }
+    const held = this.deadLettered.get(keyIn(this.deadLettered, reason)) ?? { bytes: 0, lines: 0 }
     const own = { bytes: Math.min(held.bytes, bytes), lines: Math.min(held.lines, lines) }
     held.bytes -= own.bytes
     held.lines -= own.lines
@@ -92,10 +95,16 @@ export function total(amounts: ReadonlyMap<string, Amount>): Amount {
 }
 
 function add(amounts: Map<string, Amount>, reason: string, bytes: number, lines: number): void {
-  const amount = amounts.get(reason)
-  if (amount === undefined) amounts.set(reason, { bytes, lines })
+  const key = keyIn(amounts, reason)
+  const amount = amounts.get(key)
+  if (amount === undefined) amounts.set(key, { bytes, lines })
   else {
     amount.bytes += bytes
     amount.lines += lines
   }
+}
+
+/** What a reason is called there: nothing is ever taken out, so it is the same for good. */
+function keyIn(amounts: ReadonlyMap<string, Amount>, reason: string): string {
+  return amounts.size < REASONS_MAX || amounts.has(reason) ? reason : OTHER
 }
