@@ -151,6 +151,11 @@ export class Beginning {
     }
     this.#unreadable = null
     const { file, offset, found, lost, missing, named } = resumption
+    // It was cut just now, and what may be its copy could not be looked at yet.
+    if (file.gone !== null && !this.#parts.options.once && !lineage.isNextCertain(file)) {
+      cursor.retryLater()
+      return false
+    }
     account.load(found ? named : [], Array.isArray(saved.acked) ? saved.acked : [])
     this.#committed.wasNotFound = !found
     lines.timeline.load(saved.times)

@@ -756,6 +756,29 @@ t.test('cut off before its place was found, and the cut is not noticed before th
   t.strictSame(losses(rig), [])
 })
 
+t.test('cut off just when its place is found, and its copy cannot be looked at', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', lines(0, 5))
+  await rig.step()
+  rig.append('app.log', lines(5, 10))
+  rig.restart()
+  rig.look()
+  copyTruncate(rig)
+  rig.append('app.log', lines(10, 12))
+  let isTried = false
+  rig.fs.fault = (operation, path) => {
+    if (isTried || operation !== 'stat' || !path.endsWith('app.log.1')) return null
+    isTried = true
+    return 'EIO'
+  }
+  t.equal(sink.fill(), 'dry')
+  t.ok(isTried)
+  t.notOk(sink.reader.hasWork)
+  await rig.run(3000)
+  t.strictSame(sink.texts, messages(0, 12))
+  t.strictSame(losses(rig), [])
+})
+
 t.test('cut off once more before its place was found, and all of it began alike', async (t) => {
   const { rig, sink } = plainRig(t)
   const head = 'the program starts\n'
