@@ -256,9 +256,10 @@ export class Lineage {
       this.#files.known.forgetCopiesOf(file)
     } else if (copy !== null) made.push(copy)
     made.sort((a, b) => compareOrder(a.order, b.order))
-    // The size that was seen may be that of what is in it now; the copy's is that of what was.
+    // The size that was seen may be that of what is in it now, if that is so large; the copy's is that of what was.
     const [first] = made
-    if (isOutgrown && first !== undefined && !first.compressed && first.head.hash === file.head.hash) {
+    const mayBeOfNow = isOutgrown && sizeNow >= file.sizeSeen
+    if (mayBeOfNow && first !== undefined && !first.compressed && first.head.hash === file.head.hash) {
       file.sizeSeen = Math.min(file.sizeSeen, first.sizeSeen)
     }
     this.files.splice(index + 1, Number.POSITIVE_INFINITY, ...made, fresh, ...after)

@@ -756,6 +756,24 @@ t.test('cut off before its place was found, and the cut is not noticed before th
   t.strictSame(losses(rig), [])
 })
 
+t.test('what is there now is shorter and another, which the reading notices first', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', lines(0, 10))
+  rig.look()
+  copyFileSync(rig.path('app.log'), rig.path('app.log.1'))
+  rig.append('app.log', lines(10, 15))
+  rig.look()
+  truncateSync(rig.path('app.log'), 0)
+  rig.append('app.log', lines(20, 22))
+  sink.fill()
+  await rig.run(5000)
+  t.strictSame(
+    sink.texts.filter((text) => text.startsWith('line')),
+    [...messages(0, 10), ...messages(20, 22)],
+  )
+  t.strictSame(losses(rig), [[lines(0, 10).length, lines(0, 15).length, 'truncated']])
+})
+
 t.test('cut off just when its place is found, and its copy cannot be looked at', async (t) => {
   const { rig, sink } = plainRig(t)
   rig.write('app.log', lines(0, 5))
