@@ -127,11 +127,14 @@ export class AuditLines {
 
   /** Lets the course of the log be known by an event of `found`. Should it be applied after all, it is told once more, which says nothing. */
   follow(file: object, b: Buffer, found: Int32Array, at: number, isKept: boolean): void {
-    const { continuity } = this.#options
-    if (continuity === undefined || continuity.isSilentAbout(file, b, found, at)) return
+    if (this.#options.continuity?.isSilentAbout(file, b, found, at) === false) this.tell(file, b, found, at, isKept)
+  }
+
+  /** The same for an event that may say something of the course. */
+  tell(file: object, b: Buffer, found: Int32Array, at: number, isKept: boolean): void {
     const { facts } = this.#filter
     facts.takePlaces(b, found, at)
-    continuity.note(facts, file as LogFile, isKept)
+    this.#options.continuity?.note(facts, file as LogFile, isKept)
   }
 
   /** What the last event that was kept is to be; null: its line as it stands. */

@@ -19,6 +19,13 @@ const MORE_ONE_OF = 4
 
 /** So many of one part are within what each shipment has of the budget. */
 const BATCHES = 2
+/**
+ * More of a lane is read by the block, of which a batch has two as a rule: each goes out whole, so that no line is found which then does not
+ * fit. So there is room for entries that are longer than their lines, and what is read ends with the block in which so much of a batch is there.
+ * (One line in fifteen was found twice, and the last ones of each batch in ever smaller calls: 60 ms of 1,340 for 256 MiB of an audit log.)
+ */
+const ROOM = 1.25
+const READ = 0.75
 
 export interface FillingDeps {
   clock: Clock
@@ -81,14 +88,15 @@ export class Filling {
       const { batchBytesMax } = this.#sink
       const bytes = Math.min(this.#sink.moreBytes?.(lane.key, shipment) ?? 0, batchBytesMax)
       if (bytes < batchBytesMax / MORE_ONE_OF) return
-      if (shipment.bytes + bytes > BATCHES * batchBytesMax + shipment.moreBytes) {
-        if (!this.#deps.takeMore(batchBytesMax)) return
-        shipment.moreBytes += batchBytesMax
+      const room = ROOM * bytes
+      if (shipment.bytes + room > BATCHES * batchBytesMax + shipment.moreBytes) {
+        if (!this.#deps.takeMore(room)) return
+        shipment.moreBytes += room
       }
       await this.#pieces.next()
-      shipment.extend(bytes)
+      shipment.extend(room)
       const { records } = shipment
-      lane.backlog = this.#read(shipment, member) === 'full'
+      lane.backlog = this.#read(shipment, member, READ * bytes) === 'full'
       if (shipment.records === records) return
     }
   }
@@ -105,10 +113,10 @@ export class Filling {
     })
   }
 
-  #read(shipment: Shipment, { reader, selection }: LaneMember): FillEnd {
+  #read(shipment: Shipment, { reader, selection }: LaneMember, bytesMax = 2 * this.#sink.batchBytesMax): FillEnd {
     const begun = reader.current !== null
     const out = selection === null ? shipment : new SelectingWriter(shipment, selection)
-    const end = reader.fill(out, this.#deps.block, 2 * this.#sink.batchBytesMax)
+    const end = reader.fill(out, this.#deps.block, bytesMax)
     if (!begun) this.#settlement.savePosition(reader)
     this.#tellMarks(reader)
     if (selection !== null) this.#tellRedacted(reader, selection)

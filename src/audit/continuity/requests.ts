@@ -6,7 +6,6 @@
 // and as many that are late. For most events, which begin and end in one, a bit that is not set in a table says that it is none of them.
 import { AUDIT_ID, type EventFacts, REQUEST_URI, RESOURCE, STAGE, SUBRESOURCE, USERNAME, VERB } from '../event.ts'
 import { CODE, PLACES } from '../found.ts'
-import { KnownBytes } from '../known.ts'
 import type { Unended } from './finding.ts'
 
 /** The API server ends a watch that asks for nothing within the hour; the rest is for what is slow. */
@@ -15,10 +14,8 @@ const SLOW_SECONDS = 300
 const END_SECONDS = LONG_SECONDS + SLOW_SECONDS
 /** A kind that was seen to last for longer than an hour may last so many times longer still. */
 const LONGER_FACTOR = 1.5
-/** An id of other characters, or a longer or a shorter one, is the client's own, and is not followed. */
-const PLAIN_BYTES = new Uint8Array(256)
-for (const byte of Buffer.from('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._:-'))
-  PLAIN_BYTES[byte] = 1
+/** Another id, of other characters, longer or shorter, is the client's own, and is not followed. */
+const ID = /^[\w.:-]{5,}$/
 const ID_BYTES_MAX = 64
 const OPEN_MAX = 8192
 const ENDED_MAX = 4096
@@ -34,9 +31,9 @@ const PAIRS_LIKELY = 3
 /** More than one end of so many without its start: this log does not hold all of them. */
 const ORPHANS_ONE_OF = 10
 const SAVED_MAX = 8
-/** What a kind is made of; of longer ones it is made each time. */
-const KIND_FACTS = [VERB, RESOURCE, SUBRESOURCE, USERNAME]
-const KIND_BYTES_MAX = 250
+/** So many kinds are known by what they are made of, as it stands; of longer texts they are made each time. */
+const KNOWN_MAX = 128
+const KNOWN_BYTES_MAX = 250
 
 interface Kind {
   /** Verb and resource. */
@@ -50,6 +47,7 @@ interface Kind {
 
 interface Open {
   id: string
+  hash: number
   /** Where in `active` it began, and where it began or was last looked at. */
   begun: number
   at: number
@@ -73,9 +71,8 @@ export class OpenRequests {
   #ended = new Set<string>()
   #endedBefore = new Set<string>()
   readonly #kinds = new Map<string, Kind>()
-  /** The same by the bytes that they are made of. */
-  readonly #knownKinds = new KnownBytes<Kind>(7)
-  readonly #kindBytes = Buffer.alloc(KIND_BYTES_MAX + 3)
+  /** The same by what they are made of. */
+  readonly #known = new Map<string, Kind>()
   /** Requests that are over their time: their end may yet come. */
   readonly #late = new Map<string, Open>()
   #began = -1
@@ -159,14 +156,15 @@ export class OpenRequests {
   load(saved: readonly SavedOpen[]): void {
     for (const [id, begun, seconds, timeoutSeconds, pairs, what] of saved) {
       const kind = { what, pairs, orphans: 0, longest: 0 }
-      this.#add({ id, begun, at: begun, seconds, timeoutSeconds, kind })
+      this.#add({ id, hash: hashOfId(id), begun, at: begun, seconds, timeoutSeconds, kind })
     }
   }
 
   #start(facts: EventFacts, active: number): void {
     const id = idOf(facts)
     if (id === null || this.#ended.has(id) || this.#endedBefore.has(id)) return
-    if (this.#mayBeOpen(hashOf(facts)) && this.#open.has(id)) return
+    const hash = hashOf(facts)
+    if (this.#mayBeOpen(hash) && this.#open.has(id)) return
     if (this.#open.size >= OPEN_MAX) {
       this.untracked++
       return
@@ -174,7 +172,7 @@ export class OpenRequests {
     const kind = this.#kindOf(facts)
     if (kind === null) return
     const timeoutSeconds = timeoutOf(facts)
-    this.#add({ id, begun: active, at: active, seconds: facts.seconds, timeoutSeconds, kind })
+    this.#add({ id, hash, begun: active, at: active, seconds: facts.seconds, timeoutSeconds, kind })
   }
 
   #end(facts: EventFacts, active: number): void {
@@ -206,15 +204,15 @@ export class OpenRequests {
 
   #add(request: Open): void {
     this.#open.set(request.id, request)
-    const hash = hashOfId(request.id)
+    const { hash } = request
     const slot = slotOf(hash)
     this.tags[slot] = this.#counts[slot] === 0 ? tagOf(hash) : SEVERAL
     if (this.#counts[slot]! < 255) this.#counts[slot]!++
   }
 
-  #remove({ id }: Open): void {
+  #remove({ id, hash }: Open): void {
     this.#open.delete(id)
-    const slot = slotOf(hashOfId(id))
+    const slot = slotOf(hash)
     // One that was counted to the end of its range is not counted any more.
     if (this.#counts[slot]! > 0 && this.#counts[slot]! < 255) this.#counts[slot]!--
     if (this.#counts[slot] === 0) this.tags[slot] = NONE
@@ -225,30 +223,19 @@ export class OpenRequests {
     return tag === SEVERAL || tag === tagOf(hash)
   }
 
+  /**
+   * By a text for all of it, and not by a look at each byte: watches are so few that no loop would be compiled for a while, and
+   * so many that compiling the loops took more than they did.
+   */
   #kindOf(facts: EventFacts): Kind | null {
-    const bytes = this.#putKind(facts)
-    if (bytes === 0) return this.#madeKind(facts)
-    const known = this.#knownKinds.find(this.#kindBytes, 0, bytes)
+    const key = `${asItStands(facts, VERB)} ${asItStands(facts, RESOURCE)} ${asItStands(facts, SUBRESOURCE)} ${asItStands(facts, USERNAME)}`
+    const known = this.#known.get(key)
     if (known !== undefined) return known
     const kind = this.#madeKind(facts)
-    if (kind !== null) this.#knownKinds.add(this.#kindBytes, 0, bytes, kind)
+    if (kind === null || key.length > KNOWN_BYTES_MAX) return kind
+    if (this.#known.size === KNOWN_MAX) this.#known.clear()
+    this.#known.set(key, kind)
     return kind
-  }
-
-  /** Puts all that a kind is made of together; returns its length, 0 where it is too long. */
-  #putKind(facts: EventFacts): number {
-    const { buffer: b } = facts
-    const to = this.#kindBytes
-    let length = 0
-    for (const fact of KIND_FACTS) {
-      const end = facts.endOf(fact)
-      let at = facts.startOf(fact)
-      if (length + end - at >= KIND_BYTES_MAX) return 0
-      for (; at < end; at++) to[length++] = b[at]!
-      // In no text of JSON; and what is not there is another kind than what is empty.
-      to[length++] = end === 0 ? 1 : 0
-    }
-    return length
   }
 
   #madeKind(facts: EventFacts): Kind | null {
@@ -291,52 +278,31 @@ function endsAsARule({ pairs, orphans }: Kind): boolean {
   return pairs > 0 && orphans * ORPHANS_ONE_OF <= pairs
 }
 
-/** What a client sends is its own; null for an id that the usual ones are not like. */
-function idOf(facts: EventFacts): string | null {
-  const { buffer } = facts
-  const start = facts.startOf(AUDIT_ID)
-  const end = facts.endOf(AUDIT_ID)
-  if (end - start < SLOT_BYTES || end - start > ID_BYTES_MAX) return null
-  for (let at = start; at < end; at++) if (PLAIN_BYTES[buffer[at]!] === 0) return null
-  return buffer.toString('latin1', start, end)
+/** A fact's bytes; what is not there is another text than what is empty, and none holds what stands between two. */
+function asItStands(facts: EventFacts, fact: number): string {
+  const end = facts.endOf(fact)
+  return end === 0 ? '\u0001' : `${facts.buffer.toString('latin1', facts.startOf(fact), end)}\u0000`
 }
 
-const TIMEOUT = Buffer.from('timeoutSeconds=')
-const AND = Buffer.from('\\u0026')
-const AND_BYTES = AND.length
-const TIMEOUT_DIGITS_MAX = 7
+/** What a client sends is its own; null for an id that the usual ones are not like. */
+function idOf(facts: EventFacts): string | null {
+  const end = facts.endOf(AUDIT_ID)
+  const start = facts.startOf(AUDIT_ID)
+  if (end - start > ID_BYTES_MAX) return null
+  const id = facts.buffer.toString('latin1', start, end)
+  return ID.test(id) ? id : null
+}
+
+const TIMEOUT = /[?&]timeoutSeconds=(\d{1,7})(?:&|$)/
 
 /** What the client asked for in the request's URI; 0 for nothing. API servers write the ampersand as an escape. */
 function timeoutOf(facts: EventFacts): number {
-  const { buffer: b } = facts
-  const start = facts.startOf(REQUEST_URI)
-  const end = facts.endOf(REQUEST_URI)
-  for (let at = start; at < end; at++) {
-    if (b[at] === 0x5c && !stands(AND, b, at, end)) {
-      // Written in another way.
-      const timeout = /[?&]timeoutSeconds=(\d{1,7})(?:&|$)/.exec(facts.text(REQUEST_URI))
-      return Number(timeout?.[1] ?? 0)
-    }
-    if (b[at] !== 0x74 || b[at + 7] !== 0x53 || !stands(TIMEOUT, b, at, end)) continue
-    const isMember = b[at - 1] === 0x3f || isAnd(b, at - 1, at) || isAnd(b, at - AND_BYTES, at)
-    const first = at + TIMEOUT.length
-    let seconds = 0
-    let last = first
-    for (; last < end && b[last]! >= 0x30 && b[last]! <= 0x39; last++) seconds = 10 * seconds + b[last]! - 0x30
-    const isNumber = last > first && last - first <= TIMEOUT_DIGITS_MAX && (last === end || isAnd(b, last, end))
-    if (isMember && isNumber) return seconds
-  }
-  return 0
-}
-
-function isAnd(b: Buffer, at: number, end: number): boolean {
-  return b[at] === 0x26 || stands(AND, b, at, end)
-}
-
-function stands(text: Buffer, b: Buffer, at: number, end: number): boolean {
-  if (at + text.length > end) return false
-  for (let i = 0; i < text.length; i++) if (b[at + i] !== text[i]) return false
-  return true
+  const { buffer } = facts
+  const text = buffer
+    .toString('latin1', facts.startOf(REQUEST_URI), facts.endOf(REQUEST_URI))
+    .replaceAll('\\u0026', '&')
+  // Other escapes are for whoever knows all of them.
+  return Number(TIMEOUT.exec(text.includes('\\') ? facts.text(REQUEST_URI) : text)?.[1] ?? 0)
 }
 
 /** By the last bytes of the id, as they stand. */

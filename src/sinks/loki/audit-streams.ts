@@ -77,7 +77,7 @@ export class AuditStreams {
   /** By part. */
   readonly #runs: readonly [Run[], Run[]] = [[], []]
   /** Of a push. */
-  readonly #bytesMax: number
+  readonly bytesMax: number
   /** What was noted is being shipped: what comes next is of another shipment. */
   #isShipped = true
   readonly #snappy: Snappy | null
@@ -92,7 +92,7 @@ export class AuditStreams {
   ) {
     this.#snappy = snappy
     this.#labels = { ...withoutSource(labels), job: AUDIT_JOB }
-    this.#bytesMax = bytesMax
+    this.bytesMax = bytesMax
     this.streams = [...others]
   }
 
@@ -113,7 +113,7 @@ export class AuditStreams {
   note(part: Part, { audit, stream, file, offset, seconds }: Entry): void {
     const number = this.#noted(audit === null ? stream : this.#numberOf(audit), file, offset, seconds)
     const run = this.#runs[stream as 0 | 1].at(-1)
-    const mayGrow = run?.packedBytes === 0 && part.end - run.start < this.#bytesMax / RUN_ONE_OF
+    const mayGrow = run?.packedBytes === 0 && part.end - run.start < this.bytesMax / RUN_ONE_OF
     if (mayGrow && run.number === number) {
       run.file = file
       run.offset = offset
@@ -166,7 +166,7 @@ export class AuditStreams {
       if (number === DELIVERED) continue
       const bytes = packedBytes || (runs[at + 1]?.start ?? end) - start
       const last = lasts.get(number)
-      if (last !== undefined && last.bytes + bytes <= this.#bytesMax) {
+      if (last !== undefined && last.bytes + bytes <= this.bytesMax) {
         last.bytes += bytes
         last.runs.push(at)
         continue
@@ -182,7 +182,7 @@ export class AuditStreams {
 
   /** How much more a shipment with these parts takes. */
   bytesLeft(parts: readonly [Part, Part]): number {
-    return this.#batches * this.#bytesMax - parts[0].size - parts[1].size
+    return this.#batches * this.bytesMax - parts[0].size - parts[1].size
   }
 
   /** The records of a group, the part's last one being the one before `end`. */

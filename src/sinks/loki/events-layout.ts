@@ -31,7 +31,7 @@ export const ROWS = 4096
 export const ORDER = ROWS + ROWS_MAX * ROW_BYTES
 /** By stage and verb, what came of them: SUM numbers. */
 export const SUMS = ORDER + ROWS_MAX * 4
-/** Rows that the log's course is told of. */
+/** Rows that the log's course is told of; then the sums that something came of. */
 export const TOLD = SUMS + 4096
 /** Slots of open requests (audit/continuity/requests.ts), and the table of ids (audit/ids.ts). */
 export const OPEN = TOLD + ROWS_MAX * 4
@@ -115,7 +115,7 @@ export interface SharedMemory {
 export interface Exports {
   scan(from: number, end: number, limit: number, row: number, rowsEnd: number): number
   decide(row: number, rowsEnd: number): number
-  sort(row: number, rowsEnd: number, notes: number): void
+  sort(row: number, rowsEnd: number, notes: number): number
   copy(to: number, from: number, bytes: number): void
   write(order: number, orderEnd: number, to: number): number
 }

@@ -146,15 +146,15 @@ export class EventsAtOnce {
     const offset = block.byteOffset
     const found = this.#find(offset + events.from, offset + events.end, room)
     if (found === 0) return true
-    const bytesMax = Math.min(room.bytesLeft[0] - overheadBytes, this.#outBytes - overheadBytes)
+    // One stream may have all of it, and a run of it goes in one push.
+    const bytesMax = Math.min(room.bytesLeft[0], this.#outBytes, streams.bytesMax) - overheadBytes
     if (events.audit.isPlain && !streams.hasStored) {
       this.#takeAsTheyAre(events, found, room.parts[0], streams, lane, bytesMax)
       return true
     }
     const decided = this.#decide(events, found, streams, lane, bytesMax)
-    if (decided === 0) return true
-    this.#write(events, room.parts[0], decided, streams)
-    events.from = this.#lineEnds[decided - 1]! + 1 - offset
+    if (events.lines > 0) this.#write(events, room.parts[0], decided, streams)
+    if (decided > 0) events.from = this.#lineEnds[decided - 1]! + 1 - offset
     return true
   }
 
@@ -190,16 +190,18 @@ export class EventsAtOnce {
     const end = this.#decideAlike(events, first, first + found * ROW_BYTES)
     const lines = (end - first) / ROW_BYTES
     if (lines === 0) return
-    this.#functions.sort(first, end, this.#shared.notes)
+    const { sort, write } = this.#functions
+    const used = (sort(first, end, this.#shared.notes) - this.#told.byteOffset) / 4
     const order = this.#base + ORDER
-    this.#functions.write(order, order + 4 * lines, this.#out)
+    write(order, order + 4 * lines, this.#out)
     const sums = this.#sums
     let record = part.count
     let start = this.#out
-    for (let at = 0; at < sums.length; at += SUM) {
-      if (sums[at + COUNT] === 0) continue
-      const stage = Math.floor(at / SUM / this.#verbs)
-      const verb = (at / SUM) % this.#verbs
+    for (let i = 0; i < used; i++) {
+      const index = this.#told[i]!
+      const at = index * SUM
+      const stage = Math.floor(index / this.#verbs)
+      const verb = index % this.#verbs
       const offset = place + sums[at + LAST_LINE]!
       const oldest = sums[at + SUM_OLDEST]!
       const newest = sums[at + SUM_NEWEST]!
@@ -261,7 +263,7 @@ export class EventsAtOnce {
       this.#setCourse(audit, file)
       row = this.#functions.decide(row, rowsEnd)
       const told = (this.#get(TOLD_END) - this.#told.byteOffset) / 4
-      for (let i = 0; i < told; i++) audit.follow(file, this.#memory, this.#rows, (this.#told[i]! - first) / 4, true)
+      for (let i = 0; i < told; i++) audit.tell(file, this.#memory, this.#rows, (this.#told[i]! - first) / 4, true)
     } while (this.#get(IS_ASKED) !== 0)
     return row
   }
@@ -324,7 +326,6 @@ export class EventsAtOnce {
 
   /** Writes the entries of those that are kept, each stream's one after the other, and their notes. */
   #write({ lines, file }: EventRows, part: Part, decided: number, streams: AuditStreams): void {
-    if (lines === 0) return
     const numbers = this.#numbers
     const rows = this.#rows
     const order = this.#order

@@ -728,11 +728,17 @@
     (i32.store offset=3360 (global.get $base) (local.get $told))
     (local.get $row))
 
-  ;; Puts the rows of [row, rowsEnd) in the order of their stages and verbs, and writes their notes from `notes` on.
-  (func (export "sort") (param $row i32) (param $rowsEnd i32) (param $notes i32)
-    (local $sum i32) (local $next i32) (local $to i32)
+  ;; Puts the rows of [row, rowsEnd) in the order of their stages and verbs, and writes their notes from `notes` on. Lists the sums that
+  ;; have any, by their index, and returns where the list ends.
+  (func (export "sort") (param $row i32) (param $rowsEnd i32) (param $notes i32) (result i32)
+    (local $sum i32) (local $next i32) (local $to i32) (local $used i32) (local $index i32)
     (local.set $sum (i32.add (global.get $base) (i32.const 204800)))
+    (local.set $used (i32.add (global.get $base) (i32.const 208896)))
     (loop $place
+      (if (i32.load (local.get $sum)) (then
+        (i32.store (local.get $used) (local.get $index))
+        (local.set $used (i32.add (local.get $used) (i32.const 4)))))
+      (local.set $index (i32.add (local.get $index) (i32.const 1)))
       (i32.store offset=20 (local.get $sum) (local.get $next))
       (local.set $next (i32.add (local.get $next) (i32.load (local.get $sum))))
       (local.set $sum (i32.add (local.get $sum) (i32.const 32)))
@@ -754,7 +760,8 @@
         (f64.store offset=8 (local.get $to) (f64.add (f64.const 4294967297) (f64.convert_i32_u
           (i32.sub (i32.load offset=4 (local.get $row)) (i32.load (local.get $row))))))
         (local.set $row (i32.add (local.get $row) (i32.const 192)))
-        (br $next))))
+        (br $next)))
+    (local.get $used))
 
   (func (export "copy") (param $to i32) (param $from i32) (param $bytes i32)
     (memory.copy (local.get $to) (local.get $from) (local.get $bytes)))
