@@ -44,6 +44,9 @@ const NOT_ALLOWED = 'the configuration (kubernetes.annotations.tenants) does not
 const VALUE_CHARS_MAX = PATTERN_CHARS_MAX + 1
 /** As many as a pod may have: of those that have no meaning only a few are told. */
 const DIRECTIVES_MAX = 64
+/** Of a pod, for its containers: each takes milliseconds to be made ready, again whenever the pod's metadata changes. */
+const PATTERNS_MAX = 8
+const TOO_MANY_PATTERNS = `one pattern more than the ${PATTERNS_MAX} that a pod may bring`
 
 /**
  * What is kept of a pod's directives: all of it is on disk with each decision, and a pod may bring 256 KiB. Those that may
@@ -72,9 +75,14 @@ export function tenantsFor(
     .map(({ tenant }) => tenant)
 }
 
+/** The tenant that a container's lines go to; null: that of the sink. As `directivesOf` has it, and nothing else is looked at. */
+export function tenantOf(annotations: Strings, container: string, tenants: readonly string[]): string | null {
+  return valueFor(annotations, TENANT, container, (value) => tenants.includes(value)) ?? null
+}
+
 /**
- * What the annotations of a pod, as far as they are directives, say of a container. The more particular one counts.
- * `tenants`: those that it may name.
+ * What the annotations of a pod, as far as they are directives, say of a container. The more particular one counts. What
+ * is for another container is not looked at. `tenants`: those that it may name.
  */
 export function directivesOf(annotations: Strings, container: string, tenants: readonly string[] = []): Directives {
   const directives: Directives = {
@@ -85,26 +93,53 @@ export function directivesOf(annotations: Strings, container: string, tenants: r
     isJson: null,
     problems: [],
   }
-  const problemOf = (base: string, value: string) =>
-    base !== TENANT ? problemOfValue(base, value) : tenants.includes(value) ? null : NOT_ALLOWED
+  const excess = new Set(patternsIn(annotations).slice(PATTERNS_MAX))
+  const problemOf = (base: string, value: string, annotation: string) => {
+    if (base === TENANT) return tenants.includes(value) ? null : NOT_ALLOWED
+    return excess.has(annotation) ? TOO_MANY_PATTERNS : problemOfValue(base, value)
+  }
   for (const [annotation, value] of Object.entries(annotations)) {
     if (annotation === JSON_ANNOTATION) continue
     const base = [...DIRECTIVES, ...FOREIGN].find((each) => isFor(annotation, each))
-    const problem = base === undefined ? 'there is no such annotation' : problemOf(base, value)
+    if (base !== undefined && !namesFor(base, container).includes(annotation)) continue
+    const problem = base === undefined ? 'there is no such annotation' : problemOf(base, value, annotation)
     if (problem !== null) directives.problems.push({ annotation, problem })
   }
-  const valueFor = (base: string) => {
-    const values = [annotations[`${base}.${container}`], annotations[`${base}_${container}`], annotations[base]]
-    return values.find((value) => value !== undefined && problemOf(base, value) === null)
-  }
-  directives.tenant = valueFor(TENANT) ?? null
-  directives.multiline = multilineOf(valueFor(MULTILINE) ?? NO_MULTILINE)
-  const parser = valueFor(PARSER)
+  const valueWith = (base: string) =>
+    valueFor(annotations, base, container, (value, name) => problemOf(base, value, name) === null)
+  directives.tenant = tenantOf(annotations, container, tenants)
+  directives.multiline = multilineOf(valueWith(MULTILINE) ?? NO_MULTILINE)
+  const parser = valueWith(PARSER)
   if (parser === 'json' || parser === 'none') directives.isJson = parser === 'json'
-  directives.exclude = [EXCLUDE, ...FOREIGN].map(valueFor).find((value) => value !== undefined) === 'true'
-  const rate = valueFor(RATE_LIMIT)
+  directives.exclude = [EXCLUDE, ...FOREIGN].map(valueWith).find((value) => value !== undefined) === 'true'
+  const rate = valueWith(RATE_LIMIT)
   if (rate !== undefined) directives.linesPerSecond = Number(rate)
   return directives
+}
+
+/** The annotations of a base that a container may be meant by, the most particular first. */
+function namesFor(base: string, container: string): string[] {
+  return [`${base}.${container}`, `${base}_${container}`, base]
+}
+
+function valueFor(
+  annotations: Strings,
+  base: string,
+  container: string,
+  isGood: (value: string, name: string) => boolean,
+): string | undefined {
+  for (const name of namesFor(base, container)) {
+    const value = annotations[name]
+    if (value !== undefined && isGood(value, name)) return value
+  }
+  return undefined
+}
+
+/** Those that bring a pattern, in the order of their names. */
+function patternsIn(annotations: Strings): string[] {
+  return Object.keys(annotations)
+    .filter((name) => isFor(name, MULTILINE) && annotations[name]?.startsWith('^'))
+    .sort()
 }
 
 /** `taffrail.dev/exclude`, or that of one container: after a dot, or as Fluent Bit has it after `_`. */

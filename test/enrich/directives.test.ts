@@ -107,3 +107,20 @@ t.test('of a pod that brings thousands only so much is kept, what may have a mea
   t.equal(problems.length, 63)
   t.strictSame(keptDirectives({ 'taffrail.dev/exclude': 'true' }), { 'taffrail.dev/exclude': 'true' })
 })
+
+t.test('a container looks at what is for it, not at what is for the 63 others', async (t) => {
+  const many: Record<string, string> = {}
+  for (let i = 0; i < 64; i++) many[`taffrail.dev/multiline.c${i}`] = `^(${i}`
+  t.strictSame(directivesOf(many, 'app'), none)
+  t.match(directivesOf(many, 'c7').problems, [{ annotation: 'taffrail.dev/multiline.c7' }])
+})
+
+t.test('of the patterns of a pod eight count', async (t) => {
+  const many: Record<string, string> = { 'taffrail.dev/exclude': 'true', 'taffrail.dev/multiline.z': 'java' }
+  for (let i = 10; i < 50; i++) many[`taffrail.dev/multiline.c${i}`] = `^${i}`
+  t.strictSame(directivesOf(many, 'z').multiline, { preset: 'java' })
+  t.strictSame(directivesOf(many, 'c17').multiline, { start: '^17' })
+  const ninth = directivesOf(many, 'c18')
+  t.equal(ninth.multiline, null)
+  t.match(ninth.problems, [{ annotation: 'taffrail.dev/multiline.c18', problem: /more than the 8/ }])
+})
