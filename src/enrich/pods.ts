@@ -3,7 +3,7 @@
 // name alone is never a key. Bound: what the node runs, and TOMBSTONES_MAX.
 import type { Metadata } from '../core/metadata.ts'
 import type { Clock } from '../ports/clock.ts'
-import { directivesOf, keptDirectives, tenantsFor } from './directives.ts'
+import { keptDirectives, tenantOf, tenantsFor } from './directives.ts'
 import type { Needs } from './needs.ts'
 import { appOf, type OwnerReference, ownerOf } from './owner.ts'
 
@@ -96,6 +96,8 @@ export class Pods {
   readonly #nodeName: string
   readonly #clock: Clock
   readonly #pods = new Map<string, Known>()
+  /** Keys of the deleted ones, the one deleted longest ago first. */
+  readonly #tombstones = new Set<string>()
   readonly #namespaces = new Map<string, { labels: Strings; list: number }>()
   #podList = 0
   #namespaceList = 0
@@ -108,8 +110,7 @@ export class Pods {
   }
 
   get counts(): { pods: number; tombstones: number; namespaces: number } {
-    let tombstones = 0
-    for (const { deletedAt } of this.#pods.values()) if (deletedAt !== null) tombstones++
+    const tombstones = this.#tombstones.size
     return { pods: this.#pods.size - tombstones, tombstones, namespaces: this.#namespaces.size }
   }
 
@@ -142,11 +143,12 @@ export class Pods {
     listing: () => void this.#podList++,
     put: (object: object) => this.#putPod(object as PodObject),
     listed: () => {
-      for (const known of this.#pods.values()) if (known.list !== this.#podList) this.#bury(known)
+      for (const [key, known] of this.#pods) if (known.list !== this.#podList) this.#bury(key, known)
     },
     deleted: (object: object) => {
-      const known = this.#pods.get(keyOf(object as PodObject))
-      if (known !== undefined) this.#bury(known)
+      const key = keyOf(object as PodObject)
+      const known = this.#pods.get(key)
+      if (known !== undefined) this.#bury(key, known)
     },
   }
 
@@ -164,8 +166,9 @@ export class Pods {
   /** Forgets deleted pods that nobody uses any more (by the UID in paths). */
   sweep(isUsed: (pathUid: string) => boolean): void {
     const now = this.#clock.monotonic()
-    for (const [key, { deletedAt, pathUid }] of this.#pods) {
-      if (deletedAt !== null && now - deletedAt >= TOMBSTONE_MS_MIN && !isUsed(pathUid)) this.#pods.delete(key)
+    for (const key of this.#tombstones) {
+      const { deletedAt, pathUid } = this.#pods.get(key) as Known
+      if (now - (deletedAt as number) >= TOMBSTONE_MS_MIN && !isUsed(pathUid)) this.#forget(key)
     }
   }
 
@@ -181,6 +184,7 @@ export class Pods {
     } else {
       known.list = this.#podList
       known.deletedAt = null
+      this.#tombstones.delete(key)
       if (isSame(known.pod, pod)) return
       known.pod = pod
       known.made.clear()
@@ -209,7 +213,7 @@ export class Pods {
     const { uid: podUid, name, namespace, app, ownerKind, ownerName, labels, annotations, directives } = pod
     const status = pod.containers?.[container]
     const isBefore = status !== undefined && restart === status.restarts - 1
-    const { tenant } = directivesOf(directives, container, tenantsFor(namespace, this.#needs.tenants))
+    const tenant = tenantOf(directives, container, tenantsFor(namespace, this.#needs.tenants))
     const containerId = restart === status?.restarts ? status.id : isBefore ? status.idBefore : ''
     return {
       mark: '',
@@ -255,13 +259,17 @@ export class Pods {
     for (const each of this.#pods.values()) if (each.pod.namespace === name) each.lastNamespaceLabels ??= labels
   }
 
-  #bury(known: Known): void {
+  #bury(key: string, known: Known): void {
     known.deletedAt ??= this.#clock.monotonic()
     known.lastNamespaceLabels ??= this.#namespaces.get(known.pod.namespace)?.labels ?? null
-    const tombstones = [...this.#pods].filter(([, { deletedAt }]) => deletedAt !== null)
-    if (tombstones.length <= TOMBSTONES_MAX) return
-    tombstones.sort(([, a], [, b]) => (a.deletedAt as number) - (b.deletedAt as number))
-    this.#pods.delete((tombstones[0] as [string, Known])[0])
+    this.#tombstones.add(key)
+    const [oldest] = this.#tombstones
+    if (this.#tombstones.size > TOMBSTONES_MAX) this.#forget(oldest as string)
+  }
+
+  #forget(key: string): void {
+    this.#tombstones.delete(key)
+    this.#pods.delete(key)
   }
 }
 

@@ -186,3 +186,14 @@ t.test('nonsense', async (t) => {
   t.match(pods.counts, { pods: 0, tombstones: 0 })
   t.equal(of('a'), null)
 })
+
+t.test('20,000 pods that are gone at once are buried one by one, not each past all others', async (t) => {
+  const { pods, put } = start()
+  for (let i = 0; i < 20_000; i++) put(`uid-${i}`)
+  const before = process.cpuUsage()
+  pods.podReceiver.listing()
+  pods.podReceiver.listed()
+  const { user } = process.cpuUsage(before)
+  t.ok(user < 2_000_000, `${user} µs`)
+  t.match(pods.counts, { pods: 0, tombstones: 1000 })
+})
