@@ -51,8 +51,9 @@
     (block $over
       (br_if $over (i32.le_s (i32.sub (local.get $end) (local.get $from)) (i32.const 16)))
       (loop $search
-        ;; In sixteenths of a byte: the longer nothing is found, the fewer places are looked at.
-        (local.set $step (i32.const 16))
+        ;; In eighths of a byte: the longer nothing is found, the fewer places are looked at. That it may have begun before,
+        ;; and places within a copy, are left out: 2 % smaller, and 4 % slower.
+        (local.set $step (i32.const 8))
         (block $found
           (loop $probe
             (local.set $word (i64.load (local.get $at)))
@@ -64,19 +65,10 @@
             (if (i64.eq (i64.load (local.get $other)) (local.get $word)) (then
               (br_if $found (i32.and (i32.ne (local.get $offset) (i32.const 0))
                 (i32.ge_u (local.get $other) (local.get $start))))))
-            (local.set $at (i32.add (local.get $at) (i32.shr_u (local.get $step) (i32.const 4))))
+            (local.set $at (i32.add (local.get $at) (i32.shr_u (local.get $step) (i32.const 3))))
             (local.set $step (i32.add (local.get $step) (i32.const 1)))
             (br_if $probe (i32.lt_u (local.get $at) (local.get $limit))))
           (br $over))
-        ;; It may have begun before. A byte at a time: mostly it is none, or one or two.
-        (block $first (loop $back
-          (br_if $first (i32.le_u (local.get $at) (local.get $next)))
-          (br_if $first (i32.le_u (local.get $other) (local.get $start)))
-          (br_if $first (i32.ne (i32.load8_u (i32.sub (local.get $at) (i32.const 1)))
-            (i32.load8_u (i32.sub (local.get $other) (i32.const 1)))))
-          (local.set $at (i32.sub (local.get $at) (i32.const 1)))
-          (local.set $other (i32.sub (local.get $other) (i32.const 1)))
-          (br $back)))
         (local.set $bytes (i32.sub (local.get $at) (local.get $next)))
         (if (i32.le_u (local.get $bytes) (i32.const 16))
           (then
@@ -127,8 +119,6 @@
         (local.set $to (i32.add (local.get $to) (i32.sub (i32.const 3) (local.get $slot))))
         (local.set $at (local.get $next))
         (br_if $over (i32.ge_u (local.get $at) (local.get $limit)))
-        (i32.store16 (call $slot (i64.load (i32.sub (local.get $at) (i32.const 2))))
-          (i32.sub (local.get $at) (i32.const 2)))
         (br $search)))
     (call $literal (local.get $to) (local.get $next) (i32.sub (local.get $end) (local.get $next))))
 )
