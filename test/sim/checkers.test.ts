@@ -280,12 +280,16 @@ for (const [name, { says, run }] of Object.entries(COMPLETENESS)) {
 }
 
 t.test('order: of arrival, and of times', async (t) => {
-  for (const [seqs, timesNs, says] of [
+  for (const [seqs, timesNs, says, isDamaged = false] of [
     [[0, 1], [0n, 1n], null],
     [[1, 0], [0n, 1n], /was stored after number 1 of its stream/],
     [[0, 1], [5n, 5n], /has no later time than number 0/],
+    [[0, 1], [5n, 1n], /has no later time than number 0/],
+    [[0, 1], [5n, 1n], null, true],
+    [[0, 1], [5n, 2n], /has no later time than number 0/, true],
   ] as const) {
     const history = new History()
+    history.log.damaged = isDamaged
     const checker = new Order(history.deps)
     const lines = [history.write(), history.write()]
     for (const seq of seqs) history.store(checker, lines[seq] as TruthLine, { timestampNs: timesNs[seq] as bigint })

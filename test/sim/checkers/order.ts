@@ -55,7 +55,8 @@ export class Order implements Checker {
       if (accepted.metadata.includes('taffrail_original_time')) continue
       if (before !== null && line.timeNs >= (before.line.timeNs as bigint) && line.seq > before.line.seq) {
         // A row that is torn by damage has the time of those around it, and a line that is behind that keeps its own.
-        const leastNs = before.timestampNs + (log.damaged ? 0n : 1n)
+        const isKept = log.damaged && accepted.timestampNs === line.timeNs
+        const leastNs = isKept ? line.timeNs : before.timestampNs + (log.damaged ? 0n : 1n)
         if (accepted.timestampNs < leastNs)
           this.#deps.fail(`${nameOf(line)} has no later time than number ${before.line.seq}, which it follows`)
       }
