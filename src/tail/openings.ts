@@ -248,9 +248,19 @@ export class Openings {
         if (copy.sizeSeen < live.sizeSeen) return null
         live.sizeSeen = size
         live.head = readHead(fs, live.fd, false, gunzip)
-      } else if (isCopyOf(fs, copy.fd, live.fd, size)) {
-        this.#files.remember(identity(copy.dev, copy.ino), copy.head, copy, { ...copy, size: copy.sizeSeen }, '', live)
-        this.#leaveOut(fresh, copy)
+      } else {
+        live.sizeSeen = size
+        if (isCopyOf(fs, copy.fd, live.fd, size)) {
+          this.#files.remember(
+            identity(copy.dev, copy.ino),
+            copy.head,
+            copy,
+            { ...copy, size: copy.sizeSeen },
+            '',
+            live,
+          )
+          this.#leaveOut(fresh, copy)
+        }
       }
     } catch (error) {
       this.#reports.failed(live.path, 'read', error)

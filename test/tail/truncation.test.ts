@@ -1029,6 +1029,28 @@ t.test('a copy and the file that is about to be cut are met at once, and one of 
   }
 })
 
+t.test('what a file has when it is met at once with its copy is lost when it is cut then', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', lines(0, 10))
+  copyFileSync(rig.path('app.log'), rig.path('app.log.1'))
+  let sizes = 0
+  rig.fs.fault = (operation, path) => {
+    if (operation === 'fstat' && path.endsWith('app.log') && ++sizes === 2) rig.append('app.log', lines(10, 15))
+    return null
+  }
+  rig.look()
+  t.ok(sizes > 1)
+  rig.fs.fault = () => null
+  truncateSync(rig.path('app.log'), 0)
+  rig.append('app.log', lines(20, 22))
+  await rig.run(5000)
+  t.strictSame(
+    sink.texts.filter((text) => text.startsWith('line')),
+    [...messages(0, 10), ...messages(20, 22)],
+  )
+  t.strictSame(losses(rig), [[lines(0, 10).length, lines(0, 15).length, 'truncated']])
+})
+
 t.test('a copy that has the number of an older one is another copy', async (t) => {
   const { rig, sink } = plainRig(t)
   rig.write('app.log', lines(0, 10))
