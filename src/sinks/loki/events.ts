@@ -23,9 +23,9 @@ import type { AuditLines } from '../../audit/lines.ts'
 import { STAGES } from '../../audit/policy/policy.ts'
 import type { Part } from '../../batch/part.ts'
 import type { Room } from '../../batch/target.ts'
-import { parseTimestamp, timestamp } from '../../parse/timestamp.ts'
 import type { EventRows } from '../../tail/writer.ts'
 import type { AuditStreams, Run } from './audit-streams.ts'
+import { dayOf } from './events-day.ts'
 import {
   ASKED,
   BACK_MIN,
@@ -73,8 +73,6 @@ import type { Snappy } from './snappy.ts'
 import type { LokiStream } from './stream.ts'
 import { instantiate } from './wasm.ts'
 
-const TIME_BYTES = 27
-const DAY = 86_400
 const LINES_UNIT = 2 ** 32
 /** From this length on an entry is made in another way. */
 const ENTRY_BYTES_MAX = 0x4000
@@ -84,6 +82,9 @@ const PACKED_BYTES_MIN = 32 * 1024
 const DROPPED = 255
 
 export class EventsAtOnce {
+  /** Events that were found, whether they were taken then or not. */
+  found = 0
+  #rowsMax = ROWS_MAX
   readonly #memory: Buffer
   readonly #view: DataView
   readonly #rows: Int32Array
@@ -121,8 +122,7 @@ export class EventsAtOnce {
     this.#functions = instantiate(EVENTS_WASM, { rows: { memory }, place: { base } }) as Exports
     this.#memory = Buffer.from(memory.buffer)
     this.#view = new DataView(memory.buffer)
-    const { copy } = this.#functions
-    this.#bench = { memory: this.#memory, at: 0, end: base + CHANGED + CHANGED_BYTES, copy }
+    this.#bench = { memory: this.#memory, at: 0, end: base + CHANGED + CHANGED_BYTES, copy: this.#functions.copy }
     this.#base = base
     this.#rows = new Int32Array(memory.buffer, base + ROWS, (ROWS_MAX * ROW_BYTES) / 4)
     this.#order = new Int32Array(memory.buffer, base + ORDER, ROWS_MAX)
@@ -150,11 +150,14 @@ export class EventsAtOnce {
     const bytesMax = Math.min(room.bytesLeft[0], this.#outBytes, streams.bytesMax) - overheadBytes
     if (events.audit.isPlain && !streams.hasStored) {
       this.#takeAsTheyAre(events, found, room.parts[0], streams, lane, bytesMax)
-      return true
+    } else {
+      const decided = this.#decide(events, found, streams, lane, bytesMax)
+      if (events.lines > 0) this.#write(events, room.parts[0], decided, streams)
+      if (decided > 0) events.from = this.#lineEnds[decided - 1]! + 1 - offset
     }
-    const decided = this.#decide(events, found, streams, lane, bytesMax)
-    if (events.lines > 0) this.#write(events, room.parts[0], decided, streams)
-    if (decided > 0) events.from = this.#lineEnds[decided - 1]! + 1 - offset
+    // Where each is one that cannot be taken, all behind it would be found again each time.
+    const taken = events.lines + events.droppedLines
+    this.#rowsMax = taken < found ? Math.max(1, 2 * taken) : Math.min(ROWS_MAX, 2 * this.#rowsMax)
     return true
   }
 
@@ -163,16 +166,21 @@ export class EventsAtOnce {
     // An entry is longer than its line, so what lies behind this does not fit.
     const until = Math.min(end, from + room.bytesLeft[0])
     const first = this.#base + ROWS
-    const rowsEnd = first + ROW_BYTES * Math.max(0, Math.min(ROWS_MAX, room.recordsLeft))
+    const rowsEnd = first + ROW_BYTES * Math.max(0, Math.min(this.#rowsMax, room.recordsLeft))
     if (from >= until) return 0
     const { scan } = this.#functions
     scan(from, until, end, first, rowsEnd)
     if (this.#get(ROWS_END) === first) {
       const time = this.#get(OTHER_TIME)
-      if (time === 0 || !this.#noteDay(time)) return 0
+      const day = time === 0 ? null : dayOf(this.#memory, time)
+      if (day === null) return 0
+      this.#memory.copy(this.#memory, this.#base + DAY_TEXT, time, time + DAY_BYTES)
+      this.#set(DAY_SECONDS, day)
       scan(from, until, end, first, rowsEnd)
     }
-    return (this.#get(ROWS_END) - first) / ROW_BYTES
+    const found = (this.#get(ROWS_END) - first) / ROW_BYTES
+    this.found += found
+    return found
   }
 
   /** Takes events as far as it can where none is left out or changed: nothing is asked event by event. */
@@ -215,13 +223,12 @@ export class EventsAtOnce {
     }
     const rows = this.#rows
     const last = (lines - 1) * ROW
-    const from = events.block.byteOffset + events.from
-    const next = rows[last + LINE_END]! + 1
-    part.noteMany(this.#notes.subarray(0, 2 * lines), next - from)
+    const bytes = rows[last + LINE_END]! + 1 - events.block.byteOffset - events.from
+    part.noteMany(this.#notes.subarray(0, 2 * lines), bytes)
     events.lines = lines
     events.seconds = rows[last + SECONDS]!
     events.nanos = rows[last + NANOS]!
-    events.from += next - from
+    events.from += bytes
   }
 
   /** Moves a run of entries to the part, compressed where it is long. */
@@ -375,18 +382,6 @@ export class EventsAtOnce {
       start += sizes[number]!
     }
     part.noteMany(notes.subarray(0, 2 * lines), sourceBytes)
-  }
-
-  /** Notes the day of the time at `at`; false when it is none of the usual form. */
-  #noteDay(at: number): boolean {
-    const memory = this.#memory
-    if (memory[at + TIME_BYTES] !== 0x22 || memory[at + TIME_BYTES - 1] !== 0x5a) return false
-    if (!parseTimestamp(memory, at, at + TIME_BYTES + 1) || timestamp.end !== at + TIME_BYTES) return false
-    const day = Math.floor(timestamp.seconds / DAY) * DAY
-    if (day + DAY >= INT_MAX) return false
-    memory.copy(memory, this.#base + DAY_TEXT, at, at + DAY_BYTES)
-    this.#view.setInt32(this.#base + DAY_SECONDS, day, true)
-    return true
   }
 
   #set(place: number, value: number): void {

@@ -531,3 +531,13 @@ t.test('a line by itself behind many of its stream, which lie compressed', async
     same(Buffer.concat([many, odd, odd, beat(Date.UTC(2026, 10, 30, 6, 6), 300, 1), odd]), { ...USUAL, rewinds })
   }
 })
+
+t.test('where each line is one that is not taken, those behind it are not found again and again', async (t) => {
+  const ahead = beat(Date.UTC(2026, 10, 30, 9), 3000, 1)
+  const limits = { ...USUAL, nowMs: Date.UTC(2026, 10, 30, 2) }
+  same(ahead, limits)
+  const before = atOnce.found
+  encode(ahead, limits, atOnce)
+  const each = (atOnce.found - before) / 3000
+  t.ok(each < 3, `each ${each} times`)
+})
