@@ -36,6 +36,8 @@ import { closeStream, labelSet } from './wire.ts'
 
 /** Open lines may come to their end with a record and be written with it. */
 const FORCED_RECORDS_MAX = 3
+/** What most segments come to. */
+const ACKED: SegmentResult = { kind: 'acked', refused: [] }
 /** After so many failures in company a lane goes alone, so that a poisonous record elsewhere cannot hold it. */
 const SHARED_ATTEMPTS_MAX = 3
 
@@ -167,14 +169,10 @@ export class LokiSink implements Sink {
   async ship(shipment: Load): Promise<SegmentResult[]> {
     const segments = shipment.segments.filter((segment) => streamsOf(segment).length > 0)
     for (const segment of segments) this.#lane(segment.lane.key).audit?.shipping()
-    const wide = new Map<Segment, SegmentResult>()
-    for (const segment of segments) {
-      const again = this.#tooWide(shipment, segment)
-      if (again !== null) wide.set(segment, again)
-    }
-    const ready = segments.filter((segment) => !wide.has(segment))
-    const results = await this.#shipReady(shipment, ready)
-    return segments.map((segment) => wide.get(segment) ?? (results[ready.indexOf(segment)] as SegmentResult))
+    const wide = segments.map((segment) => this.#tooWide(shipment, segment))
+    const ready = segments.filter((_, index) => wide[index] === null)
+    const results = (await this.#shipReady(shipment, ready)).values()
+    return wide.map((again) => again ?? (results.next().value as SegmentResult))
   }
 
   async #shipReady(shipment: Load, segments: readonly Segment[]): Promise<SegmentResult[]> {
@@ -297,20 +295,16 @@ export class LokiSink implements Sink {
   async #shipTogether(shipment: Load, segments: readonly Segment[]): Promise<SegmentResult[]> {
     const now = this.#now
     const { tenant } = this.#lane((segments[0] as Segment).lane.key)
-    const calm = segments.filter((segment) => {
+    const alone = segments.map((segment) => {
       const lane = this.#lane(segment.lane.key)
-      return lane.tenant === tenant && streamsOf(segment).every((stream) => lane.streams[stream].isCalm(now))
+      const isCalm = lane.tenant === tenant && streamsOf(segment).every((stream) => lane.streams[stream].isCalm(now))
+      return isCalm ? null : this.#alone(segment)
     })
-    const results = new Map<Segment, SegmentResult>()
-    for (const segment of segments) {
-      if (!calm.includes(segment)) results.set(segment, this.#alone(segment))
-    }
-    if (calm.length > 0) {
-      const all = shipment.segments.filter((segment) => streamsOf(segment).length > 0)
-      const answer = await this.#requests.push(bodyOf(shipment, calm, calm.length === all.length), tenant)
-      for (const segment of calm) results.set(segment, this.#toldTogether(segment, answer))
-    }
-    return segments.map((segment) => results.get(segment) as SegmentResult)
+    const calm = segments.filter((_, index) => alone[index] === null)
+    if (calm.length === 0) return alone as SegmentResult[]
+    const all = shipment.segments.filter((segment) => streamsOf(segment).length > 0)
+    const answer = await this.#requests.push(bodyOf(shipment, calm, calm.length === all.length), tenant)
+    return alone.map((result, index) => result ?? this.#toldTogether(segments[index] as Segment, answer))
   }
 
   /** What the answer to a push of several streams means for one of them. */
@@ -326,7 +320,7 @@ export class LokiSink implements Sink {
         target.delivered(this.#now, target.pendingNewest)
       }
       this.#failures.settled(lane)
-      return { kind: 'acked', refused: [] }
+      return ACKED
     }
     // Somebody's own limit: the others need not wait for it.
     const isOnes =

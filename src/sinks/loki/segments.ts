@@ -13,12 +13,14 @@ export function segmentOf(lane: Lane, records: number): Segment {
   return { lane, starts: [0, 0], ends: [0, 0], firstRecords: [0, 0], endRecords: [records, 0], shares: [] }
 }
 
+/** By which of the two source streams are there; asked several times for each lane of a shipment. */
+const STREAMS: readonly (readonly (0 | 1)[])[] = [[], [0], [1], [0, 1]]
+
 /** The source streams of which a segment holds records. */
-export function streamsOf(segment: Segment): (0 | 1)[] {
-  const streams: (0 | 1)[] = []
-  if (segment.endRecords[0] > segment.firstRecords[0]) streams.push(0)
-  if (segment.endRecords[1] > segment.firstRecords[1]) streams.push(1)
-  return streams
+export function streamsOf({ firstRecords, endRecords }: Segment): readonly (0 | 1)[] {
+  const out = endRecords[0] > firstRecords[0] ? 1 : 0
+  const err = endRecords[1] > firstRecords[1] ? 2 : 0
+  return STREAMS[out + err] as readonly (0 | 1)[]
 }
 
 export function recordsIn(segment: Segment): number {
