@@ -32,7 +32,7 @@ type OwnFile = Pick<
 >
 
 export class Committed {
-  /** null: there is no place yet. */
+  /** null: there is no place yet. Good until the next one: it is the same object then, for there is one with each acknowledgement. */
   at: Snapshot | null = null
   readonly #parts: ReaderParts
   readonly #holes: Holes
@@ -60,25 +60,43 @@ export class Committed {
     const { offset, logical } = cursor.place
     const file = cursor.place.file as TailedFile
     const last = this.at
-    if (last !== null && (last.file !== file || last.offset !== offset)) {
-      const { file: inFile, offset: before, tail } = last
-      this.#witnesses = [{ file: inFile, offset: before, tail }, ...this.#witnesses.slice(0, WITNESSES - 1)]
-    }
-    this.at = {
-      file,
-      offset,
-      logical,
-      tail: file.compressed ? '' : cursor.tail,
-      times: lines.timeline.save(),
-      ended: cursor.ended === file,
-      gaps: this.#holes.toWrite,
-      ...this.#course,
+    if (last !== null && (last.file !== file || last.offset !== offset)) this.#remember(last)
+    const tail = file.compressed ? '' : cursor.tail
+    const times = lines.timeline.save()
+    const ended = cursor.ended === file
+    this.#move({ file, offset, logical, tail, times, ended })
+  }
+
+  /** The oldest of the places before is written over: what is made anew with each acknowledgement is what old space fills with. */
+  #remember({ file, offset, tail }: Witness): void {
+    const witnesses = this.#witnesses
+    const witness = witnesses.length < WITNESSES ? { file, offset, tail } : (witnesses.pop() as Witness)
+    witness.file = file
+    witness.offset = offset
+    witness.tail = tail
+    witnesses.unshift(witness)
+  }
+
+  #move(to: Omit<Snapshot, 'gaps' | 'continuity'>): void {
+    const { continuity } = this.#parts
+    const gaps = this.#holes.toWrite
+    const { at } = this
+    if (at === null) this.at = { ...to, gaps, ...this.#course }
+    else {
+      at.file = to.file
+      at.offset = to.offset
+      at.logical = to.logical
+      at.tail = to.tail
+      at.times = to.times
+      at.ended = to.ended
+      at.gaps = gaps
+      if (continuity !== null) at.continuity = continuity.save()
     }
   }
 
   /** Everything up to `place` is acknowledged, where a line begins that is still open. */
   to(place: Snapshot): void {
-    this.at = { ...place, gaps: this.#holes.toWrite, ...this.#course }
+    this.#move(place)
   }
 
   /** A gap is to be written when it is begun from here. */
