@@ -2,7 +2,7 @@
 // that it is refused here and not by a sink at night.
 import { errorMessage } from '../core/errors.ts'
 import { FIELD_PREFIXES, FIELDS, type FieldReference } from '../core/fields.ts'
-import { regExpOf } from '../select/selection.ts'
+import { regExpOf } from '../select/matcher.ts'
 import { nearest } from './nearest.ts'
 import { mismatch, quoted, scalar, text } from './scalars.ts'
 import type { Parsed, Scalar } from './shapes.ts'

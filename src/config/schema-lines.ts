@@ -51,7 +51,11 @@ export const redact = key<RedactRule[]>(
   list(
     record<RedactRule>({
       name: key(format.name(), REQUIRED, 'Changed lines are counted under this name.'),
-      pattern: key(format.regExp(), REQUIRED, 'What is replaced, wherever it is in the line.'),
+      pattern: key(
+        format.regExp(),
+        REQUIRED,
+        'What is replaced, wherever it is in the line. With look-around, back references or `(?i)` it has a second for a line; one that takes longer is hidden as a whole.',
+      ),
       replacement: key(text('a string', /^.*$/s), yaml('"***"'), 'What stands instead; `$1` is the first group.'),
     }),
     'rules',

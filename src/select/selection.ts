@@ -4,8 +4,9 @@
 import type { RedactRule, SelectConfig, SelectRule } from '../config/config.ts'
 import { type Entry, MARK_GAP, STDERR } from '../core/entry.ts'
 import type { Metadata } from '../core/metadata.ts'
+import { Matcher } from './matcher.ts'
 
-/** A pattern looks at the beginning of a long line only: patterns are compared by backtracking. */
+/** A pattern looks at the beginning of a long line only. */
 const LINE_CHARS_MAX = 16 * 1024
 /** How much longer redaction may make a line. */
 export const REDACTED_BYTES_MORE_MAX = 16 * 1024
@@ -20,7 +21,7 @@ export const RATE_LIMIT = Symbol('rateLimit')
 interface LineRule {
   name: string
   stream: number | null
-  line: RegExp | null
+  line: Matcher | null
 }
 
 interface Choice {
@@ -31,7 +32,7 @@ interface Choice {
 
 export class Selection {
   readonly #choices: readonly Choice[]
-  readonly #redact: readonly { name: string; pattern: RegExp; replacement: string }[]
+  readonly #redact: readonly { name: string; pattern: Matcher; replacement: string }[]
   /** Lines changed by redaction, by rule, since they were cleared. */
   readonly redacted = new Map<string, number>()
   #text: string | null = null
@@ -45,7 +46,7 @@ export class Selection {
     this.#linesPerSecond = linesPerSecond
     this.#redact = redact.map(({ name, pattern, replacement }) => ({
       name,
-      pattern: regExpOf(pattern, 'g'),
+      pattern: new Matcher(pattern, 'g'),
       replacement,
     }))
   }
@@ -96,7 +97,8 @@ export class Selection {
     const before = entry.buffer.toString('utf8', entry.messageStart, entry.messageEnd)
     let text = before
     for (const { name, pattern, replacement } of this.#redact) {
-      const replaced = text.replace(pattern, replacement)
+      // Whether there is something to hide cannot be said then.
+      const replaced = pattern.replace(text, replacement) ?? `[hidden: the rule ${name} took too long for this line]`
       if (replaced === text) continue
       text = replaced
       this.redacted.set(name, (this.redacted.get(name) ?? 0) + 1)
@@ -117,11 +119,6 @@ export class Selection {
   }
 }
 
-/** The pattern of a rule; `(?i)` in front makes it blind to case. Throws the SyntaxError of a bad one. */
-export function regExpOf(pattern: string, flags = ''): RegExp {
-  return pattern.startsWith('(?i)') ? new RegExp(pattern.slice(4), `${flags}i`) : new RegExp(pattern, flags)
-}
-
 function choiceOf({ include = [], exclude = [] }: SelectConfig, metadata: Metadata): Choice {
   const wanted = include.filter((rule) => concerns(rule, metadata, true)).flatMap(lineRules)
   return {
@@ -140,7 +137,7 @@ function concerns({ namespaces, containers, podLabels = {} }: SelectRule, metada
 }
 
 function lineRules({ name, streams, line }: SelectRule): LineRule[] {
-  const pattern = line === undefined ? null : regExpOf(line)
+  const pattern = line === undefined ? null : new Matcher(line)
   if (streams === undefined) return [{ name, stream: null, line: pattern }]
   return streams.map((stream) => ({ name, stream: stream === 'stderr' ? 1 : 0, line: pattern }))
 }

@@ -1,9 +1,11 @@
 // Rules about containers and lines, and what they do to one line.
 import t from 'tap'
+
 import type { RedactRule, SelectConfig } from '../../src/config/config.ts'
 import { MARK_GAP, newEntry, STDERR, STDOUT } from '../../src/core/entry.ts'
 import { type Metadata, pathMetadata } from '../../src/core/metadata.ts'
 import { RATE_LIMIT, Selection } from '../../src/select/selection.ts'
+import fc from '../support/properties.ts'
 
 const info = { source: 's', sourceType: 'containers' as const, key: '', path: '', podUid: 'u' }
 const metadata: Metadata = {
@@ -134,4 +136,54 @@ t.test('a limit of lines per second, by their own time', async (t) => {
   const rules = [10, 10, 10, 10, 11, 11, 11].map((seconds) => selection.ruleFor({ ...entryOf('x'), seconds }))
   t.strictSame(rules, [null, null, RATE_LIMIT, RATE_LIMIT, null, null, RATE_LIMIT])
   t.equal(selection.ruleFor({ ...entryOf('lost', STDOUT, MARK_GAP), seconds: 11 }), null)
+})
+
+t.test('a rule that compares for ever has not for ever', async (t) => {
+  const redacted = (pattern: string, text: string) => {
+    const rules = [{ name: 'r', pattern, replacement: '<$&>' }]
+    const entry = entryOf(text)
+    return Selection.of([], rules, metadata)?.redact(entry)?.toString() ?? text
+  }
+  const long = 'a'.repeat(1_000_000)
+  t.equal(redacted('[\\w.]+@[\\w.]+', long), long)
+  t.equal(
+    redacted('[\\w.]+@[\\w.]+', `${long} bob@x.com ${long}`),
+    `${long} <bob@x.com> ${long}`,
+    'what is behind is found',
+  )
+  t.equal(
+    redacted('(?i)(a+)+@', long),
+    '[hidden: the rule r took too long for this line]',
+    'rather hidden than let through',
+  )
+  const line = `${'a'.repeat(16_000)} error`
+  t.equal(rule({ exclude: [{ name: 'r', line: '\\w+@|error$' }] }, line), 'r')
+})
+
+t.test('property: both engines find the same', async () => {
+  const pattern = fc.constantFrom(
+    '[\\w.]+@[\\w.]+',
+    '(a|ab)(c|bcd)*',
+    'a*?b',
+    '(?:x|y)+$',
+    '^\\w+',
+    '\\bb+\\b',
+    '"k":\\s*"([^"]*)"',
+    '(a)|(b)',
+    '(a*)*b',
+    '[^a]+',
+  )
+  const text = fc.string({
+    unit: fc.constantFrom('a', 'b', 'c', 'd', '@', '.', ' ', '"k":', '"', 'x', 'ü', '😀'),
+    maxLength: 40,
+  })
+  fc.assert(
+    fc.property(pattern, text, (source, words) => {
+      const [own, other] = ['g', 'gl']
+        .map((flags) => new RegExp(source, flags))
+        .map((each) => words.replace(each, '<$&|$1>'))
+      return own === other
+    }),
+    { numRuns: 3000 },
+  )
 })
