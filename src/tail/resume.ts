@@ -111,14 +111,17 @@ export function findResumption(
   const restart = restartOf(path)
   const lost = { path, head, restart, from: offset, to: sizeSeen, cause, writtenMs: mtimeMs }
   // Before the first one that was seen lies what was read, but for files that could not be looked at when they came: of a later
-  // life, or rotated later by their names. Where none is left: the oldest files are deleted first, so what is left is newer;
-  // only earlier restarts may still lie about.
-  const isBehind = (seenPath: string, { order }: TailedFile) =>
-    restartOf(seenPath) < order.restart || isRotatedBefore(orderOf(seenPath, lineage), order)
-  const isNext = (each: TailedFile) => (before === null ? each.order.restart >= restart : isBehind(path, each))
+  // life, or rotated later by their names, or written later. Where none is left: the oldest files are deleted first, so what is
+  // left is newer; only earlier restarts may still lie about.
+  const isBehind = (seen: { path: string; mtimeMs?: number }, { order, compressed, mtimeMs }: TailedFile) =>
+    restartOf(seen.path) < order.restart ||
+    isRotatedBefore(orderOf(seen.path, lineage), order) ||
+    // What was compressed has another time; of numbers only the time tells.
+    (!compressed && seen.mtimeMs !== undefined && mtimeMs > seen.mtimeMs)
+  const isNext = (each: TailedFile) => (before === null ? each.order.restart >= restart : isBehind(saved, each))
   const file = files.find((each) => found.includes(each) || isNext(each)) ?? (files.at(-1) as TailedFile)
   for (const each of missing) {
-    if (before === null || (each.before === before && isBehind(each.seen.path, file))) each.before = file
+    if (before === null || (each.before === before && isBehind(each.seen, file))) each.before = file
   }
   return { file, offset: file.begin, found: false, lost: sizeSeen > offset ? lost : null, missing, named }
 }

@@ -1,5 +1,5 @@
 // Finding the place again after the process was away: in renamed, compressed, truncated, replaced and deleted files.
-import { copyFileSync, linkSync, truncateSync } from 'node:fs'
+import { copyFileSync, linkSync, truncateSync, utimesSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import type { Position, SeenFile } from '../../src/checkpoint/position.ts'
 import { messages, type RigSink, row, rows, TailRig, withoutSpans } from '../support/tail-rig.ts'
@@ -200,9 +200,10 @@ t.test(
 for (const [kind, live, ...rotated] of [
   ['container', '0.log', '0.log.20261121-080001', '0.log.20261121-080002', '0.log.20261121-080003'],
   ['app.log', 'app.log', 'app.log-20261121080001', 'app.log-20261121080002', 'app.log-20261121080003'],
+  ['app.log', 'app.log', 'app.log.3', 'app.log.2', 'app.log.1'],
 ] as const) {
   t.test(
-    `${kind}: a file that could not be looked at when it came is read, though one after it was seen`,
+    `${rotated[0]}: a file that could not be looked at when it came is read, though one after it was seen`,
     async (t) => {
       const rig = new TailRig(t, { kind })
       const sink = rig.sink({ format: 'container' })
@@ -218,6 +219,8 @@ for (const [kind, live, ...rotated] of [
       rig.unlink(rotated[0])
       rig.unlink(rotated[1])
       rig.write(rotated[2], rows(30, 40))
+      // Later than the others, however coarse the times of the file system are.
+      utimesSync(rig.path(rotated[2]), Date.now() / 1000 + 1, Date.now() / 1000 + 1)
       rig.restart()
       await rig.run(6000)
       const texts = sink.texts.map((text) => (text.startsWith('taffrail: lost') ? 'lost' : text))
