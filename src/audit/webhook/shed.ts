@@ -6,6 +6,8 @@ import { createHash, type Hash } from 'node:crypto'
 /** Five attempts with the waits that API servers make take about a minute and a half. */
 const RETURN_MS_MAX = 300_000
 const BATCHES_MAX = 4096
+/** That are told of a hole; some name the size of a batch. */
+const REASONS_MAX = 8
 
 interface Refused {
   bytes: number
@@ -59,7 +61,7 @@ export class RefusedBatches {
       missing.bytes += bytes
       missing.from = Math.min(missing.from, at)
       missing.to = Math.max(missing.to, at)
-      if (!missing.reasons.includes(reason)) missing.reasons.push(reason)
+      if (missing.reasons.length < REASONS_MAX && !missing.reasons.includes(reason)) missing.reasons.push(reason)
     }
     return missing
   }

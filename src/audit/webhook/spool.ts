@@ -7,7 +7,7 @@ import type { AuditSourceConfig, AuditWebhookSourceConfig } from '../../config/c
 import { fileKey } from '../../discover/lineage-key.ts'
 import { Journal, type JournalDeps, LIVE_NAME, type Segment } from './journal.ts'
 
-const API_SERVERS_MAX = 64
+export const API_SERVERS_MAX = 64
 const SEGMENT_BYTES_MIN = 1024 * 1024
 const SEGMENT_BYTES_MAX = 64 * 1024 * 1024
 /** A spool of the largest size has at least so many segments, so that room comes back in parts. */

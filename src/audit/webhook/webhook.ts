@@ -21,7 +21,7 @@ import { Intake } from './intake.ts'
 import type { Answer, ListenerOptions, Listening, Receiver } from './listener.ts'
 import { Load } from './load.ts'
 import { batchHash, missingLine, RefusedBatches } from './shed.ts'
-import { Spool, spoolDirectory } from './spool.ts'
+import { API_SERVERS_MAX, Spool, spoolDirectory } from './spool.ts'
 
 const RETRY_MS = 5000
 const SWEEP_MS = 5000
@@ -67,6 +67,7 @@ export class Webhook implements Receiver {
   /** Of what takes a tenth of a second: the others need not wait behind it. */
   readonly #largeIntake: Intake
   readonly #load: Load
+  /** By API server: of those that have a journal, and of API_SERVERS_MAX others, which say themselves what they are called. */
   readonly #refused = new Map<string, RefusedBatches>()
   readonly #batches: WebhookStatus['batches'] = { accepted: 0, shed: {}, invalid: 0 }
   readonly #eventCounts = { accepted: 0, dropped: 0 }
@@ -261,7 +262,11 @@ export class Webhook implements Receiver {
 
   #note(apiServer: string, hash: string, bytes: number, reason: string): void {
     let refused = this.#refused.get(apiServer)
-    if (refused === undefined) this.#refused.set(apiServer, (refused = new RefusedBatches()))
+    if (refused === undefined) {
+      // There would be no journal to tell of its holes in.
+      if (this.#refused.size >= API_SERVERS_MAX && !this.#spool.journals.has(apiServer)) return
+      this.#refused.set(apiServer, (refused = new RefusedBatches()))
+    }
     const { clock } = this.#deps
     refused.refused(hash, bytes, reason, clock.now(), clock.monotonic())
   }
@@ -289,6 +294,7 @@ export class Webhook implements Receiver {
   async #tellMissing(all: boolean): Promise<void> {
     for (const [apiServer, refused] of this.#refused) {
       const missing = refused.missing(this.#deps.clock.monotonic(), all)
+      if (refused.count === 0) this.#refused.delete(apiServer)
       if (missing === null) continue
       this.#missing += missing.batches
       const line = missingLine(apiServer, missing, all)

@@ -2,6 +2,7 @@
 // no room, and those that never come back.
 import { test } from 'tap'
 import { loadPolicy } from '../../../src/audit/policy/load.ts'
+import { type Missing, missingLine, RefusedBatches } from '../../../src/audit/webhook/shed.ts'
 import { MemoryCheckpoints } from '../../../src/checkpoint/memory-store.ts'
 import type { Position } from '../../../src/checkpoint/position.ts'
 import { FaultyFileSystem } from '../../support/faulty-fs.ts'
@@ -214,6 +215,32 @@ test('what was refused and does not come back is told in its stream, once', asyn
   t.equal(rig.lines().length, 4)
   t.match(rig.webhook.status(), { missing: 1 })
   t.match(rig.events['webhook.missing'], [{ apiServer: 'cp-1' }])
+})
+
+test('of API servers that call themselves something else each time only so many are remembered', async (t) => {
+  const rig = await new WebhookRig({ deps: { memoryBytes: 3 * 1024 * 1024 } }).start()
+  await rig.send(batch(event('known')))
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>()
+  rig.disk.delay = (operation) => (operation === 'sync' ? gate : Promise.resolve())
+  const first = rig.send(batch(event('a', { requestURI: `/${'x'.repeat(400_000)}` })))
+  const refused = Array.from({ length: 200 }, (_, i) => rig.send(batch(event('b')), `other-${i}`))
+  const own = rig.send(batch(event('c')))
+  await rig.clock.advance(5000)
+  for (const answer of await Promise.all([...refused, own])) t.match(answer, { status: 429 })
+  open()
+  await first
+  await rig.clock.advance(301_000)
+  t.equal(rig.webhook.status().missing, 65)
+  t.equal(rig.webhook.status().apiServers.length, 64)
+  t.match(rig.lines()[2], /^taffrail: lost 1 batch/, 'the one that is known among them')
+})
+
+test('a hole that is made of thousands of batches is told in a sentence', async (t) => {
+  const refused = new RefusedBatches()
+  for (let i = 0; i < 20_000; i++) refused.refused(`hash ${i}`, i, `a body of ${i} bytes`, 0, 0)
+  const missing = refused.missing(600_000)
+  t.match(missing, { batches: 20_000 })
+  t.ok(missingLine('cp-1', missing as Missing).length < 1000)
 })
 
 test('a stop tells at once what is still awaited, since the next process will not know it', async (t) => {
