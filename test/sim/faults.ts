@@ -97,7 +97,7 @@ const ELASTIC_KINDS: readonly FaultKind[] = ['garbledAnswer', 'blocked', 'rollov
 const SINKS: readonly (readonly SinkKind[])[] = [['loki'], ['loki'], ['elasticsearch'], ['loki', 'elasticsearch']]
 
 /** What still finds promises broken (test/sim/track-record.md): drawn only when it is asked for. */
-export const HARD_KINDS: readonly FaultKind[] = ['copytruncate', 'readErrors']
+export const HARD_KINDS: readonly FaultKind[] = ['copytruncate']
 
 /** What a drawn world is made to be. */
 export interface WorldLimits {
