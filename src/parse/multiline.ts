@@ -80,7 +80,8 @@ const BETWEEN = 6
 const GO_HEAD = /^(?:panic: |fatal error: |runtime: |unexpected fault address |SIG[A-Z]+: )/
 const GO_MORE = /^(?:PC=|\[|panic: |fatal error: |runtime: )/
 const GO_ROUTINE = /^(?:goroutine \d+ .*\]:|runtime stack:)$/
-const GO_CALL = /^(?:\S+\(.*\)|created by .*|\.\.\..*)$/
+// The first bracket is the one that counts: looked for from each of them, a line of brackets takes a millisecond.
+const GO_CALL = /^(?:\S[^\s(]*\(.*\)|created by .*|\.\.\..*)$/
 const GO_END = /^(?:exit status \d+|[a-z]\w* +0x[0-9a-f]+)$/
 
 function go(state: number, line: string): number {

@@ -91,3 +91,18 @@ t.test('a record that begins in the middle of a trace is the same when it is rea
   }
   t.equal(afterCut(false), afterCut(true))
 })
+
+t.test('a line of brackets in a goroutine costs what another line costs', async (t) => {
+  const go = multilineRule({ preset: 'go' })
+  const goroutine = go(PLAIN, 'goroutine 1 [running]:') & ~JOINS
+  const line = `x${'('.repeat(1000)}`
+  const before = process.cpuUsage()
+  let joined = 0
+  for (let i = 0; i < 10_000; i++) joined += go(goroutine, line) & JOINS
+  const { user } = process.cpuUsage(before)
+  t.equal(joined, 0)
+  t.ok(user < 2_000_000, `${user} µs`)
+  for (const call of ['main.f(0x1)', 'main.(*T).f(...)', 'x((', ')((a)', '((x)']) {
+    t.equal((go(goroutine, call) & JOINS) === JOINS, call.endsWith(')'), call)
+  }
+})
