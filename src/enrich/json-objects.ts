@@ -7,12 +7,19 @@ import { Gathered } from '../core/gathered.ts'
 /** Larger than any object that etcd takes (1.5 MiB), and than what the API server adds. */
 const OBJECT_BYTES_MAX = 4 * 1024 * 1024
 
+/**
+ * Values in one object, or in the frame: far more than any pod has, and no more than the heap takes. An object of 4 MiB that is nothing
+ * but empty ones would take 80 MiB.
+ */
+const VALUES_MAX = 250_000
+
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const OPEN_BRACE = 0x7b
 const CLOSE_BRACE = 0x7d
 const OPEN_BRACKET = 0x5b
 const CLOSE_BRACKET = 0x5d
+const COMMA = 0x2c
 
 export class JsonObjects {
   readonly #depth: number
@@ -21,6 +28,8 @@ export class JsonObjects {
   #inString = false
   #escaped = false
   #inObject = false
+  /** Values of the object under way. */
+  #values = 0
   /** Of the object under way, what came in earlier chunks. */
   readonly #begun = new Gathered()
   /** What is outside of all objects: the frame of a list. */
@@ -40,9 +49,12 @@ export class JsonObjects {
     return this.#level > 0
   }
 
-  /** What stood around the objects, as JSON with empty arrays. */
+  /** What stood around the objects, as JSON with empty arrays. Throws JSON_TOO_LARGE. */
   get frame(): string {
-    return this.#frame.view.toString().replace(/\[[\s,]*\]/, '[]')
+    const text = this.#frame.view.toString().replace(/\[[\s,]*\]/, '[]')
+    let values = 0
+    for (const _ of text.matchAll(/[,{[]/g)) if (++values > VALUES_MAX) throw tooManyValues()
+    return text
   }
 
   /** Takes the next bytes; the chunk is not kept. Throws JSON_TOO_LARGE, KUBERNETES_ANSWER for brackets in disorder, and whatever `onObject` throws. */
@@ -61,18 +73,24 @@ export class JsonObjects {
           this.#keepFrame(chunk, from, at - 1)
           from = at - 1
           this.#inObject = true
+          this.#values = 0
         }
         this.#level++
+        this.#countValue()
       } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
         if (--this.#level < 0) throw new TaffrailError('KUBERNETES_ANSWER', 'a bracket is closed that was not opened')
         if (this.#inObject && this.#level === this.#depth) {
           this.#end(chunk, from, at)
           from = at
         }
-      }
+      } else if (byte === COMMA) this.#countValue()
     }
     if (this.#inObject) this.#keep(this.#begun, chunk, from, chunk.length)
     else this.#keepFrame(chunk, from, chunk.length)
+  }
+
+  #countValue(): void {
+    if (this.#inObject && ++this.#values > VALUES_MAX) throw tooManyValues()
   }
 
   /** Goes on within a string; returns where it ends, or the end of the chunk. */
@@ -115,4 +133,8 @@ export class JsonObjects {
     }
     kept.add(chunk.subarray(from, to))
   }
+}
+
+function tooManyValues(): TaffrailError {
+  return new TaffrailError('JSON_TOO_LARGE', `an object of the API server's answer has over ${VALUES_MAX} values`)
 }

@@ -30,6 +30,7 @@ const NAME_CHARS_MAX = 253
  */
 export function ownerOf(references: readonly OwnerReference[], labels: Labels): Owner {
   const { kind = '', name = '' } = references.find((each) => each.controller === true) ?? {}
+  if (typeof kind !== 'string' || typeof name !== 'string') return { kind: '', name: '' }
   if (kind.length > KIND_CHARS_MAX || name.length > NAME_CHARS_MAX) return { kind: '', name: '' }
   if (kind === 'ReplicaSet') {
     const suffix = `-${labels['pod-template-hash'] ?? ''}`
@@ -49,7 +50,10 @@ export const APP_LABELS = ['app.kubernetes.io/name', 'app', 'k8s-app'] as const
 
 /** What the pod's workload is called: by its labels, else after its owner, else as its name suggests. */
 export function appOf(pod: string, labels: Labels, owner: Owner, nodeName: string): string {
-  for (const name of APP_LABELS) if (labels[name]) return labels[name]
+  for (const name of APP_LABELS) {
+    const label: unknown = labels[name]
+    if (typeof label === 'string' && label !== '') return label
+  }
   // A static pod is owned by its node.
   if (owner.name !== '' && owner.kind !== 'Node') return owner.name
   return appOfPod(pod, nodeName)

@@ -305,9 +305,10 @@ function bareId(id: string | undefined): string {
   return id?.replace(/^[a-z0-9.+-]+:\/\//, '') ?? ''
 }
 
+/** Strings alone, whatever an answer holds: what is kept is looked at where nobody expects anything else. */
 function picked(all: Strings, isWanted: (name: string) => boolean): Strings {
   const wanted = Object.keys(all)
-    .filter(isWanted)
+    .filter((name) => typeof all[name] === 'string' && isWanted(name))
     .sort()
     .map((name) => [name, all[name] as string])
   return wanted.length === 0 ? NONE : Object.fromEntries(wanted)

@@ -225,13 +225,17 @@ export function missingRule(resource: string): string {
   return `{apiGroups: [""], resources: [${resource}], verbs: [list, watch]}`
 }
 
+/** Of what the API server says; it stands in /status for as long as it is the last error. */
+const MESSAGE_CHARS_MAX = 1024
+
 /** An answer of the API server that is no success, or an ERROR event. */
 export class StatusError extends TaffrailError {
   readonly status: number
   readonly afterMs: number | undefined
 
   constructor(status: number, message: string, afterMs: number | undefined) {
-    super('KUBERNETES_STATUS', `the API server said ${status}${message === '' ? '' : `: ${message}`}`)
+    const words = message === '' ? '' : `: ${message}`
+    super('KUBERNETES_STATUS', `the API server said ${status}${words.slice(0, MESSAGE_CHARS_MAX)}`)
     this.status = status
     this.afterMs = afterMs
   }

@@ -68,6 +68,22 @@ t.test('an object without an end takes a bounded amount of memory', async (t) =>
   )
 })
 
+t.test('an object of more values than the heap may hold is none', async (t) => {
+  const many = (text: string) => text.repeat(300_000)
+  for (const [depth, text] of [
+    [0, `{"a":[${many('{},')}1]}`],
+    [0, `{"a":${many('[')}${many(']')}}`],
+    [0, `{"a":[${many('1,')}1]}`],
+    [2, `{"items":[{"a":[${many('[],')}1]}]}`],
+    [2, `{"items":[],"metadata":{"a":1${many(',"a":1')}}}`],
+    [2, `{"items":[],"metadata":{"a":[${many('[],')}1]}}`],
+  ] as const) {
+    t.throws(() => feed(text, depth, () => 1e9).objects.frame, { code: 'JSON_TOO_LARGE' }, text.slice(0, 30))
+  }
+  t.equal(feed(`{"items":[${many('{"a":1},')}{}]}`, 2, () => 1e9).found.length, 300_001, 'there may be as many objects')
+  t.equal(feed(`{"a":"${many(',[')}"}`, 0, () => 1e9).found.length, 1, 'what a string holds is none')
+})
+
 t.test('an object that comes byte by byte takes the memory of its bytes', async (t) => {
   for (const depth of [0, 2] as const) {
     const objects = new JsonObjects(depth, () => t.fail('no object'))

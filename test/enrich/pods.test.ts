@@ -197,3 +197,24 @@ t.test('20,000 pods that are gone at once are buried one by one, not each past a
   t.ok(user < 2_000_000, `${user} µs`)
   t.match(pods.counts, { pods: 0, tombstones: 1000 })
 })
+
+t.test('of an answer that is not what the API server sends nothing is kept but strings', async (t) => {
+  for (const odd of [1, true, null, [], { a: 1 }]) {
+    const { pods, of } = start({ podLabel: () => true, podAnnotation: () => true, directive: () => true })
+    const strange = { app: odd, 'taffrail.dev/exclude': odd, fine: 'yes' } as unknown as Record<string, string>
+    const ownerReferences = [{ controller: true, kind: odd, name: odd }]
+    const metadata = {
+      name: 'pod-a',
+      namespace: 'ns',
+      uid: 'a',
+      labels: strange,
+      annotations: strange,
+      ownerReferences,
+    }
+    pods.podReceiver.put({ metadata })
+    const kept = { labels: { fine: 'yes' }, annotations: { fine: 'yes' }, ownerKind: '', ownerName: '', app: 'pod-a' }
+    t.match(of('a'), kept, JSON.stringify(odd))
+    t.strictSame(of('a')?.labels, kept.labels)
+    t.strictSame(of('a')?.directives, { fine: 'yes' })
+  }
+})

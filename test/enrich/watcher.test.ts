@@ -2,7 +2,7 @@
 // recorded to say, said again.
 import t, { type Test } from 'tap'
 import { ApiServer } from '../../src/enrich/api-server.ts'
-import { type Collection, type KubeObject, type Receiver, Watcher } from '../../src/enrich/watcher.ts'
+import { type Collection, type KubeObject, type Receiver, statusError, Watcher } from '../../src/enrich/watcher.ts'
 import type { HttpClientFactory } from '../../src/ports/http.ts'
 import { EventLog } from '../agent/world.ts'
 import { FakeApiServer, type KubeThing, type Refusal } from '../support/fake-api-server.ts'
@@ -457,4 +457,9 @@ t.test('what a real server was recorded to say', async (t) => {
     t.equal(seen.length, answers.length + 1, name)
     await watcher.stop()
   }
+})
+
+t.test('an error of many words is told in a thousand characters', async (t) => {
+  const body = Buffer.from(JSON.stringify({ message: 'x'.repeat(60_000) }))
+  t.ok(statusError({ status: 500, headers: {}, body }, 0).message.length < 1100)
 })
