@@ -43,14 +43,29 @@ t.test('V8 is limited by a restart of the process in place', async (t) => {
     const flags = heapFlags(200 * MEBIBYTE)
     t.equal(node, process.execPath)
     t.strictSame(rest.slice(0, flags.length), flags)
-    t.equal(flags[0], '--max-old-space-size=100')
+    t.equal(flags[0], '--max-old-space-size=130')
     t.same(await taffrail.end(), CLEAN)
   }
 })
 
+t.test('the old generation has half of the memory, or what a quarter for buffers and 20 MiB leave', async (t) => {
+  for (const [memory, old] of [
+    [40, 32],
+    [64, 32],
+    [80, 40],
+    [96, 52],
+    [128, 76],
+    [256, 172],
+  ] as const) {
+    t.equal(heapFlags(memory * MEBIBYTE)[0], `--max-old-space-size=${old}`)
+  }
+})
+
 t.test('whole collections are marked in steps, where V8 knows the flag for it', async (t) => {
-  t.ok(heapFlags(MEBIBYTE, '13.6.233.17-node.53').includes('--no-separate-gc-phases'))
-  t.notOk(heapFlags(MEBIBYTE, '14.1.146.11-node.9').includes('--no-separate-gc-phases'))
+  for (const flag of ['--no-separate-gc-phases', '--no-incremental-marking-task']) {
+    t.ok(heapFlags(MEBIBYTE, '13.6.233.17-node.53').includes(flag))
+    t.notOk(heapFlags(MEBIBYTE, '14.1.146.11-node.9').includes(flag))
+  }
   t.notOk(heapFlags(MEBIBYTE, '14.1.146.11-node.9').includes('--no-incremental-marking'))
 })
 
