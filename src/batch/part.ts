@@ -1,8 +1,12 @@
 // Encoded records of one source stream, growing in one buffer, with what each stands for in its file. Parts are reused:
 // a pool keeps as many as are ever needed at once, at the size that the traffic made them grow to.
 
+import { release } from '../core/memory.ts'
+
 const BUFFER_BYTES_MIN = 64 * 1024
 const RECORDS_MIN = 512
+/** Of what a shipment usually needs, so much is kept in a part at most. */
+const USUAL_MOST = 4
 const LINES_UNIT = 2 ** 32
 
 export class Part {
@@ -124,6 +128,11 @@ export class PartPool {
   }
 
   give(part: Part): void {
+    // A part that a backlog made that large is not what the next shipments need.
+    if (part.buffer.length > USUAL_MOST * Math.max(this.#usualBytes, BUFFER_BYTES_MIN)) {
+      release(part.buffer)
+      return
+    }
     part.clear()
     if (this.#free.length < this.#countMax) this.#free.push(part)
   }

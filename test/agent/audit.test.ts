@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import type { AuditSourceConfig } from '../../src/config/config.ts'
 import { realFileSystem } from '../../src/ports/real-fs.ts'
+import { AuditStreams } from '../../src/sinks/loki/audit-streams.ts'
 import { fixture, fixtureLines } from '../audit/fixtures.ts'
 import { FakeApiServer } from '../support/fake-api-server.ts'
 import { criTime, elasticConfig, lokiConfig, World } from './world.ts'
@@ -174,6 +175,31 @@ for (const lineBytesMax of [4 * 1024 * 1024, 256 * 1024]) {
     world.settled()
   })
 }
+
+t.test('a backlog is not taken apart for a Loki that does not answer, but for one that refuses', async (t) => {
+  const world = auditWorld(t)
+  append(world, everything)
+  const { message } = AuditStreams.prototype
+  t.teardown(() => {
+    AuditStreams.prototype.message = message
+  })
+  let apart = 0
+  AuditStreams.prototype.message = function (...these) {
+    apart++
+    return message.apply(this, these)
+  }
+  world.loki.fault = () => ({ kind: 'reset', store: 'none' })
+  world.start()
+  await world.clock.advance(3000)
+  t.ok(world.loki.seen.length > 0)
+  t.equal(apart, 0)
+  let pushes = 0
+  world.loki.fault = () => (pushes++ === 0 ? { kind: 'answer', status: 413, body: '' } : null)
+  await world.clock.advance(60_000)
+  await world.drain()
+  t.ok(apart > 0)
+  t.ok(lines(world).sort().join() === [...everything].sort().join(), 'all is there')
+})
 
 t.test('a large event is made a document between turns', async (t) => {
   const world = auditWorld(t, {}, { sinks: [elasticConfig()] })

@@ -68,3 +68,16 @@ t.test('the pool hands out empty parts and keeps no more than it may', async (t)
   t.equal(again.filter((part) => parts.includes(part)).length, 2)
   for (const part of again) t.match(part, { end: 0, count: 0, sourceBytes: 0, sourceLines: 0 })
 })
+
+t.test('what a backlog made larger than four usual ones is given back', async (t) => {
+  const pool = new PartPool(2, 100_000)
+  const [large, usual] = [pool.take(), pool.take()]
+  large.reserve(400_001)
+  usual.reserve(400_000)
+  const { buffer } = large
+  pool.give(large)
+  pool.give(usual)
+  t.equal(buffer.length, 0)
+  t.equal(pool.take(), usual)
+  t.not(pool.take(), large)
+})

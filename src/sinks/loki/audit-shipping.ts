@@ -8,7 +8,7 @@ import type { Clock } from '../../ports/clock.ts'
 import type { Refused, SegmentResult } from '../sink.ts'
 import type { AuditGroup, AuditStreams } from './audit-streams.ts'
 import { Burial, forgetLetters } from './burial.ts'
-import { Conversation, type ConversationEnd } from './conversation.ts'
+import { Conversation, type ConversationEnd, concernsEntries } from './conversation.ts'
 import type { LokiFailures } from './failures.ts'
 import type { LokiLane } from './lane.ts'
 import type { Answer, LokiRequests } from './requests.ts'
@@ -48,11 +48,11 @@ export class AuditShipping {
       const now = this.#now
       const together = sharing(groups, now, this.#deps.bytesMax)
       const rest = groups.filter((group) => !together.includes(group))
-      const push = (group: AuditGroup) => this.#deps.requests.pushBlock(blockOf([group]), lane.tenant)
+      const push = (group: AuditGroup) => this.#deps.requests.pushBlock(() => blockOf([group]), lane.tenant)
       const answered = (group: AuditGroup, answer: Promise<Answer>) =>
         this.#answered(lane, audit, segment, index, part, group, answer)
       if (together.length > 0) {
-        const answer = await this.#deps.requests.pushBlock(blockOf(together), lane.tenant)
+        const answer = await this.#deps.requests.pushBlock(() => blockOf(together), lane.tenant)
         for (const { stream, bytes } of together) stream.pushed(this.#now, bytes)
         if (answer.outcome.kind !== 'delivered') rest.push(...together)
         else {
@@ -118,6 +118,8 @@ export class AuditShipping {
     }
     stream.refused()
     if (answer.status === 500) lane.suspicion.note()
+    // Of many streams at once: what lies compressed is taken apart only where entries have to be named.
+    if (!concernsEntries(answer, lane.suspicion.isSuspect)) return { kind: 'again', answer }
     const records = audit.recordsOf(index, group, segment.endRecords[index])
     const own = new Stretch(part, records, stream.header, audit.message(index, part, segment.ends[index], group))
     const { sink, requests, clock, events, deadLetters } = this.#deps

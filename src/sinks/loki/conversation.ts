@@ -123,7 +123,7 @@ export class Conversation {
         if (left.indexes.length === 0) return null
         if (left.indexes.length === rest.indexes.length) return this.#divide(rest, answer)
         rest = left
-      } else if (outcome.kind === 'split' || (answer.status === 500 && this.#mayDivide)) {
+      } else if (concernsEntries(answer, this.#mayDivide)) {
         return this.#divide(rest, answer)
       } else return answer
       answer = await this.#push(rest)
@@ -305,6 +305,11 @@ export class Conversation {
     }
     return null
   }
+}
+
+/** Whether entries have to be named; else all is read and sent again as it is. `mayDivide`: a server error may be a record's fault. */
+export function concernsEntries({ outcome, status }: Answer, mayDivide: boolean): boolean {
+  return outcome.kind === 'refused' || outcome.kind === 'split' || (status === 500 && mayDivide)
 }
 
 /** Whether the stream itself has judged, taking entries or not. The other refusals come from before it. */

@@ -39,25 +39,26 @@ export class LokiRequests {
 
   /** Pushes a PushRequest message, to `tenant` or, when it is null, to the sink's own. Never rejects: what went wrong is the outcome. */
   push(body: Buffer, tenant: string | null): Promise<Answer> {
-    return this.pushBlock(this.#options.compress(body), tenant)
+    return this.pushBlock(() => this.#options.compress(body), tenant)
   }
 
-  /** The same, compressed already, in memory of its own that is given back. */
-  async pushBlock(block: Buffer, tenant: string | null): Promise<Answer> {
-    const answer = await this.counts.count(() => this.#send(block, tenant ?? this.#options.tenant))
+  /** The same of a message that `make` compresses, into memory of its own that is given back. */
+  async pushBlock(make: () => Buffer, tenant: string | null): Promise<Answer> {
+    const answer = await this.counts.count(() => this.#send(make, tenant ?? this.#options.tenant))
     const { outcome } = answer
     if (outcome.kind === 'delivered') this.counts.lastError = null
     else this.counts.lastError = outcome.kind === 'refused' ? answer.same : outcome.message
     return answer
   }
 
-  async #send(block: Buffer, tenant: string | null): Promise<Answer> {
+  async #send(make: () => Buffer, tenant: string | null): Promise<Answer> {
     const { path, authorization, timeoutMs } = this.#options
     try {
       const headers: Record<string, string> = { 'content-type': 'application/x-protobuf', 'user-agent': 'taffrail' }
       if (tenant !== null) headers['x-scope-orgid'] = tenant
       const credentials = authorization()
       if (credentials !== null) headers.authorization = credentials
+      const block = make()
       // Hundreds of bodies a second would make the collector run for their sake (measured: a tenth of all CPU at full speed,
       // and 20 MiB at the peak).
       const response = await this.#http

@@ -5,11 +5,14 @@
 // Tests hold it against the package's decoder.
 // Invariant: between two calls nothing lives in the memory. Bound: SNAPPY_BYTES of it, and the result.
 
-import { compressSync, uncompressSync } from 'snappy'
+import { createRequire } from 'node:module'
 import type { Part } from '../../batch/part.ts'
 import type { SharedMemory } from './events-layout.ts'
 import { SNAPPY_WASM } from './snappy-wasm.ts'
 import { instantiate } from './wasm.ts'
+
+/** Loaded when it is first needed, at a refusal or where there is no WebAssembly: it is 20 ms and 3.5 MiB. */
+const loadPackage: () => typeof import('snappy') = () => createRequire(import.meta.url)('snappy')
 
 const TABLE_BYTES = 2 * 16_384
 /** Of what lies elsewhere, so much is copied in at a time. */
@@ -24,7 +27,8 @@ export const SNAPPY_BYTES = TABLE_BYTES + OUT_BYTES
 export type Compress = (body: Buffer) => Buffer
 
 /** Where there is no memory of rows: the package. */
-export const compressByPackage: Compress = (body) => compressSync(body, { copyOutputData: true }) as Buffer
+export const compressByPackage: Compress = (body) =>
+  loadPackage().compressSync(body, { copyOutputData: true }) as Buffer
 
 interface Exports {
   clear(): void
@@ -36,19 +40,17 @@ export class Snappy {
   readonly #functions: Exports
   readonly #out: number
   readonly #scratch: number
-  readonly #pieceBytes: number
   /** Of the block that is being made: where the next elements come, where those begin that are in no piece yet, what is gathered. */
   #to = 0
   #from = 0
   #gathered = 0
   #pieces: Buffer[] = []
 
-  constructor({ memory, snappy, stage, stageBytes }: SharedMemory) {
+  constructor({ memory, snappy, stage }: SharedMemory) {
     this.#functions = instantiate(SNAPPY_WASM, { rows: { memory }, place: { table: snappy } }) as Exports
     this.#memory = Buffer.from(memory.buffer)
     this.#out = snappy + TABLE_BYTES
     this.#scratch = stage
-    this.#pieceBytes = Math.min(PIECE_BYTES, stageBytes)
   }
 
   readonly compress: Compress = (body) => {
@@ -62,16 +64,17 @@ export class Snappy {
     this.#from = this.#out
     this.#to = this.#out
     this.#gathered = 0
+    this.#pieces = []
     for (const byte of lengthOf(bytes)) this.#memory[this.#to++] = byte
   }
 
   /** What comes next in the block. */
   add(bytes: Buffer): void {
     for (let at = 0; at < bytes.length; ) {
-      const more = Math.min(this.#pieceBytes - this.#gathered, bytes.length - at)
+      const more = Math.min(PIECE_BYTES - this.#gathered, bytes.length - at)
       at += bytes.copy(this.#memory, this.#scratch + this.#gathered, at, at + more)
       this.#gathered += more
-      if (this.#gathered === this.#pieceBytes) this.#flush()
+      if (this.#gathered === PIECE_BYTES) this.#flush()
     }
   }
 
@@ -96,10 +99,10 @@ export class Snappy {
   /** Compresses what lies in the memory at [from, end), and appends it to a part: elements for a block (`addPacked`). */
   pack(from: number, end: number, part: Part): void {
     this.#functions.clear()
-    for (let at = from; at < end; at += this.#pieceBytes) {
-      const to = this.#functions.compress(from, at, Math.min(end, at + this.#pieceBytes), this.#out)
+    for (let at = from; at < end; at += PIECE_BYTES) {
+      const to = this.#functions.compress(from, at, Math.min(end, at + PIECE_BYTES), this.#out)
       part.put(this.#memory.subarray(this.#out, to))
-      part.savedBytes += Math.min(end - at, this.#pieceBytes) - (to - this.#out)
+      part.savedBytes += Math.min(end - at, PIECE_BYTES) - (to - this.#out)
     }
   }
 
@@ -129,7 +132,7 @@ export class Snappy {
 
 /** What elements of `pack` stand for, which are so many bytes. */
 export function unpack(elements: Buffer, bytes: number): Buffer {
-  return uncompressSync(Buffer.concat([lengthOf(bytes), elements]), { asBuffer: true }) as Buffer
+  return loadPackage().uncompressSync(Buffer.concat([lengthOf(bytes), elements]), { asBuffer: true }) as Buffer
 }
 
 /** What stands in front of a block of so many bytes. */

@@ -66,6 +66,23 @@ t.test('any bytes come back, from where they lie and from elsewhere', async () =
   )
 })
 
+t.test('a block is made of what it was begun for, though the one before it came to nothing', async (t) => {
+  const { allocUnsafeSlow } = Buffer
+  t.teardown(() => {
+    Buffer.allocUnsafeSlow = allocUnsafeSlow
+  })
+  const elements = compress(noise(100, 1)).subarray(1)
+  const snappy = new Snappy(shared)
+  snappy.begin(100)
+  snappy.addPacked(elements)
+  Buffer.allocUnsafeSlow = () => {
+    throw new RangeError('Array buffer allocation failed')
+  }
+  t.throws(() => snappy.end(), RangeError)
+  Buffer.allocUnsafeSlow = allocUnsafeSlow
+  t.equal(uncompress(snappy.compress(Buffer.from('hello'))).toString(), 'hello')
+})
+
 t.test('every length about the limits of its kinds of elements', async (t) => {
   for (const bytes of [0, 1, 15, 16, 17, 18, 59, 60, 61, 62, 255, 256, 257, 258, 65_535, 65_536, 65_537, 65_538]) {
     const body = noise(bytes, 7)
