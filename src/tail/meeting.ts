@@ -17,6 +17,8 @@ import type { Rotation } from './rotation.ts'
 
 /** A file with a successor that holds something is not written any more when it has not been for so long. */
 const MOVED_ON_MS = 1000
+/** So much is remembered of what came before a file and could not be opened. */
+const UNOPENED_MAX = 256
 
 export interface MeetingDeps {
   clock: Clock
@@ -112,7 +114,7 @@ export class Meeting {
     this.#passNames(present)
     for (const { candidate, content } of late) {
       for (const file of [...present, ...fresh]) {
-        if (compareOrder(candidate.order, file.order) < 0) (file.unopenedBefore ??= new Set()).add(content)
+        if (compareOrder(candidate.order, file.order) < 0) noteUnopened(file, content)
       }
     }
     // A name that could not be looked at says nothing about what it led to before.
@@ -231,7 +233,7 @@ export class Meeting {
   #indexBehind(begun: TailedFile): number {
     const index = this.#list.indexOf(begun) + 1
     const next = this.#list[index]
-    return next !== undefined && next.order.rank !== LIVE && isLikeCopy(next, begun) ? index + 1 : index
+    return next !== undefined && isLikeCopy(next, begun) ? index + 1 : index
   }
 
   /** The newest file that some reader has begun; what is met later cannot come before it. */
@@ -245,9 +247,17 @@ export class Meeting {
   }
 }
 
-/** Whether `file` is likely to be the copy of one that was cut: it begins alike. */
+/** Notes what came before a file and could not be opened. While somebody writes to it there is another content at each look. */
+function noteUnopened(file: TailedFile, content: string): void {
+  file.unopenedBefore ??= new Set()
+  file.unopenedBefore.add(content)
+  const [oldest] = file.unopenedBefore
+  if (file.unopenedBefore.size > UNOPENED_MAX && oldest !== undefined) file.unopenedBefore.delete(oldest)
+}
+
+/** Whether `file` is likely to be the copy of one that was cut: it begins alike, and is not what is written to now. */
 function isLikeCopy(file: TailedFile, cut: TailedFile): boolean {
-  return cut.gone === 'truncated' && file.head.hash === cut.head.hash
+  return cut.gone === 'truncated' && file.order.rank !== LIVE && file.head.hash === cut.head.hash
 }
 
 function isLive({ order, compressed }: Candidate): boolean {

@@ -10,6 +10,7 @@ const SETTLE_MS_MAX = 10_000
 /** A name of which it is not known what it leads to; monotonic ms, and where that would come; null: anywhere. */
 interface Unknown {
   since: number
+  at: number
   order: FileOrder | null
 }
 
@@ -33,17 +34,18 @@ export class Placing {
 
   /** It is not known what the name leads to; null: where that would come is not known either. */
   noteUnknown(path: string, order: FileOrder | null, now: number): void {
-    this.#note(path, order, this.#unknown?.get(path)?.since ?? now)
+    this.#note(path, order, now, this.#unknown?.get(path)?.since ?? now)
   }
 
   /** Nobody has tried what the name leads to, for names and files do not go together: its time begins when they do again. */
   noteUntried(path: string, order: FileOrder, now: number): void {
-    this.#note(path, order, now)
+    const before = this.#unknown?.get(path)
+    this.#note(path, order, now, before === undefined ? now : before.since + now - before.at)
   }
 
-  #note(path: string, order: FileOrder | null, since: number): void {
+  #note(path: string, order: FileOrder | null, at: number, since: number): void {
     this.#found ??= new Map()
-    this.#found.set(path, { since, order })
+    this.#found.set(path, { since, at, order })
   }
 
   /** Whether what the name leads to is not known yet, and may be before long. */
@@ -60,7 +62,7 @@ export class Placing {
   /** Not even the names could be listed. */
   noteUnlisted(now: number): void {
     this.#unknown ??= new Map()
-    if (!this.#unknown.has('')) this.#unknown.set('', { since: now, order: null })
+    if (!this.#unknown.has('')) this.#unknown.set('', { since: now, at: now, order: null })
   }
 
   clear(): void {

@@ -61,19 +61,20 @@ export function findResumption(
   const { files } = lineage
   unreadable.begin()
   const taken = new Set<TailedFile>()
+  const tell = (file: TailedFile, check: () => boolean): boolean => {
+    try {
+      return insist(check)
+    } catch (error) {
+      unreadable.failed(file, error)
+      return false
+    }
+  }
   const find = (seen: Witnessed, isToo = (_file: TailedFile) => true): TailedFile | null => {
     const isSame = (file: TailedFile) => file.dev === seen.dev && file.ino === seen.ino
     // Where a file was cut there is other content now; its own is in a copy, if anywhere.
     const inPlace = seen.gone === 'truncated' ? [] : files.filter(isSame)
     const inOrder = [...inPlace, ...files.filter((file) => !isSame(file))]
-    const isSeen = (file: TailedFile) => {
-      try {
-        return insist(() => agrees(file, seen, fs, gunzip) && isToo(file))
-      } catch (error) {
-        unreadable.failed(file, error)
-        return false
-      }
-    }
+    const isSeen = (file: TailedFile) => tell(file, () => agrees(file, seen, fs, gunzip) && isToo(file))
     const file = inOrder.find((each) => !taken.has(each) && isSeen(each)) ?? null
     // What was cut off may be found in its copy, and the copy is a file of its own.
     if (file !== null && seen.gone === undefined) taken.add(file)
@@ -83,6 +84,12 @@ export function findResumption(
   // From the last to the first, so that each knows what is there after it.
   const later = Array.isArray(saved.later) ? saved.later : []
   const found = later.map((each) => find(each))
+  const isCopied = (seen: SeenFile) => {
+    const head = { hash: seen.head, bytes: seen.headBytes }
+    const beginsAlike = (file: TailedFile) => sameHead(fs, file.fd, false, gunzip, file.head, head)
+    return files.some((file) => mayBeCopy(file, seen) && tell(file, () => beginsAlike(file)))
+  }
+  const copied = later.map((seen, i) => found[i] === null && isCopied(seen))
   unreadable.end()
   // The copy of what was cut may be named twice: its own place is the later one.
   const behind = found.filter((file, i) => file !== null && file !== own && found.lastIndexOf(file) === i)
@@ -92,24 +99,30 @@ export function findResumption(
   let before: TailedFile | null = null
   for (let i = later.length - 1; i >= 0; i--) {
     if (found[i] !== null) before = found[i] as TailedFile
-    else if (!isEmpty(later[i] as SeenFile) && !isCopied(later[i] as SeenFile, files, fs, gunzip))
+    else if (!isEmpty(later[i] as SeenFile) && !copied[i])
       missing.unshift({ before, seen: { ...(goneFor !== CAUSE && { gone: goneFor }), ...(later[i] as SeenFile) } })
   }
   // It was cut off since it was opened, before anybody had come to its place. What was cut before is not cut again.
   const cut = saved.gone === undefined ? (files.find((file) => isCutOff(file, saved)) ?? null) : null
   const named = [own ?? cut, ...found]
-  if (!isInOrder) {
-    const file = present.reduce((first, each) => (each.sequence < first.sequence ? each : first))
-    return { file, offset: file.begin, found: false, lost: null, missing, named }
-  }
-  if (own !== null) {
-    const lost = notInCopy(own, saved, cut, fs)
-    return { file: own, offset: saved.offset, found: true, lost, missing, named }
-  }
-  if (cut !== null) return { file: cut, offset: saved.offset, found: true, lost: null, missing, named }
   const { path, head, offset, sizeSeen, mtimeMs = null, gone: cause = goneFor } = saved
   const restart = restartOf(path)
   const lost = { path, head, restart, from: offset, to: sizeSeen, cause, writtenMs: mtimeMs }
+  if (!isInOrder) {
+    const file = present.reduce((first, each) => (each.sequence < first.sequence ? each : first))
+    return {
+      file,
+      offset: file.begin,
+      found: false,
+      lost: own === null && saved.sizeSeen > saved.offset ? lost : null,
+      missing,
+      named,
+    }
+  }
+  if (own !== null) {
+    return { file: own, offset: saved.offset, found: true, lost: notInCopy(own, saved, cut, fs), missing, named }
+  }
+  if (cut !== null) return { file: cut, offset: saved.offset, found: true, lost: null, missing, named }
   // Before the first one that was seen lies what was read, but for files that could not be looked at when they came: of a later
   // life, or rotated later by their names, or written later. Where none is left: the oldest files are deleted first, so what is
   // left is newer; only earlier restarts may still lie about.
@@ -138,17 +151,10 @@ function isRotatedBefore(order: FileOrder | null, other: FileOrder): boolean {
 }
 
 /** Whether a file that was cut just when its second witness was to be taken is likely to be there as a copy. */
-function isCopied(seen: SeenFile, files: readonly TailedFile[], fs: ReadFileSystem, gunzip: Gunzip): boolean {
+function mayBeCopy({ dev, ino, compressed, gone, sizeSeen }: TailedFile, seen: SeenFile): boolean {
   // Without a witness it had been cut, though nobody may have noticed it by then.
   if (seen.compressed || seen.witness !== '' || (seen.gone ?? 'truncated') !== 'truncated') return false
-  const head = { hash: seen.head, bytes: seen.headBytes }
-  return files.some(
-    ({ fd, head: begins, compressed, gone, sizeSeen }) =>
-      gone === null &&
-      !compressed &&
-      sizeSeen >= seen.offset &&
-      insist(() => sameHead(fs, fd, false, gunzip, begins, head)),
-  )
+  return gone === null && !compressed && sizeSeen >= seen.offset && (dev !== seen.dev || ino !== seen.ino)
 }
 
 /** Nothing is lost with a file that had nothing. */

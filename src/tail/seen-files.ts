@@ -4,7 +4,7 @@
 import type { SeenFile } from '../checkpoint/position.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
-import { insist, insistOnWitness, readHead, sameHead, type TailedFile } from './file.ts'
+import { insist, insistOnWitness, keepsHead, readHead, sameHead, type TailedFile } from './file.ts'
 import type { ReaderDeps } from './reader-options.ts'
 import { comesBefore, type Missing } from './resume.ts'
 
@@ -76,9 +76,10 @@ export class SeenFiles {
   }
 
   /** Whether the file still begins as it was seen. */
-  #isSame({ fd, head }: TailedFile): boolean {
-    const now = readHead(this.#fs, fd, false, this.#gunzip)
-    return head.bytes === 0 || sameHead(this.#fs, fd, false, this.#gunzip, now, head)
+  #isSame(file: TailedFile): boolean {
+    const { fd, head } = file
+    if (head.bytes === 0 || keepsHead(this.#fs, file)) return true
+    return sameHead(this.#fs, fd, false, this.#gunzip, readHead(this.#fs, fd, false, this.#gunzip), head)
   }
 }
 
