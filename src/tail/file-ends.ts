@@ -68,14 +68,17 @@ export class FileEnds {
 
   /** Whether nothing was seen yet behind the file. */
   isLast(file: TailedFile): boolean {
-    const { files } = this.#parts.lineage
-    return files.slice(files.indexOf(file) + 1).every(isEmpty)
+    return this.#behind(file).every(isEmpty)
   }
 
   /** Looks at the files behind this one of which nothing was seen. */
   lookBehind(file: TailedFile): void {
-    const { lineage } = this.#parts
-    for (const next of lineage.files.slice(lineage.files.indexOf(file) + 1)) if (isEmpty(next)) lineage.lookInto(next)
+    for (const next of this.#behind(file)) if (isEmpty(next)) this.#parts.lineage.lookInto(next)
+  }
+
+  #behind(file: TailedFile): TailedFile[] {
+    const { files } = this.#parts.lineage
+    return files.slice(files.indexOf(file) + 1)
   }
 
   /** Whether a record that is open at the end of the file is to be over before that is left: an empty file cannot be named. */

@@ -107,22 +107,16 @@ export function findResumption(
   const named = [own ?? cut, ...found]
   const { path, head, offset, sizeSeen, mtimeMs = null, gone: cause = goneFor } = saved
   const restart = restartOf(path)
-  const lost = { path, head, restart, from: offset, to: sizeSeen, cause, writtenMs: mtimeMs }
+  const unread = { path, head, restart, from: offset, to: sizeSeen, cause, writtenMs: mtimeMs }
+  const lost = sizeSeen > offset ? unread : null
   if (!isInOrder) {
     const file = present.reduce((first, each) => (each.sequence < first.sequence ? each : first))
-    return {
-      file,
-      offset: file.begin,
-      found: false,
-      lost: own === null && saved.sizeSeen > saved.offset ? lost : null,
-      missing,
-      named,
-    }
+    return { file, offset: file.begin, found: false, lost: own === null ? lost : null, missing, named }
   }
   if (own !== null) {
-    return { file: own, offset: saved.offset, found: true, lost: notInCopy(own, saved, cut, fs), missing, named }
+    return { file: own, offset, found: true, lost: notInCopy(own, saved, cut, fs), missing, named }
   }
-  if (cut !== null) return { file: cut, offset: saved.offset, found: true, lost: null, missing, named }
+  if (cut !== null) return { file: cut, offset, found: true, lost: null, missing, named }
   // Before the first one that was seen lies what was read, but for files that could not be looked at when they came: of a later
   // life, or rotated later by their names, or written later. Where none is left: the oldest files are deleted first, so what is
   // left is newer; only earlier restarts may still lie about.
@@ -136,7 +130,7 @@ export function findResumption(
   for (const each of missing) {
     if (before === null || (each.before === before && isBehind(each.seen, file))) each.before = file
   }
-  return { file, offset: file.begin, found: false, lost: sizeSeen > offset ? lost : null, missing, named }
+  return { file, offset: file.begin, found: false, lost, missing, named }
 }
 
 /** What the name tells that a file had. */
