@@ -1,12 +1,12 @@
 // What `taffrail check --connect` asks a store: whether it takes the credentials, whether they may write where the agent will
 // write, and whether it is set up. Nothing is stored: Loki gets a push of nothing, Elasticsearch questions alone.
-import { compressSync } from 'snappy'
 import type { Config, ElasticsearchSinkConfig, LokiSinkConfig, SinkConfig } from '../config/config.ts'
 import { isAuditSource, takes } from '../config/sources.ts'
 import type { HttpClient, HttpClientFactory, HttpResponse } from '../ports/http.ts'
 import { authorization } from '../sinks/authorization.ts'
 import { auditIndexPrefix, logsDataStream, namespaceOf } from '../sinks/elasticsearch/index-names.ts'
 import { setupObjects } from '../sinks/elasticsearch/templates.ts'
+import { compressByPackage } from '../sinks/loki/snappy.ts'
 import { advised, overdue, SINK_WORDS } from './connect-advice.ts'
 
 const TIMEOUT_MS = 10_000
@@ -83,7 +83,7 @@ interface Answer extends HttpResponse {
 async function tryLoki({ tenant }: LokiSinkConfig, store: Store): Promise<Finding> {
   const headers: Record<string, string> = { 'content-type': 'application/x-protobuf' }
   if (tenant !== null) headers['x-scope-orgid'] = tenant
-  const answer = await store.ask('POST', '', headers, compressSync(Buffer.alloc(0)) as Buffer)
+  const answer = await store.ask('POST', '', headers, compressByPackage(Buffer.alloc(0)))
   const { status } = answer
   if (status === 422 || status === 204) {
     return store.finding(true, `takes pushes${tenant === null ? '' : ` for the tenant ${tenant}`}`)
