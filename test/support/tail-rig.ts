@@ -172,6 +172,14 @@ export class RigSink implements EntryWriter {
     this.check()
   }
 
+  /** Reads so many records, and acknowledges them. */
+  take(records: number): void {
+    this.recordsMax = records
+    this.fill()
+    this.ack()
+    this.recordsMax = Number.POSITIVE_INFINITY
+  }
+
   /** Refused, to be sent again, but for what went to these streams. */
   again(ackedStreams: (0 | 1)[] = []): void {
     this.#settle(ackedStreams)
@@ -411,6 +419,29 @@ export function rows(from: number, to: number, prefix = 'line'): string {
 /** What `rows` should be delivered as. */
 export function messages(from: number, to: number, prefix = 'line'): string[] {
   return Array.from({ length: to - from }, (_, i) => `${prefix} ${from + i}`)
+}
+
+/** `messages` as a program writes them into a file of its own. */
+export function lines(from: number, to: number): string {
+  return messages(from, to)
+    .map((message) => `${message}\n`)
+    .join('')
+}
+
+/** The lines of `messages` among texts: what is delivered beside them are records of gaps, and lines of another kind. */
+export function numbered(texts: readonly string[]): string[] {
+  return texts.filter((text) => text.startsWith('line'))
+}
+
+/** A log of one file, without times of its own. */
+export function plainRig(t: Test): { rig: TailRig; sink: RigSink } {
+  const rig = new TailRig(t, { kind: 'app.log', directory: 'logs' })
+  return { rig, sink: rig.sink() }
+}
+
+/** What was told as lost: from where to where. */
+export function losses(rig: TailRig): [number, number | null][] {
+  return rig.told('bytes.lost').map((each) => [each.fromOffset, each.toOffset])
 }
 
 /** The same texts without the time spans that the records of gaps name. */

@@ -74,10 +74,7 @@ async function truncated(t: Test): Promise<{ rig: TailRig; sink: RigSink; lost: 
   const sink = rig.sink()
   rig.write('0.log', rows(0, 20))
   rig.look()
-  sink.recordsMax = 7
-  sink.fill()
-  sink.ack()
-  sink.recordsMax = Number.POSITIVE_INFINITY
+  sink.take(7)
   truncateSync(rig.path('0.log'), 0)
   rig.append('0.log', rows(30, 32))
   rig.look()

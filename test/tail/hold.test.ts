@@ -13,10 +13,7 @@ t.test('a deleted file is held for an hour, then its rest is a hole', async (t) 
   const limits = new HoldLimits(rig.clock, rig.fs)
   rig.write('0.log', rows(0, 10))
   rig.look()
-  sink.recordsMax = 4
-  sink.fill()
-  sink.ack()
-  sink.recordsMax = Number.POSITIVE_INFINITY
+  sink.take(4)
   rig.unlink('0.log')
   rig.write('0.log', rows(10, 20))
   rig.look()
@@ -59,10 +56,7 @@ t.test('the last file given up: told once, and nothing to do after it', async (t
   const sink = rig.sink()
   rig.write('0.log', rows(0, 10))
   rig.look()
-  sink.recordsMax = 4
-  sink.fill()
-  sink.ack()
-  sink.recordsMax = Number.POSITIVE_INFINITY
+  sink.take(4)
   rig.unlink('0.log')
   rig.look()
   rig.clock.monotonicMs += 2 * HOUR_MS

@@ -2,7 +2,7 @@
 import { copyFileSync, linkSync, truncateSync, utimesSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import type { Position, SeenFile } from '../../src/checkpoint/position.ts'
-import { messages, type RigSink, row, rows, TailRig, withoutSpans } from '../support/tail-rig.ts'
+import { losses, messages, numbered, type RigSink, row, rows, TailRig, withoutSpans } from '../support/tail-rig.ts'
 
 const stamp = (n: number) => `0.log.20261121-${String(80_000 + n)}`
 
@@ -18,10 +18,6 @@ async function partlyRead(t: Test, read: number): Promise<{ rig: TailRig; sink: 
   t.equal(sink.texts.length, read)
   sink.recordsMax = Number.POSITIVE_INFINITY
   return { rig, sink }
-}
-
-function losses(rig: TailRig): [number, number | null][] {
-  return rig.told('bytes.lost').map((each) => [each.fromOffset, each.toOffset])
 }
 
 t.test('the same file, grown', async (t) => {
@@ -356,10 +352,7 @@ t.test(
     for (const [i, name] of ['app.log.3', 'app.log.2', 'app.log.1', 'app.log'].entries())
       rig.write(name, lines(10 * i, 10 * i + 10))
     rig.look()
-    sink.recordsMax = 7
-    sink.fill()
-    sink.ack()
-    sink.recordsMax = Number.POSITIVE_INFINITY
+    sink.take(7)
     let opened = 0
     rig.stop()
     rig.fs.fault = (operation, path) => {
@@ -413,7 +406,7 @@ t.test('damaged checkpoints do no harm', async (t) => {
     rig.restart()
     await rig.run(500)
   }
-  t.strictSame([...new Set(sink.texts.filter((each) => each.startsWith('line')))], messages(0, 20))
+  t.strictSame([...new Set(numbered(sink.texts))], messages(0, 20))
 })
 
 t.test('files that cannot be read for a moment while the place is searched for', async (t) => {
@@ -454,10 +447,7 @@ for (const failing of ['in turn', 'one for long'] as const) {
     rig.fs.fault = () => null
     await rig.run(5000)
     t.strictSame(losses(rig).length, failing === 'in turn' ? 0 : 1)
-    t.strictSame(
-      sink.texts.filter((text) => text.startsWith('line')),
-      messages(0, 40),
-    )
+    t.strictSame(numbered(sink.texts), messages(0, 40))
   })
 }
 

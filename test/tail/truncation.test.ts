@@ -1,17 +1,11 @@
 // Files that become shorter: copytruncate with and without a copy, truncation that is outgrown before anybody looks,
 // and bytes that vanish unread. What can be had is delivered; what cannot is a hole, said and shipped.
 import { copyFileSync, readFileSync, truncateSync } from 'node:fs'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { identity } from '../support/reference.ts'
-import { messages, type RigSink, row, rows, TailRig, withoutSpans } from '../support/tail-rig.ts'
-
-function plainRig(t: Test): { rig: TailRig; sink: RigSink } {
-  const rig = new TailRig(t, { kind: 'app.log', directory: 'logs' })
-  return { rig, sink: rig.sink() }
-}
+import { lines, messages, numbered, plainRig, row, rows, TailRig, withoutSpans } from '../support/tail-rig.ts'
 
 const plain = (from: number, to: number) => messages(from, to).map((line) => `${line}\n`)
-const lines = (from: number, to: number) => plain(from, to).join('')
 
 function copyTruncate(rig: TailRig, copy = 'app.log.1'): void {
   copyFileSync(rig.path('app.log'), rig.path(copy))
@@ -131,10 +125,7 @@ t.test('copytruncate of a file that was empty when it was last looked at', async
   rig.write('app.log', '')
   rig.look()
   rig.append('app.log', lines(0, 20))
-  sink.recordsMax = 7
-  sink.fill()
-  sink.ack()
-  sink.recordsMax = Number.POSITIVE_INFINITY
+  sink.take(7)
   copyTruncate(rig)
   rig.append('app.log', lines(20, 25))
   await rig.run(4000)
@@ -228,10 +219,7 @@ t.test('two sinks: what one has read is a hole for the other, unless there is a 
     rig.write('app.log', lines(0, 10))
     rig.look()
     await fast.drain()
-    slow.recordsMax = 4
-    slow.fill()
-    slow.ack()
-    slow.recordsMax = Number.POSITIVE_INFINITY
+    slow.take(4)
     if (copied) copyTruncate(rig)
     else truncateSync(rig.path('app.log'), 0)
     rig.append('app.log', lines(10, 12))
@@ -489,10 +477,7 @@ for (const then of ['read', 'killed', 'killed, with what came before it deleted'
       rig.write('app.log', '')
       if (isBehind) {
         rig.look()
-        sink.recordsMax = 2
-        sink.fill()
-        sink.ack()
-        sink.recordsMax = Number.POSITIVE_INFINITY
+        sink.take(2)
       } else await rig.run(3000)
       rig.append('app.log', lines(3, 10))
       copyTruncate(rig)
@@ -508,7 +493,7 @@ for (const then of ['read', 'killed', 'killed, with what came before it deleted'
       }
       rig.fs.fault = () => null
       await rig.run(5000)
-      const texts = sink.texts.filter((text) => text.startsWith('line'))
+      const texts = numbered(sink.texts)
       t.strictSame(texts, isBehind ? [...messages(0, 2), ...messages(3, 20)] : messages(0, 20), failing)
       t.equal(losses(rig).length, isBehind ? 1 : 0)
     }
@@ -689,10 +674,7 @@ t.test('cut off after a restart, before anything was read: the copy is known by 
     const { rig, sink } = plainRig(t)
     rig.write('app.log', lines(0, 10))
     rig.look()
-    sink.recordsMax = 5
-    sink.fill()
-    sink.ack()
-    sink.recordsMax = Number.POSITIVE_INFINITY
+    sink.take(5)
     rig.restart()
     rig.look()
     if (seen === 'found') sink.reader.findPlace()
@@ -767,10 +749,7 @@ t.test('what is there now is shorter and another, which the reading notices firs
   rig.append('app.log', lines(20, 22))
   sink.fill()
   await rig.run(5000)
-  t.strictSame(
-    sink.texts.filter((text) => text.startsWith('line')),
-    [...messages(0, 10), ...messages(20, 22)],
-  )
+  t.strictSame(numbered(sink.texts), [...messages(0, 10), ...messages(20, 22)])
   t.strictSame(losses(rig), [[lines(0, 10).length, lines(0, 15).length, 'truncated']])
 })
 
@@ -910,10 +889,7 @@ t.test('cut just when it was to be told what was seen of it: after a restart its
     rig.write('app.log.2', lines(0, 10))
     rig.write('app.log', lines(10, 15))
     rig.look()
-    sink.recordsMax = 2
-    sink.fill()
-    sink.ack()
-    sink.recordsMax = Number.POSITIVE_INFINITY
+    sink.take(2)
     rig.append('app.log', lines(15, 20))
     rig.look()
     if (isCopied) copyTruncate(rig)
@@ -924,7 +900,7 @@ t.test('cut just when it was to be told what was seen of it: after a restart its
     sink.savePosition()
     rig.restart()
     await rig.run(5000)
-    const texts = sink.texts.filter((text) => text.startsWith('line'))
+    const texts = numbered(sink.texts)
     t.strictSame(texts, isCopied ? messages(0, 20 + grown) : [...messages(0, 10), ...messages(20, 20 + grown)])
     t.equal(losses(rig).length, isCopied ? 0 : 1)
   }
@@ -995,10 +971,7 @@ t.test('what was seen while a copy was compared is lost with its original, thoug
   truncateSync(rig.path('app.log'), 0)
   rig.append('app.log', lines(15, 17))
   await rig.run(5000)
-  t.strictSame(
-    sink.texts.filter((text) => text.startsWith('line')),
-    [...messages(0, 10), ...messages(15, 17)],
-  )
+  t.strictSame(numbered(sink.texts), [...messages(0, 10), ...messages(15, 17)])
   t.strictSame(losses(rig), [[lines(0, 10).length, lines(0, 15).length, 'truncated']])
 })
 
@@ -1044,10 +1017,7 @@ t.test('what a file has when it is met at once with its copy is lost when it is 
   truncateSync(rig.path('app.log'), 0)
   rig.append('app.log', lines(20, 22))
   await rig.run(5000)
-  t.strictSame(
-    sink.texts.filter((text) => text.startsWith('line')),
-    [...messages(0, 10), ...messages(20, 22)],
-  )
+  t.strictSame(numbered(sink.texts), [...messages(0, 10), ...messages(20, 22)])
   t.strictSame(losses(rig), [[lines(0, 10).length, lines(0, 15).length, 'truncated']])
 })
 
@@ -1059,10 +1029,7 @@ t.test('a copy that has the number of an older one is another copy', async (t) =
   await rig.run(3000)
   rig.append('app.log', lines(10, 20))
   rig.look()
-  sink.recordsMax = 5
-  sink.fill()
-  sink.ack()
-  sink.recordsMax = Number.POSITIVE_INFINITY
+  sink.take(5)
   // Written into the same inode, as a freed number is given to the next file.
   copyTruncate(rig)
   sink.fill()

@@ -1,40 +1,18 @@
 // What cannot be told from what lies there: files that begin alike, names and files that do not go together, a disk that does not
 // let itself be read. Nothing is passed over for it without a word, and nothing waits for it for ever.
 import { truncateSync } from 'node:fs'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { Placing } from '../../src/tail/placing.ts'
-import { messages, type RigSink, TailRig } from '../support/tail-rig.ts'
+import { lines, losses, messages, plainRig } from '../support/tail-rig.ts'
 
 const BANNER = 'the program starts\n'
-const lines = (from: number, to: number) =>
-  messages(from, to)
-    .map((line) => `${line}\n`)
-    .join('')
-
-function plainRig(t: Test): { rig: TailRig; sink: RigSink } {
-  const rig = new TailRig(t, { kind: 'app.log', directory: 'logs' })
-  return { rig, sink: rig.sink() }
-}
-
-function losses(rig: TailRig): [number, number | null][] {
-  return rig.told('bytes.lost').map((each) => [each.fromOffset, each.toOffset])
-}
-
-/** Delivers so many lines and acknowledges them. */
-function read(sink: RigSink, records: number): void {
-  sink.recordsMax = records
-  sink.fill()
-  sink.ack()
-  sink.recordsMax = Number.POSITIVE_INFINITY
-}
-
 t.test('a file that was cut is not its own copy, though it begins as before', async (t) => {
   const { rig, sink } = plainRig(t)
   rig.write('app.log.1', lines(0, 10))
   const content = BANNER + lines(10, 22)
   rig.write('app.log', BANNER + lines(10, 20))
   rig.look()
-  read(sink, 3)
+  sink.take(3)
   rig.append('app.log', lines(20, 22))
   rig.look()
   truncateSync(rig.path('app.log'), 0)
@@ -52,7 +30,7 @@ t.test('a file that cannot be read is not asked for ever whether it is a copy', 
   rig.write('app.log.1', lines(3, 5))
   rig.write('app.log', lines(5, 7))
   rig.look()
-  read(sink, 1)
+  sink.take(1)
   const { position } = sink
   const later = position?.later ?? []
   // One that was cut when its first line was not whole yet, and is not there.
@@ -71,7 +49,7 @@ t.test('what was unread of a file that is gone is told, though the names tell an
     const name = (second: number) => `app.log-202611210805${second}`
     rig.write('app.log', lines(0, 20))
     rig.look()
-    read(sink, 7)
+    sink.take(7)
     let from = 20
     // The clock was set back before each.
     for (const second of [55, 40, 30]) {
@@ -119,7 +97,7 @@ t.test(
     const { rig, sink } = plainRig(t)
     rig.write('app.log', BANNER + lines(0, 10))
     rig.look()
-    read(sink, 3)
+    sink.take(3)
     truncateSync(rig.path('app.log'), 0)
     rig.append('app.log', BANNER + lines(10, 12))
     rig.look()
