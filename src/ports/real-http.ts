@@ -10,6 +10,7 @@ import type { buildConnector, Dispatcher, Client as UndiciClient } from 'undici'
 import { TaffrailError } from '../core/errors.ts'
 import { Gathered } from '../core/gathered.ts'
 import { releaseUnlessPooled } from '../core/memory.ts'
+import { compiledQuickly } from '../core/wasm.ts'
 import type { HttpClient, HttpRequest, HttpResponse, TlsFiles } from './http.ts'
 import { httpFailure, type Progress, type Stage, timeoutFailure } from './http-failure.ts'
 import { TlsContext } from './tls-files.ts'
@@ -172,7 +173,8 @@ class RealHttpClient implements HttpClient {
       socket.off('error', failed).off('close', failed)
       connection.connected = true
       connection.certificate = null
-      callback(null, socket)
+      // With the first one undici makes its parser.
+      compiledQuickly(() => callback(null, socket))
     })
     return socket
   }

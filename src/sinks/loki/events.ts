@@ -23,6 +23,7 @@ import type { AuditLines } from '../../audit/lines.ts'
 import { STAGES } from '../../audit/policy/policy.ts'
 import type { Part } from '../../batch/part.ts'
 import type { Room } from '../../batch/target.ts'
+import { instantiate } from '../../core/wasm.ts'
 import type { EventRows } from '../../tail/writer.ts'
 import type { AuditStreams, Run } from './audit-streams.ts'
 import { dayOf } from './events-day.ts'
@@ -71,7 +72,6 @@ import {
 import { EVENTS_WASM } from './events-wasm.ts'
 import type { Snappy } from './snappy.ts'
 import type { LokiStream } from './stream.ts'
-import { instantiate } from './wasm.ts'
 
 const LINES_UNIT = 2 ** 32
 /** From this length on an entry is made in another way. */

@@ -6,12 +6,12 @@
 
 import type { Part } from '../../batch/part.ts'
 import type { Room } from '../../batch/target.ts'
+import { instantiate } from '../../core/wasm.ts'
 import { parseTimestamp, timestamp } from '../../parse/timestamp.ts'
 import type { CriRows } from '../../tail/writer.ts'
 import { clamp, EVENTS_BYTES, INT_MAX, type SharedMemory } from './events-layout.ts'
 import { ROWS_WASM } from './rows-wasm.ts'
 import { SNAPPY_BYTES } from './snappy.ts'
-import { instantiate } from './wasm.ts'
 import type { Metadata } from './wire.ts'
 
 /** Longer messages, and metadata beyond this, are left to the others. */

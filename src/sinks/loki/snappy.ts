@@ -7,9 +7,9 @@
 
 import { createRequire } from 'node:module'
 import type { Part } from '../../batch/part.ts'
+import { instantiate } from '../../core/wasm.ts'
 import type { SharedMemory } from './events-layout.ts'
 import { SNAPPY_WASM } from './snappy-wasm.ts'
-import { instantiate } from './wasm.ts'
 
 /** Loaded when it is first needed, at a refusal or where there is no WebAssembly: it is 20 ms and 3.5 MiB. */
 const loadPackage: () => typeof import('snappy') = () => createRequire(import.meta.url)('snappy')
