@@ -1,10 +1,15 @@
 // The copy of a truncated file (copytruncate): whether a file is that, and how much of the original it has. More than the
-// head must agree, because files may begin alike: the bytes before a place at which the original was read or acknowledged.
+// head must agree, because files may begin alike: the bytes before a place at which the original was read or acknowledged, or, where
+// each of these lies beyond the end of the copy, the bytes before a mark. Bound: a number for each doubling of a file's size.
+import { crc32 } from 'node:zlib'
 import { LIVE } from '../discover/names.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
 import { gzipContentBytes, readAll, sameHead, type TailedFile } from './file.ts'
 import { OVERLAP_BYTES, type Snapshot } from './place.ts'
+
+/** Where the first mark is; each of the next is twice as far. Of copies that are shorter there is little to read again. */
+const FIRST_MARK_BYTES = OVERLAP_BYTES
 
 /** An earlier place. */
 export type Witness = Pick<Snapshot, 'file' | 'offset' | 'tail'>
@@ -29,7 +34,39 @@ export function bytesInCopy(
   }
   const { size } = fs.fstat(next.fd)
   const isWitness = (at: Witness) => at.file === file && (at.offset > 0 || here.offset === 0)
-  return [here, ...before].some((at) => isWitness(at) && holds(fs, next, size, at.offset, at.tail)) ? size : -1
+  const witnesses = [here, ...before].filter(isWitness)
+  const isCopy = witnesses.every(({ offset }) => offset > size)
+    ? sameHead(fs, next.fd, false, gunzip, next.head, file.head) && hasMarkOf(fs, next, size, file)
+    : witnesses.some(({ offset, tail }) => holds(fs, next, size, offset, tail))
+  return isCopy ? size : -1
+}
+
+/**
+ * Notes what is read of a plain file at its marks: block[from, from + bytes) lies at `offset` of it, and what is before that in
+ * the block is before it in the file.
+ */
+export function noteMarks(file: TailedFile, block: Buffer, from: number, bytes: number, offset: number): void {
+  const marks = (file.marks ??= [])
+  for (let mark = markOf(marks.length); mark <= offset + bytes; mark = markOf(marks.length)) {
+    const at = from + mark - offset
+    const isThere = mark > offset && at >= OVERLAP_BYTES
+    marks.push(isThere ? crc32(block.subarray(at - OVERLAP_BYTES, at)) : -1)
+  }
+}
+
+function markOf(index: number): number {
+  return FIRST_MARK_BYTES * 2 ** index
+}
+
+/** Whether `next` of `size` bytes has at the last mark that it has room for what was read of `file` there. */
+function hasMarkOf(fs: ReadFileSystem, next: TailedFile, size: number, { head, marks }: TailedFile): boolean {
+  const index = Math.floor(Math.log2(size / FIRST_MARK_BYTES))
+  const sum = marks?.[index] ?? -1
+  const mark = markOf(index)
+  // Files may begin alike.
+  if (sum < 0 || mark <= head.bytes) return false
+  const bytes = Buffer.alloc(OVERLAP_BYTES)
+  return readAll(fs, next.fd, bytes, 0, bytes.length, mark - bytes.length) === bytes.length && crc32(bytes) === sum
 }
 
 /** The bytes before `offset` (latin1) that every read there compares; '' for a compressed file, or where they are not there. */

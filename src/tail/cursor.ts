@@ -1,6 +1,7 @@
 // Where a reader is in its files, and reading on from there. Invariant: what is read continues what was read. Each read
 // repeats the bytes before the place and compares them, so a file that was cut or written anew is noticed before a byte of
 // it is taken; the lineage is told. Bound: OVERLAP_BYTES and, for a compressed file, what a GzipReader holds.
+import { noteMarks } from './copies.ts'
 import { type TailedFile, takeHead } from './file.ts'
 import { GzipReader } from './gzip.ts'
 import type { Lineage } from './lineage.ts'
@@ -178,6 +179,9 @@ export class Cursor {
   consume(block: Buffer, from: number, bytes: number): void {
     if (bytes === 0) return
     const { place } = this
+    const { file, offset } = place
+    // Nobody copies the log of a container.
+    if (file?.compressed === false && this.#lineage.info.podUid === '') noteMarks(file, block, from, bytes, offset)
     this.movedAt = this.#deps.clock.monotonic()
     this.ended = null
     place.offset += bytes

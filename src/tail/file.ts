@@ -65,6 +65,8 @@ export interface TailedFile {
   begin: number
   mtimeMs: number
   head: Head
+  /** What was read at its marks (copies.ts), as sums; -1 where it was not. null: nothing was, or nobody copies it. */
+  marks: number[] | null
   /** Monotonic ms: when it last grew, when a newer file was first seen after it (or its last name went), null if not. */
   grewAt: number
   supersededAt: number | null

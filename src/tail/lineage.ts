@@ -239,7 +239,7 @@ export class Lineage {
     if (file.gone !== null) return
     this.#deps.counters.truncations++
     this.#emitTruncated(file, sizeNow)
-    const nothing = { sequence: 0, sizeSeen: 0, begin: 0, head: NO_HEAD }
+    const nothing = { sequence: 0, sizeSeen: 0, begin: 0, head: NO_HEAD, marks: null }
     const fresh: TailedFile = { ...file, ...nothing, grewAt: this.#deps.clock.monotonic() }
     file.gone = 'truncated'
     file.fd = -1
@@ -298,7 +298,7 @@ export class Lineage {
    */
   standIn(path: string): void {
     const now = this.#deps.clock.monotonic()
-    const nothing = { fd: -1, dev: 0, ino: 0, sizeSeen: 0, begin: 0, mtimeMs: 0, head: NO_HEAD }
+    const nothing = { fd: -1, dev: 0, ino: 0, sizeSeen: 0, begin: 0, mtimeMs: 0, head: NO_HEAD, marks: null }
     const seen = { linked: false, met: false, grewAt: now, supersededAt: now, unlinkedAt: now, gone: 'deleted' }
     const order = { restart: 0, rank: LIVE }
     this.files.push({

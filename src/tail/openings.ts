@@ -129,6 +129,7 @@ export class Openings {
       begin,
       mtimeMs: stat.mtimeMs,
       head,
+      marks: null,
       grewAt: clock.monotonic(),
       supersededAt: null,
       unlinkedAt: null,
@@ -334,6 +335,7 @@ export class Openings {
     const file = { path, compressed, order, dev, ino, mtimeMs, head, fd, sizeSeen: size, sequence: 0, begin: 0 }
     return {
       ...file,
+      marks: null,
       linked: true,
       met: true,
       placed: true,

@@ -421,6 +421,52 @@ t.test('files that begin alike: an older sibling is not taken for the copy', asy
   )
 })
 
+t.test('what was read at once goes beyond the end of the copy', async (t) => {
+  for (const head of ['', 'the program starts\n']) {
+    for (const copied of [20, 200]) {
+      const what = `${copied} lines in the copy ${head}`
+      const { rig, sink } = plainRig(t)
+      rig.write('app.log', head + lines(0, copied))
+      rig.look()
+      const copy = readFileSync(rig.path('app.log'))
+      rig.append('app.log', lines(copied, copied + 10))
+      await rig.step()
+      const read = sink.delivered.map(identity)
+      // Of the places that are remembered each is beyond it.
+      for (let n = 1; n <= 6; n++) {
+        rig.append('app.log', lines(copied + 9 + n, copied + 10 + n))
+        await rig.step()
+      }
+      rig.write('app.log.1', copy)
+      truncateSync(rig.path('app.log'), 0)
+      await rig.run(3000)
+      rig.append('app.log', lines(copied + 16, copied + 20))
+      await rig.run(3000)
+      t.strictSame(sink.texts, [...(head === '' ? [] : [head.trim()]), ...messages(0, copied + 20)], what)
+      t.strictSame(sink.delivered.map(identity).slice(0, read.length), read, what)
+      t.strictSame(losses(rig), [], what)
+    }
+  }
+})
+
+t.test('another file that begins alike, and is shorter than what was read, is no copy', async (t) => {
+  const head = `${'='.repeat(100)}\n`
+  for (const other of ['', lines(100, 101), lines(100, 150)]) {
+    const { rig, sink } = plainRig(t)
+    rig.write('app.log', head + lines(0, 200))
+    await rig.step()
+    rig.write('app.log.1', head + other)
+    truncateSync(rig.path('app.log'), 0)
+    rig.append('app.log', lines(200, 201))
+    await rig.run(3000)
+    const texts = [head, ...plain(0, 200), head, ...(other === '' ? [] : other.trim().split('\n')), ...plain(200, 201)]
+    t.strictSame(
+      sink.texts,
+      texts.map((each) => each.trimEnd()),
+    )
+  }
+})
+
 t.test('the copy is a plain file beside the live one for a while, without any truncation', async (t) => {
   const { rig, sink } = plainRig(t)
   rig.write('app.log', lines(0, 10))
