@@ -17,6 +17,8 @@ export class Directory {
   #mtimeMs = -1
   #ino = -1
   #settled = false
+  /** Wall clock less monotonic ms when it was listed last. */
+  #skewMs = 0
   readonly #fs: ReadFileSystem
   readonly #clock: Clock
 
@@ -35,9 +37,15 @@ export class Directory {
       this.#ino = -1
       return this.version
     }
-    if (stat.mtimeMs === this.#mtimeMs && stat.ino === this.#ino && this.#settled) return this.version
+    const now = this.#clock.now()
+    const ageMs = now - stat.mtimeMs
+    const skewMs = now - this.#clock.monotonic()
+    // Where the clock was set back it comes to the directory's time once more: a change may have had just that.
+    const isAgain = skewMs < this.#skewMs - SETTLED_MS && ageMs > -SETTLED_MS
+    if (stat.mtimeMs === this.#mtimeMs && stat.ino === this.#ino && this.#settled && !isAgain) return this.version
     // Judged before the listing is read, by the directory's own time: what comes later moves it on.
-    this.#settled = Math.abs(this.#clock.now() - stat.mtimeMs) > SETTLED_MS
+    this.#settled = Math.abs(ageMs) > SETTLED_MS
+    this.#skewMs = skewMs
     this.#mtimeMs = stat.mtimeMs
     this.#ino = stat.ino
     try {

@@ -68,6 +68,27 @@ t.test('a time that is just now is not trusted until it is past', async (t) => {
   t.equal(state.reads, reads)
 })
 
+t.test('the clock is set back, and comes to the time of the last change once more', async (t) => {
+  for (const stepMs of [-150, -60_000]) {
+    const { clock, state, directory } = rig()
+    state.mtimeMs = clock.now()
+    await clock.advance(1000)
+    directory.refresh()
+    clock.step(stepMs - 1000)
+    directory.refresh()
+    await clock.advance(-stepMs)
+    state.names = ['a', 'b'] // at the very time of the change before
+    await clock.advance(1000)
+    directory.refresh()
+    t.strictSame(directory.names, ['a', 'b'])
+    const { reads } = state
+    t.equal(reads, 2)
+    await clock.advance(1000)
+    directory.refresh()
+    t.equal(state.reads, reads)
+  }
+})
+
 t.test('another directory under the same name and time', async (t) => {
   const { state, directory } = rig()
   directory.refresh()
