@@ -7,7 +7,7 @@ import type { FileStat, ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
 import type { Candidate } from './candidates.ts'
 import type { Descriptors } from './descriptors.ts'
-import { type Head, keepsHead, readHeadAndSize, readWitness, sameHead, type TailedFile } from './file.ts'
+import { type Head, insist, keepsHead, readHeadAndSize, readWitness, sameHead, type TailedFile } from './file.ts'
 import { FinishedFiles, identity } from './finished.ts'
 import type { Reports } from './reports.ts'
 
@@ -109,7 +109,8 @@ export class Files {
   /** Takes the head again, as the first line may have been incomplete; false when it is another one. */
   headHolds(file: TailedFile): boolean {
     try {
-      return this.takeHead(file)
+      // Where it cannot be told the size that was seen may be that of other content.
+      return insist(() => this.takeHead(file))
     } catch (error) {
       this.#reports.failed(file.path, 'read', error)
     }

@@ -1021,6 +1021,27 @@ t.test('what was seen while a copy was compared is lost with its original, thoug
   t.strictSame(losses(rig), [[lines(0, 10).length, lines(0, 15).length, 'truncated']])
 })
 
+t.test(
+  'cut and outgrown, and what is there now cannot be read at once: its size is not that of what was there',
+  async (t) => {
+    const { rig, sink } = plainRig(t)
+    rig.write('app.log', lines(0, 10))
+    await rig.step()
+    copyTruncate(rig)
+    rig.append('app.log', lines(10, 30))
+    let failed = 0
+    rig.fs.fault = (operation, path) =>
+      operation === 'read' && path.endsWith('app.log') && failed++ === 0 ? 'EIO' : null
+    rig.look()
+    t.ok(failed > 0)
+    rig.append('app.log', lines(30, 40))
+    rig.look()
+    await rig.run(5000)
+    t.strictSame(sink.texts, messages(0, 40))
+    t.strictSame(losses(rig), [])
+  },
+)
+
 t.test('a copy and the file that is about to be cut are met at once, and one of the calls fails', async (t) => {
   // In the first round none does: it tells how many there are.
   let callsMax = 1
