@@ -15,6 +15,23 @@ const FIRST_MARK_BYTES = OVERLAP_BYTES
 export type Witness = Pick<Snapshot, 'file' | 'offset' | 'tail'>
 
 /**
+ * Whether `next` may be the copy that was made of `cut` before that was truncated, going by all but what they hold: it is another
+ * file, under another name than that which is written to.
+ */
+export function mayBeCopy(
+  next: Pick<TailedFile, 'dev' | 'ino' | 'order' | 'gone'>,
+  cut: Pick<TailedFile, 'dev' | 'ino'> & { gone?: string | null },
+): boolean {
+  if (cut.gone !== 'truncated' || next.gone !== null || next.order.rank === LIVE) return false
+  return next.dev !== cut.dev || next.ino !== cut.ino
+}
+
+/** `mayBeCopy`, and it begins alike: enough for where it belongs and what is told of it, not for where it is read from. */
+export function isLikeCopy(next: TailedFile, cut: TailedFile): boolean {
+  return mayBeCopy(next, cut) && next.head.hash === cut.head.hash
+}
+
+/**
  * How much of a truncated file is in its copy; -1 when `next` is not a copy of it. `here` is where it is read, `before`
  * are earlier places in it: what was written after the copy was made may have been read, and they are witnesses, too.
  * Throws the system's error.
@@ -27,7 +44,7 @@ export function bytesInCopy(
   before: readonly Witness[],
 ): number {
   const { file } = here
-  if (file.gone !== 'truncated' || next.gone !== null || next.ino === file.ino || next.order.rank === LIVE) return -1
+  if (!mayBeCopy(next, file)) return -1
   // Compressed already: known by its head alone. One that was met late may stand there, too.
   if (next.compressed) {
     return sameHead(fs, next.fd, true, gunzip, next.head, file.head) ? gzipContentBytes(fs, next.fd) : -1

@@ -1,7 +1,7 @@
 // Where a reader is in its files, and reading on from there. Invariant: what is read continues what was read. Each read
 // repeats the bytes before the place and compares them, so a file that was cut or written anew is noticed before a byte of
 // it is taken; the lineage is told. Bound: OVERLAP_BYTES and, for a compressed file, what a GzipReader holds.
-import { noteMarks } from './copies.ts'
+import { isLikeCopy, noteMarks } from './copies.ts'
 import { type TailedFile, takeHead } from './file.ts'
 import { GzipReader } from './gzip.ts'
 import type { Lineage } from './lineage.ts'
@@ -223,9 +223,10 @@ export class Cursor {
   /** Bytes of the lineage behind this place (compressed files count as stored); `from` null: all of them. */
   bytesFrom(from: TailedFile | null, offset: number): number {
     let bytes = 0
-    const copy = from?.gone === 'truncated' ? this.#lineage.next(from) : null
+    const next = from?.gone === 'truncated' ? this.#lineage.next(from) : null
+    const copy = from !== null && next?.compressed === false && isLikeCopy(next, from) ? next : null
     for (const file of this.#lineage.files) {
-      if (file === copy && from !== null && isLikeCopy(from, copy)) bytes += Math.max(0, copy.sizeSeen - offset)
+      if (file === copy) bytes += Math.max(0, copy.sizeSeen - offset)
       else if (from === null || file.sequence > from.sequence)
         bytes += file.gone === null ? file.sizeSeen - file.begin : 0
       else if (file === from && file.gone === null && !file.compressed) bytes += Math.max(0, file.sizeSeen - offset)
@@ -254,9 +255,4 @@ export class Cursor {
       return DRY
     }
   }
-}
-
-/** Whether what was read of a file that was cut is likely to be in the next one, too: for what is told of it. */
-function isLikeCopy(cut: TailedFile, next: TailedFile): boolean {
-  return next.gone === null && next.ino !== cut.ino && !next.compressed && next.head.hash === cut.head.hash
 }

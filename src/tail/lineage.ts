@@ -8,6 +8,7 @@ import type { LineageInfo } from '../core/lineage-info.ts'
 import { compareOrder, LIVE } from '../discover/names.ts'
 import { Asleep } from './asleep.ts'
 import type { Listing } from './candidates.ts'
+import { isLikeCopy } from './copies.ts'
 import type { TailedFile } from './file.ts'
 import type { FileUser } from './file-user.ts'
 import { Files, type FilesDeps, NO_HEAD } from './files.ts'
@@ -259,7 +260,7 @@ export class Lineage {
     // The size that was seen may be that of what is in it now, if that is so large; the copy's is that of what was.
     const [first] = made
     const mayBeOfNow = isOutgrown && sizeNow >= file.sizeSeen
-    if (mayBeOfNow && first !== undefined && !first.compressed && first.head.hash === file.head.hash) {
+    if (mayBeOfNow && first?.compressed === false && isLikeCopy(first, file)) {
       file.sizeSeen = Math.min(file.sizeSeen, first.sizeSeen)
     }
     this.files.splice(index + 1, Number.POSITIVE_INFINITY, ...made, fresh, ...after)

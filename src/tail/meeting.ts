@@ -6,6 +6,7 @@ import { compareOrder, hasPlaceForEver, LIVE } from '../discover/names.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { FileStat } from '../ports/fs.ts'
 import type { Candidate, Listing } from './candidates.ts'
+import { isLikeCopy } from './copies.ts'
 import type { TailedFile } from './file.ts'
 import type { FileUser } from './file-user.ts'
 import { type Files, NO_HEAD } from './files.ts'
@@ -253,11 +254,6 @@ function noteUnopened(file: TailedFile, content: string): void {
   file.unopenedBefore.add(content)
   const [oldest] = file.unopenedBefore
   if (file.unopenedBefore.size > UNOPENED_MAX && oldest !== undefined) file.unopenedBefore.delete(oldest)
-}
-
-/** Whether `file` is likely to be the copy of one that was cut: it begins alike, and is not what is written to now. */
-function isLikeCopy(file: TailedFile, cut: TailedFile): boolean {
-  return cut.gone === 'truncated' && file.order.rank !== LIVE && file.head.hash === cut.head.hash
 }
 
 function isLive({ order, compressed }: Candidate): boolean {

@@ -5,6 +5,7 @@ import { errorCode } from '../core/errors.ts'
 import { compareOrder, type FileOrder, hasPlaceForEver, isUnique, LIVE } from '../discover/names.ts'
 import type { FileStat } from '../ports/fs.ts'
 import type { Candidate, Listing } from './candidates.ts'
+import { mayBeCopy } from './copies.ts'
 import type { Descriptors } from './descriptors.ts'
 import {
   gzipContentBytes,
@@ -302,8 +303,7 @@ export class Openings {
     const stat = this.statOf(candidate)
     if (stat === null || stat === 'later') return stat
     const id = identity(stat.dev, stat.ino)
-    if (id === identity(original.dev, original.ino)) return null
-    if (this.#files.isOpen(id)) return null
+    if (!mayBeCopy({ ...stat, order: candidate.order, gone: null }, original) || this.#files.isOpen(id)) return null
     const known = this.#files.known.get(id)
     const isSame = known?.size === stat.size && known.mtimeMs === stat.mtimeMs
     if (known !== undefined && isSame && known.copyOf !== original) return null

@@ -14,6 +14,7 @@ import {
 } from '../discover/names.ts'
 import type { ReadFileSystem } from '../ports/fs.ts'
 import type { Gunzip } from '../ports/gunzip.ts'
+import { mayBeCopy } from './copies.ts'
 import { gzipContentBytes, insist, readWitness, sameHead, type TailedFile } from './file.ts'
 import type { Hole } from './gap.ts'
 import type { Lineage } from './lineage.ts'
@@ -87,7 +88,7 @@ export function findResumption(
   const isCopied = (seen: SeenFile) => {
     const head = { hash: seen.head, bytes: seen.headBytes }
     const beginsAlike = (file: TailedFile) => sameHead(fs, file.fd, false, gunzip, file.head, head)
-    return files.some((file) => mayBeCopy(file, seen) && tell(file, () => beginsAlike(file)))
+    return files.some((file) => mayBeItsCopy(file, seen) && tell(file, () => beginsAlike(file)))
   }
   const copied = later.map((seen, i) => found[i] === null && isCopied(seen))
   unreadable.end()
@@ -145,10 +146,10 @@ function isRotatedBefore(order: FileOrder | null, other: FileOrder): boolean {
 }
 
 /** Whether a file that was cut just when its second witness was to be taken is likely to be there as a copy. */
-function mayBeCopy({ dev, ino, compressed, gone, sizeSeen }: TailedFile, seen: SeenFile): boolean {
+function mayBeItsCopy(file: TailedFile, seen: SeenFile): boolean {
   // Without a witness it had been cut, though nobody may have noticed it by then.
-  if (seen.compressed || seen.witness !== '' || (seen.gone ?? 'truncated') !== 'truncated') return false
-  return gone === null && !compressed && sizeSeen >= seen.offset && (dev !== seen.dev || ino !== seen.ino)
+  if (seen.compressed || seen.witness !== '' || file.compressed || file.sizeSeen < seen.offset) return false
+  return mayBeCopy(file, { gone: 'truncated', ...seen })
 }
 
 /** Nothing is lost with a file that had nothing. */
