@@ -3,7 +3,7 @@
 // cannot be named, nothing is told.
 import type { ContinuityState } from '../audit/continuity/continuity.ts'
 import type { Position } from '../checkpoint/position.ts'
-import { bytesInCopy, type Witness } from './copies.ts'
+import { bytesInCopy, isLikeCopy, type Witness } from './copies.ts'
 import { insistOnWitness, type TailedFile, WITNESS_BYTES } from './file.ts'
 import type { Gap } from './gap.ts'
 import type { Holes } from './holes.ts'
@@ -233,18 +233,30 @@ export class Committed {
   }
 
   /** The second witness of a place; null when it cannot be named now. */
-  #witnessAt({ file, offset, tail }: Snapshot): string | null {
+  #witnessAt(at: Snapshot): string | null {
+    const { file, offset } = at
     if (file.gone !== null) {
-      // Nobody will find it, unless a copy was made of it: that is known by what was told before.
+      // Nobody will find it, unless a copy was made of it: that is known by what was told before, or has it itself.
       const last = this.#lastPosition
       if (last?.offset === offset && last.head === file.head.hash) return last.witness
-      return this.#holes.has(file) ? '' : null
+      return this.#witnessInCopy(at) ?? (this.#holes.has(file) ? '' : null)
     }
     if (!this.#parts.lineage.hasHead(file)) return null
-    if (file.compressed) return ''
+    return file.compressed ? '' : this.#readWitness(file, at)
+  }
+
+  /** The second witness of a place in a file that was cut, out of its copy; null where that is not there. */
+  #witnessInCopy(at: Snapshot): string | null {
+    const { file, offset, tail } = at
+    const next = this.#parts.lineage.next(file)
+    if (next?.compressed !== false || !isLikeCopy(next, file) || (tail === '' && offset > 0)) return null
+    return this.#readWitness(next, at)
+  }
+
+  /** null: it cannot be read now, or what was read is not there any more, which the next read will find out. */
+  #readWitness({ fd }: TailedFile, { offset, tail }: Snapshot): string | null {
     try {
-      // No witness: what was read is not there any more, which the next read will find out.
-      return insistOnWitness(this.#parts.deps.fs, file.fd, offset, tail) || null
+      return insistOnWitness(this.#parts.deps.fs, fd, offset, tail) || null
     } catch (error) {
       this.#parts.cursor.failed('read', error)
       return null

@@ -690,6 +690,42 @@ t.test('killed between a truncation and the reading of the copy: the copy is not
   t.strictSame(losses(rig), [])
 })
 
+t.test(
+  'killed when the copy was read from the start, and the place was in its original: the same entries',
+  async (t) => {
+    const { rig, sink } = plainRig(t)
+    rig.clock.wallMs = 1_795_248_000_000
+    rig.write('app.log', lines(0, 5))
+    rig.look()
+    sink.take(2)
+    rig.rename('app.log', 'app.log.2')
+    rig.write('app.log', lines(5, 10))
+    for (let i = 0; i < 20; i++) {
+      rig.clock.monotonicMs += 100
+      rig.look()
+    }
+    rig.fs.fault = (operation, path) => (operation === 'open' && path.endsWith('app.log.1') ? 'EIO' : null)
+    copyTruncate(rig)
+    rig.look()
+    // To the end of the first one, and to what was cut, of which no checkpoint has told as the place.
+    sink.fill()
+    sink.ack()
+    rig.fs.fault = () => null
+    rig.clock.monotonicMs += 2000
+    rig.look()
+    sink.fill()
+    const sent = sink.pending.map(identity)
+    t.equal(sent.length, 5)
+    rig.restart()
+    rig.clock.wallMs += 9000
+    rig.append('app.log', lines(10, 12))
+    await rig.run(5000)
+    t.strictSame(sink.texts, messages(0, 12))
+    t.strictSame(sink.delivered.map(identity).slice(5, 10), sent)
+    t.strictSame(losses(rig), [])
+  },
+)
+
 t.test('killed when a hole behind the copy was noticed: the rest of the copy is read', async (t) => {
   const { rig, sink } = plainRig(t)
   rig.write('app.log', lines(0, 5))
