@@ -271,13 +271,15 @@ export class Lineage {
 
   /**
    * Puts files in the order in which they were read or seen, whatever their names tell: those of times lie when the clock was
-   * set back. False: that would be another order, and a reader goes by the one that there is.
+   * set back. False: that would be another order, and a reader that is among them goes by the one that there is.
    */
   arrange(inOrder: readonly TailedFile[]): boolean {
     for (const [i, file] of inOrder.entries()) {
       const before = inOrder[i - 1]
       if (before === undefined || before.sequence <= file.sequence) continue
-      if (this.users.some(({ current }) => current !== null)) return false
+      const isAmong = ({ current, oldestNeeded }: FileUser) =>
+        current !== null && current.sequence >= file.sequence && (oldestNeeded ?? current).sequence <= before.sequence
+      if (this.users.some(isAmong)) return false
       this.files.splice(this.files.indexOf(file), 1)
       this.files.splice(this.files.indexOf(before) + 1, 0, file)
       this.#files.renumber(this.files.indexOf(file))

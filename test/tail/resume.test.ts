@@ -259,6 +259,24 @@ t.test('what another sink has begun in the order of the names is read twice, and
   t.strictSame(losses(rig), [])
 })
 
+t.test('another sink that is past what the names tell wrongly does not hold up that it is put right', async (t) => {
+  const { rig, sink } = await rotatedBack(t)
+  const other = rig.sink()
+  for (let i = 0; i < 40; i++) {
+    rig.clock.monotonicMs += 100
+    rig.look()
+    await other.drain()
+  }
+  rig.restart()
+  rig.look()
+  other.fill()
+  other.ack()
+  await rig.run(3000)
+  t.strictSame(sink.texts, messages(0, 40))
+  t.strictSame(other.texts, messages(0, 40))
+  t.strictSame(losses(rig), [])
+})
+
 t.test('a file that came late stays behind the one that was begun', async (t) => {
   const { rig, sink } = await partlyRead(t, 7)
   rig.write('0.log.20261121-080001', rows(20, 30))
