@@ -198,8 +198,11 @@
             (br_if $none (i32.eq (local.get $where) (i32.const 1)))
             (if (i32.eq (i32.or (local.get $byte) (i32.const 0x20)) (i32.const 0x7b))
               (then
-                (local.set $at (call $close (local.get $value) (local.get $end)))
-                (br_if $none (i32.eqz (local.get $at))))
+                ;; In nearly all events it is the empty `metadata` of a status.
+                (local.set $at (i32.add (local.get $value) (i32.const 2)))
+                (if (i32.ne (i32.load16_u (local.get $value)) (i32.const 0x7d7b)) (then
+                  (local.set $at (call $close (local.get $value) (local.get $end)))
+                  (br_if $none (i32.eqz (local.get $at))))))
               (else
                 ;; A number without a zero in front.
                 (br_if $none (i32.eq (local.get $byte) (i32.const 0x30)))
@@ -321,17 +324,20 @@
       (i32.add (local.get $bytes) (i32.ge_u (local.get $bytes) (i32.const 128)))))
     (i32.add (i32.add (local.get $bytes) (i32.const 2)) (i32.ge_u (local.get $bytes) (i32.const 128))))
 
-  ;; Whether the `bytes` bytes at `a` and at `b` are equal; there are 16 at least.
+  ;; Whether the `bytes` bytes at `a` and at `b` are equal; there are 48 at least.
   (func $same (param $a i32) (param $b i32) (param $bytes i32) (result i32)
     (local $last i32)
-    (local.set $last (i32.sub (i32.add (local.get $a) (local.get $bytes)) (i32.const 16)))
+    (local.set $last (i32.sub (i32.add (local.get $a) (local.get $bytes)) (i32.const 48)))
     (block $no
       (loop $next
-        (br_if $no (v128.any_true (v128.xor (v128.load (local.get $a)) (v128.load (local.get $b)))))
+        (br_if $no (v128.any_true (v128.or (v128.or
+          (v128.xor (v128.load (local.get $a)) (v128.load (local.get $b)))
+          (v128.xor (v128.load offset=16 (local.get $a)) (v128.load offset=16 (local.get $b))))
+          (v128.xor (v128.load offset=32 (local.get $a)) (v128.load offset=32 (local.get $b))))))
         (if (i32.ge_u (local.get $a) (local.get $last)) (then (return (i32.const 1))))
-        ;; The last 16 may overlap those before.
-        (local.set $bytes (select (i32.const 16) (i32.sub (local.get $last) (local.get $a))
-          (i32.lt_u (i32.add (local.get $a) (i32.const 16)) (local.get $last))))
+        ;; The last 48 may overlap those before.
+        (local.set $bytes (select (i32.const 48) (i32.sub (local.get $last) (local.get $a))
+          (i32.lt_u (i32.add (local.get $a) (i32.const 48)) (local.get $last))))
         (local.set $a (i32.add (local.get $a) (local.get $bytes)))
         (local.set $b (i32.add (local.get $b) (local.get $bytes)))
         (br $next)))

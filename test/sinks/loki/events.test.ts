@@ -516,6 +516,28 @@ t.test('a clock that is set back by hours, and later by less', async () => {
   }
 })
 
+t.test('lines that differ in one byte from the line before, wherever it is', async () => {
+  const user = { username: 'system:node:node-1', groups: ['system:nodes', 'system:authenticated'] }
+  const event = { kind: 'Event', apiVersion: 'audit.k8s.io/v1', level: 'Metadata', auditID: 'a-get', stage: 'Panic' }
+  const request = {
+    requestURI: '/api',
+    verb: 'get',
+    user,
+    sourceIPs: ['10.0.0.1'],
+    userAgent: 'kubelet/v1.36.3 (linux)',
+  }
+  const rest = {
+    responseStatus: { metadata: {}, code: 200 },
+    stageTimestamp: stamp(0),
+    annotations: { why: 'x'.repeat(99) },
+  }
+  const line = JSON.stringify({ ...event, ...request, ...rest })
+  const pairs = Array.from(line, (_, at) =>
+    ['"', '\\', '}', 'y'].map((byte) => `${line}\n${line.slice(0, at)}${byte}${line.slice(at + 1)}\n`).join(''),
+  )
+  same(Buffer.from(pairs.join('')))
+})
+
 t.test('lines over the limit', async () => {
   same(fixture('recommended.log.gz'), { ...USUAL, lineBytesMax: 1000 })
 })
