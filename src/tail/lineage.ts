@@ -242,6 +242,8 @@ export class Lineage {
     this.#emitTruncated(file, sizeNow)
     const nothing = { sequence: 0, sizeSeen: 0, begin: 0, head: NO_HEAD, marks: null }
     const fresh: TailedFile = { ...file, ...nothing, grewAt: this.#deps.clock.monotonic() }
+    // What comes before it from now on does not come before what was.
+    if (file.unopenedBefore !== undefined) fresh.unopenedBefore = new Set(file.unopenedBefore)
     file.gone = 'truncated'
     file.fd = -1
     file.linked = false

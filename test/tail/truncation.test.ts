@@ -1015,6 +1015,38 @@ t.test('a copy is met while it cannot be told that its original was cut', async 
   }
 })
 
+t.test('what could not be opened came before what is in a file now, not before what was', async (t) => {
+  const { rig, sink } = plainRig(t)
+  rig.write('app.log', lines(0, 3))
+  rig.write('app.log.9', 'an old one\n')
+  let failing = 'app.log.9'
+  rig.fs.fault = (operation, path) => (operation === 'open' && path.endsWith(failing) ? 'EIO' : null)
+  const look = () => {
+    rig.clock.monotonicMs += 1000
+    rig.look()
+  }
+  look()
+  sink.take(1)
+  rig.unlink('app.log.9')
+  copyTruncate(rig)
+  rig.append('app.log', lines(3, 6))
+  look()
+  rig.unlink('app.log.1')
+  // Of two that are cut between two looks nobody has seen the second, and it cannot be opened at first.
+  copyTruncate(rig, 'app.log.2')
+  rig.append('app.log', lines(6, 9))
+  copyTruncate(rig)
+  rig.append('app.log', lines(9, 12))
+  failing = 'app.log.1'
+  look()
+  rig.unlink('app.log.2')
+  failing = 'none'
+  look()
+  await rig.run(15_000)
+  t.strictSame(sink.texts, messages(0, 12))
+  t.strictSame(losses(rig), [])
+})
+
 t.test('a copy is met when its original was cut, and the name of that cannot be looked at', async (t) => {
   const { rig, sink } = plainRig(t)
   rig.write('app.log', lines(0, 10))
