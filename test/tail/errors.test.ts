@@ -1,5 +1,5 @@
 // The file system fails at any call: nothing is thrown, and when it has stopped failing everything is delivered.
-import { copyFileSync, linkSync, truncateSync } from 'node:fs'
+import { copyFileSync, linkSync, truncateSync, utimesSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { Draw } from '../sim/draw.ts'
@@ -324,6 +324,31 @@ t.test('a file that could not be opened comes before one that was live then and 
   rig.fs.fault = () => null
   await rig.run(5000)
   t.strictSame(sink.texts, messages(0, 12))
+})
+
+t.test('of what could not be opened, and is written to all the time, so much is remembered and no more', async (t) => {
+  const rig = new TailRig(t)
+  const sink = rig.sink()
+  rig.write(stamp(0), rows(0, 3))
+  await rig.step()
+  rig.write(stamp(1), rows(3, 6))
+  rig.write('0.log', rows(6, 9))
+  rig.fs.fault = (operation, path) => (operation === 'open' && path.endsWith(stamp(1)) ? 'EIO' : null)
+  for (let i = 0; i < 300; i++) {
+    utimesSync(rig.path(stamp(1)), 1_000_000 + i, 1_000_000 + i)
+    rig.clock.monotonicMs += 1000
+    rig.look()
+  }
+  t.equal(rig.lineage.files.at(-1)?.unopenedBefore?.size, 256)
+  rig.unlink('0.log')
+  rig.write('0.log', rows(9, 12))
+  for (const isOver of [false, true]) {
+    if (isOver) rig.fs.fault = () => null
+    rig.clock.monotonicMs += 1000
+    rig.look()
+  }
+  await rig.run(5000)
+  t.strictSame(sink.texts, messages(0, 12), 'what it was last is among it')
 })
 
 t.test('a name fails, and the live file was not met: nobody knows where another belongs', async (t) => {

@@ -20,6 +20,36 @@ async function partlyRead(t: Test, read: number): Promise<{ rig: TailRig; sink: 
   return { rig, sink }
 }
 
+t.test(
+  'a checkpoint reads of a file behind its place the end and the first line, once for what it has grown',
+  async (t) => {
+    const { rig, sink } = await partlyRead(t, 7)
+    rig.rename('0.log', stamp(1))
+    rig.write('0.log', rows(20, 220))
+    rig.look()
+    const reads: number[] = []
+    rig.fs.shorten = (length) => {
+      reads.push(length)
+      return length
+    }
+    const head = rows(20, 21).length
+    for (const [grown, expected] of [
+      [220, [1024, head]],
+      [220, []],
+      [240, [1024, head]],
+    ] as const) {
+      if (grown > 220) {
+        rig.append('0.log', rows(220, grown))
+        rig.look()
+      }
+      reads.length = 0
+      sink.savePosition()
+      // The witness of the place itself, which is in the other file.
+      t.strictSame(reads.slice(1), expected, `${grown} lines`)
+    }
+  },
+)
+
 t.test('the same file, grown', async (t) => {
   const { rig, sink } = await partlyRead(t, 7)
   rig.restart()
