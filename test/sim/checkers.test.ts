@@ -62,7 +62,7 @@ class History {
     const text = Buffer.from(`${log.id}.o.${seq} said`)
     disk.append(this.#inode, `${text}\n`)
     const place = { content: this.#content, end: this.#inode.size, writtenAt: 0 }
-    const rows = [{ content: this.#content, end: this.#inode.size, textEnd: text.length }]
+    const rows = [truth.row(this.#content, this.#inode.size, text.length)]
     return truth.add({ log, stream: 0, seq, text, poison: false, timeNs: BigInt(seq), ...place, rows })
   }
 
@@ -74,7 +74,7 @@ class History {
     const rows = pieces.map((piece, i) => {
       const inode = disk.create(`${PATH}.${seq}.${i}`, `${piece}\n`)
       text += piece
-      return { content: truth.newContent(log, inode), end: inode.size, textEnd: text.length, inode }
+      return { ...truth.row(truth.newContent(log, inode), inode.size, text.length), inode }
     })
     const place = { content: rows.at(-1)?.content ?? this.#content, end: 0, writtenAt: 0 }
     const line = truth.add({ log, stream: 0, seq, text: Buffer.from(text), poison: false, timeNs: 0n, ...place, rows })
@@ -280,21 +280,43 @@ for (const [name, { says, run }] of Object.entries(COMPLETENESS)) {
 }
 
 t.test('order: of arrival, and of times', async (t) => {
-  for (const [seqs, timesNs, says, isDamaged = false] of [
+  for (const [seqs, timesNs, says] of [
     [[0, 1], [0n, 1n], null],
     [[1, 0], [0n, 1n], /was stored after number 1 of its stream/],
     [[0, 1], [5n, 5n], /has no later time than number 0/],
     [[0, 1], [5n, 1n], /has no later time than number 0/],
-    [[0, 1], [5n, 1n], null, true],
-    [[0, 1], [5n, 2n], /has no later time than number 0/, true],
   ] as const) {
     const history = new History()
-    history.log.damaged = isDamaged
     const checker = new Order(history.deps)
     const lines = [history.write(), history.write()]
     for (const seq of seqs) history.store(checker, lines[seq] as TruthLine, { timestampNs: timesNs[seq] as bigint })
     checker.ended()
     expect(t, history, says)
+  }
+})
+
+t.test('order: of times, about a row that is destroyed', async (t) => {
+  for (const [gone, firstNs, lastNs, says] of [
+    // Between the two: the second one may have its own time, or that of the first one.
+    [1, 5n, 0n, null],
+    [1, 5n, 5n, null],
+    [1, 5n, 2n, /has no later time than number 0/],
+    // Before them, or behind them.
+    [0, 5n, 0n, /has no later time than number 1/],
+    [0, 5n, 5n, /has no later time than number 1/],
+    [2, 5n, 5n, /has no later time than number 0/],
+    [null, 5n, 0n, /has no later time than number 1/],
+  ] as const) {
+    const history = new History()
+    history.log.damaged = true
+    const checker = new Order(history.deps)
+    const pieces = [0, 1, 2].map((number) => [`w0.o.${number} one`])
+    const lines = pieces.map((piece, number) => history.writePieces(piece, gone === number ? [0] : []))
+    const [first, last] = lines.filter((_, number) => number !== gone).slice(-2) as [TruthLine, TruthLine]
+    history.store(checker, first, { timestampNs: firstNs })
+    history.store(checker, last, { timestampNs: lastNs })
+    checker.ended()
+    expect(t, history, says, `${gone} is gone, ${firstNs} and ${lastNs}`)
   }
 })
 
@@ -340,7 +362,7 @@ t.test('checkpoints: past what was acknowledged, lost, late, and sent again behi
       (checker, history, [first]) => checker.checkpoint(LIFE, KEY, history.placeOf(first as TruthLine)),
     ],
     lost: [
-      /was called durable with 1 lines before it; now it has none/,
+      /was durable with 1 lines before it; now it has none/,
       (checker, history, [first]) => {
         history.store(checker, first as TruthLine)
         checker.checkpoint(LIFE, KEY, history.placeOf(first as TruthLine))
@@ -348,18 +370,32 @@ t.test('checkpoints: past what was acknowledged, lost, late, and sent again behi
         checker.opened(LIFE, [])
       },
     ],
-    'found, and lost before it could be written anew': [
+    'found, and lost in a power cut before it could be written anew': [
       null,
       (checker, history, [first]) => {
         history.store(checker, first as TruthLine)
         checker.checkpoint(LIFE, KEY, history.placeOf(first as TruthLine))
         checker.opened(LIFE, [saved(history.placeOf(first as TruthLine))])
         checker.tick(LIFE, agentWith(0, 0, 'ENOSPC'))
+        checker.killed(LIFE, true)
+        checker.killed(LIFE, false)
+        checker.opened(LIFE, [])
+      },
+    ],
+    'found, and lost without a power cut before it could be written anew': [
+      /was durable with 1 lines before it; now it has none/,
+      (checker, history, [first]) => {
+        history.store(checker, first as TruthLine)
+        checker.checkpoint(LIFE, KEY, history.placeOf(first as TruthLine))
+        checker.killed(LIFE, true)
+        checker.opened(LIFE, [saved(history.placeOf(first as TruthLine))])
+        checker.tick(LIFE, agentWith(0, 0, 'ENOSPC'))
+        checker.killed(LIFE, false)
         checker.opened(LIFE, [])
       },
     ],
     'found, written anew, and lost': [
-      /was called durable with 1 lines before it; now it has none/,
+      /was durable with 1 lines before it; now it has none/,
       (checker, history, [first]) => {
         history.store(checker, first as TruthLine)
         checker.checkpoint(LIFE, KEY, history.placeOf(first as TruthLine))

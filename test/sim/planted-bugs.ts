@@ -202,6 +202,26 @@ export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
       sinks: ['elasticsearch'],
     },
   },
+  timesBehindHole: {
+    ...one(
+      'behind the record of a hole lines of one time keep it',
+      'tail/emitter.ts',
+      '    const text = Buffer.from(gapText(gap))\n',
+      '    const text = Buffer.from(gapText(gap))\n    this.timeline.emit = (_, seconds, nanos) => Object.assign(this.timeline, { seconds, nanos })\n',
+    ),
+    world: { always: ['equalTimes', 'deletion', 'rotation', 'kill'] },
+  },
+  logCutShort: {
+    ...one(
+      'where the checkpoint log cannot be written anew, the disk gets its last bytes back, too',
+      'checkpoint/log-file.ts',
+      '      await quietly(this.#fs.unlink(temporary))\n',
+      '      await quietly(this.#fs.unlink(temporary))\n      const data = await this.read()\n      const log = await this.#fs.openAppend(this.path, false)\n      await quietly(log.truncate(Math.max(0, (data?.length ?? 0) - 600)))\n      await quietly(log.close())\n',
+      20,
+    ),
+    // What is lost was never called durable, or only before the process began that found it.
+    world: { always: ['kill', 'fullDisk'] },
+  },
   lettersForgotten: one(
     'what is refused is passed over without a dead letter',
     'deliver/dead-letter.ts',

@@ -71,6 +71,8 @@ export interface Content {
   order: number
   /** The complete lines that have a row in it, and where that ends. */
   rows: { line: TruthLine; end: number }[]
+  /** Where its last row ends, whether the line of that is complete or not. */
+  bytes: number
   /** Bytes of it that each inode has. */
   holders: Map<Inode, number>
   /** Its compressed form is cut off, though all rows may be in it: no line goes on behind it. */
@@ -119,7 +121,14 @@ export class Truth {
 
   /** A new file of the log, which `inode` holds. */
   newContent(log: TruthLog, inode: Inode): Content {
-    const content: Content = { log, order: log.contents.length, rows: [], holders: new Map(), isCutOff: false }
+    const content: Content = {
+      log,
+      order: log.contents.length,
+      rows: [],
+      bytes: 0,
+      holders: new Map(),
+      isCutOff: false,
+    }
     log.contents.push(content)
     this.hold(content, inode, Number.POSITIVE_INFINITY)
     return content
@@ -133,6 +142,12 @@ export class Truth {
 
   contentOf(inode: Inode): Content | null {
     return this.#contentOf.get(inode) ?? null
+  }
+
+  /** A row of a line has just been written. */
+  row(content: Content, end: number, textEnd: number): Row {
+    content.bytes = end
+    return { content, end, textEnd }
   }
 
   /** A line is complete with the bytes that were just written. */
@@ -229,6 +244,18 @@ function goesOver(rows: readonly Row[], { order, log }: Content): boolean {
 /** Whether nobody can read the row any more. */
 export function isDestroyed({ content, end }: Row): boolean {
   return end > heldBytesOf(content)
+}
+
+/**
+ * The last content, from that of the line backward, of which some bytes before the line's end are destroyed now, by its number; -1: there is none.
+ */
+export function lastHole({ log, content: own, end }: TruthLine): number {
+  for (let order = own.order; order >= 0; order--) {
+    const content = log.contents[order] as Content
+    if (heldBytesOf(content) < (content === own ? end : content.bytes)) return order
+    if (content !== own && content.isCutOff) return order
+  }
+  return -1
 }
 
 /** How much of a content is left. */

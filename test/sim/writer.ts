@@ -191,7 +191,7 @@ export class Writer {
   }
 
   #noteRow(open: Open): void {
-    open.rows.push({ content: this.#content, end: this.#inode.size, textEnd: open.done })
+    open.rows.push(this.#deps.truth.row(this.#content, this.#inode.size, open.done))
   }
 
   #complete(stream: 0 | 1, { seq, text, poison, timeNs, rows }: Open): void {

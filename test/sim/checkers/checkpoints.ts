@@ -29,8 +29,10 @@ export class Checkpoints implements Checker {
   /** By log: lines before the last checkpoint set; those before the last that the store called durable. */
   #set = new Map<string, number>()
   #durable = new Map<string, number>()
-  /** What was found at the start is not yet written anew: it may lie in the page cache only. */
-  #isFoundOnly = false
+  /** The same of what was found at the start, until it is written anew: it may lie in the page cache only, which a kill leaves alone. */
+  #found: Map<string, number> | null = null
+  /** Since the last start. */
+  #wasPowerCut = false
   /** By log: the least lines before any checkpoint set since then: it may go back, where a place is not found again. */
   #least = new Map<string, number>()
   /** By log: the checkpoint that the process began with. */
@@ -67,14 +69,19 @@ export class Checkpoints implements Checker {
     const { lineage } = detail as AgentEvents['lineage.gone']
     this.#set.delete(lineage)
     this.#durable.delete(lineage)
+    this.#found?.delete(lineage)
+  }
+
+  killed(_life: Life, isPowerCut: boolean): void {
+    this.#wasPowerCut ||= isPowerCut
   }
 
   tick(life: Life, agent: Agent): void {
     const { pending, ageSeconds, failing } = agent.ports.checkpoints.status()
-    if (pending === 0 && failing === null && (this.#least.size > 0 || this.#isFoundOnly)) {
+    if (pending === 0 && failing === null && (this.#least.size > 0 || this.#found !== null)) {
       this.#durable = new Map(this.#set)
       this.#least.clear()
-      this.#isFoundOnly = false
+      this.#found = null
     }
     const { clock, faults } = this.#deps
     const isDiskWell = !(['fullDisk', 'badDisk', 'slowDisk'] as const).some((kind) => faults.on.has(kind))
@@ -96,16 +103,15 @@ export class Checkpoints implements Checker {
         this.#begun.set(place.content.log, place)
       }
     }
-    for (const [lineage, before] of this.#durable) {
+    for (const [lineage, before] of this.#wasPowerCut ? this.#durable : (this.#found ?? this.#durable)) {
       if (untold.has(lineage)) continue
       if ((found.get(lineage) ?? -1) >= Math.min(before, this.#least.get(lineage) ?? before)) continue
       const has = found.get(lineage) ?? 'none'
-      this.#deps.fail(
-        `the checkpoint of ${lineage} was called durable with ${before} lines before it; now it has ${has}`,
-      )
+      this.#deps.fail(`the checkpoint of ${lineage} was durable with ${before} lines before it; now it has ${has}`)
     }
     this.#set = found
-    this.#isFoundOnly = true
+    this.#found = new Map(found)
+    this.#wasPowerCut = false
     for (const [lineage, before] of this.#durable) {
       if (!found.has(lineage)) this.#durable.delete(lineage)
       else if (this.#least.has(lineage)) this.#durable.set(lineage, Math.min(before, found.get(lineage) as number))

@@ -4,7 +4,7 @@ import type { AgentEvents, EventName } from '../../../src/core/events.ts'
 import type { Checker, CheckerDeps } from '../checker.ts'
 import type { Life } from '../life.ts'
 import type { StoredRecord } from '../sink.ts'
-import { nameOf, type TruthLine, type TruthLog } from '../truth.ts'
+import { lastHole, nameOf, type TruthLine, type TruthLog } from '../truth.ts'
 
 export class Order implements Checker {
   readonly name = 'order'
@@ -12,6 +12,8 @@ export class Order implements Checker {
   /** By log: the last process that something of it came from. */
   readonly #sender = new Map<TruthLog, number>()
   readonly #last = new Map<TruthLog, [number, number]>()
+  /** Of damaged logs, the last hole before a line when that was first stored (`lastHole`). */
+  readonly #holes = new Map<TruthLine, number>()
   /** docs/guarantees.md names what may come out of order: what is late, and the neighbours of what is divided. */
   #mayBeMixed = false
 
@@ -30,7 +32,9 @@ export class Order implements Checker {
   }
 
   stored(record: StoredRecord, line: TruthLine | null, isRepeat: boolean): void {
-    if (line === null || isRepeat || record.late || this.#mayBeMixed) return
+    if (line === null || isRepeat) return
+    if (line.log.damaged) this.#holes.set(line, lastHole(line))
+    if (record.late || this.#mayBeMixed) return
     const sender = Math.max(record.sender, this.#sender.get(line.log) ?? 0)
     this.#sender.set(line.log, sender)
     // A push that outlives its process arrives when it does; the next process sends its lines first, if they are there.
@@ -54,10 +58,11 @@ export class Order implements Checker {
       if (line.stream !== stream || accepted === null || line.timeNs === null) continue
       if (accepted.metadata.includes('taffrail_original_time')) continue
       if (before !== null && line.timeNs >= (before.line.timeNs as bigint) && line.seq > before.line.seq) {
-        // A row that is torn by damage has the time of those around it, and a line that is behind that keeps its own.
-        const isKept = log.damaged && accepted.timestampNs === line.timeNs
-        const leastNs = isKept ? line.timeNs : before.timestampNs + (log.damaged ? 0n : 1n)
-        if (accepted.timestampNs < leastNs)
+        // A row that is torn by damage has the time of those around it, as the record of a hole has, and a line that is behind
+        // one of them keeps its own.
+        const isHoled = (this.#holes.get(line) ?? -1) >= (before.line.rows[0] ?? before.line).content.order
+        const isKept = isHoled && (accepted.timestampNs === line.timeNs || accepted.timestampNs === before.timestampNs)
+        if (!isKept && accepted.timestampNs <= before.timestampNs)
           this.#deps.fail(`${nameOf(line)} has no later time than number ${before.line.seq}, which it follows`)
       }
       before = { line, timestampNs: accepted.timestampNs }
