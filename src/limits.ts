@@ -52,8 +52,13 @@ export function restartWith(flags: readonly string[]): void {
   process.removeAllListeners('warning') // execve is called experimental, to nobody's use
   // One arena for all threads: glibc's many keep freed memory each for itself (6 MiB at the peak, at full speed). And what
   // is large goes back to the system when it is freed: left alone, glibc keeps all the larger pieces as soon as it has seen
-  // one of them freed (25 MiB, with an event of 2 MiB now and then).
-  const allocator = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '262144' }
+  // one of them freed (25 MiB, with an event of 2 MiB now and then). Of the rest up to a MiB is kept: with the 128 KiB that it is as
+  // a rule, nearly each body of a push was given back and asked for again, page by page.
+  const allocator = {
+    MALLOC_ARENA_MAX: '1',
+    MALLOC_MMAP_THRESHOLD_: '262144',
+    MALLOC_TRIM_THRESHOLD_: '1048576',
+  }
   const environment = { ...allocator, ...(env as Record<string, string>) }
   process.execve(execPath, [execPath, ...execArgv, ...flags, ...argv.slice(1)], environment)
 }

@@ -35,16 +35,24 @@ export class Part {
   }
 
   #grow(bytes: number): void {
-    // Doubled until it is near what the largest usual shipment needs, which it then reaches exactly; from there on by as much.
+    // Not what `transfer` makes longer: that clears what it adds. And the old memory must not wait for a collection.
+    const { buffer } = this
+    this.buffer = Buffer.allocUnsafeSlow(Math.max(this.#nextBytes(), this.end + bytes))
+    this.view = new DataView(this.buffer.buffer)
+    buffer.copy(this.buffer, 0, 0, this.end)
+    release(buffer)
+  }
+
+  /**
+   * Doubled until it is near what the largest usual shipment needs, which it then reaches exactly. What is more is a
+   * backlog's, and comes at once: it is not there before it is written to, and each step would copy all.
+   */
+  #nextBytes(): number {
     const { length } = this.buffer
-    const doubled = length < this.#usualBytes ? length * 2 : length + this.#usualBytes
-    const near = doubled > this.#usualBytes / 2 && length < this.#usualBytes
-    // Moved, not copied into a new one: the old memory must not wait for a collection.
-    const grown = (this.buffer.buffer as ArrayBuffer).transfer(
-      Math.max(near ? this.#usualBytes : doubled, this.end + bytes),
-    )
-    this.buffer = Buffer.from(grown)
-    this.view = new DataView(grown)
+    const most = USUAL_MOST * this.#usualBytes
+    if (length >= most) return length + this.#usualBytes
+    if (length >= this.#usualBytes) return most
+    return 2 * length > this.#usualBytes / 2 ? this.#usualBytes : 2 * length
   }
 
   /** Bytes of the records before any compression. */
