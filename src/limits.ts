@@ -4,6 +4,8 @@ import { parseArgs } from 'node:util'
 
 const MEBIBYTE = 1024 * 1024
 const MARK = '--max-old-space-size'
+/** Of V8 13. Another version may not know them, and a flag that is not known ends the process. */
+const FLAGS_13 = ['--no-separate-gc-phases', '--no-incremental-marking-task', '--invocation-count-for-maglev=2000']
 /** What is neither heap nor buffers: code, libraries. */
 const REST_MIB = 20
 /** Of a sidecar with a few files, which there may be one of in each pod. */
@@ -25,7 +27,12 @@ export const STREAM_FLAGS = heapFlags(256 * MEBIBYTE)
  * what is allocated. By tasks of V8's own between turns it would be through in half a second, and take all the CPU that an
  * allowance of a fifth of a core has in that time: with 2,000 files that are written to, 18 to 22 % of the
  * kernel's periods were throttled so, 7 to 12 % are without (96 MiB). In the meantime young objects are collected as ever: where V8 holds that back the heap grows by 10 MiB until the marking is
- * done, which is then done at once. `v8` is its version: a flag that is not known would end the process.
+ * done, which is then done at once.
+ *
+ * A function is optimised when it was called 2,000 times instead of 400. Most of ours are called once for a block or a push, and what
+ * is called for each line is WebAssembly: of 100 ms for optimising 300 functions in the first second of CPU, in which a
+ * quarter of a GiB is read, 50 are left. (That what is called for each line is optimised fully later, too, costs bulks more than it saves.)
+ * `v8` is its version.
  */
 export function heapFlags(memoryBytes: number, v8 = process.versions.v8): string[] {
   const memoryMiB = memoryBytes / MEBIBYTE
@@ -33,7 +40,7 @@ export function heapFlags(memoryBytes: number, v8 = process.versions.v8): string
   return [
     `${MARK}=${oldMiB}`,
     '--max-semi-space-size=1',
-    ...(v8.startsWith('13.') ? ['--no-separate-gc-phases', '--no-incremental-marking-task'] : []),
+    ...(v8.startsWith('13.') ? FLAGS_13 : []),
     '--single-threaded',
     '--disable-warning=ExperimentalWarning',
   ]
