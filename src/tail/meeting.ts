@@ -204,8 +204,31 @@ export class Meeting {
 
   /** `present`: the files whose names were met in this look, this one's from now on; `listed`: all that names led to. */
   #insert(file: TailedFile, present: Set<TailedFile>, listed: ReadonlySet<string>, looked: boolean): void {
-    // Before the first file that is known to be later. Files whose names are gone were seen before this one came, unless
-    // they follow one that is later.
+    const byName = this.#indexByName(file, present, listed, looked)
+    present.add(file)
+    const begun = this.#newestBegun()
+    const original = this.#originalOf(file)
+    let index: number
+    if (original !== null) index = this.#indexBehindOriginal(original, byName, begun)
+    else {
+      // Nothing comes between a file that was cut and its copy.
+      const [before, after] = [this.#list[byName - 1], this.#list[byName]]
+      index = before !== undefined && after !== undefined && isLikeCopy(after, before) ? byName - 1 : byName
+    }
+    if (begun !== null) index = Math.max(index, this.#indexBehind(begun))
+    this.#list.splice(index, 0, file)
+    this.#deps.files.renumber(0)
+    if (looked && !file.compressed) this.#deps.files.grew(file.sizeSeen - file.begin)
+    this.#deps.files.activeAt = this.#deps.clock.monotonic()
+  }
+
+  /** Before the first file that is known to be later. Files whose names are gone were seen before this one came, unless they follow one that is later. */
+  #indexByName(
+    file: TailedFile,
+    present: ReadonlySet<TailedFile>,
+    listed: ReadonlySet<string>,
+    looked: boolean,
+  ): number {
     let index = this.#list.length
     for (let i = this.#list.length - 1; i >= 0; i--) {
       const other = this.#list[i] as TailedFile
@@ -213,21 +236,34 @@ export class Meeting {
       const form = present.has(other) ? null : this.#deps.files.known.formOf(other, listed)
       const isPlaced = form !== null || present.has(other) || hasPlaceForEver(other.order) || !looked
       if (isPlaced && compareOrder(form ?? other.order, file.order) <= 0) break
-      // A copy comes before what is in its original now, though the name of that may not have been met.
-      if (isLikeCopy(file, other)) {
-        index = i + 1
-        break
-      }
       const wasBefore = wasThereBefore(file, other) || other.unopenedBefore?.has(contentOf(file)) === true
       if (isPlaced || wasBefore) index = i
     }
-    present.add(file)
-    const begun = this.#newestBegun()
-    if (begun !== null) index = Math.max(index, this.#indexBehind(begun))
-    this.#list.splice(index, 0, file)
-    this.#deps.files.renumber(index)
-    if (looked && !file.compressed) this.#deps.files.grew(file.sizeSeen - file.begin)
-    this.#deps.files.activeAt = this.#deps.clock.monotonic()
+    return index
+  }
+
+  /** The file that was cut of which this is likely to be the copy, if that is not there yet. */
+  #originalOf(file: TailedFile): TailedFile | null {
+    const isWithoutCopy = (cut: TailedFile, i: number) => {
+      const next = this.#list[i + 1]
+      return isLikeCopy(file, cut) && (next === undefined || !isLikeCopy(next, cut))
+    }
+    return this.#list.findLast(isWithoutCopy) ?? null
+  }
+
+  /**
+   * Where the copy of a file that was cut comes: right behind that, and before what is in it now, though the name of that may not
+   * have been met. What lies between by its name, and is not begun, comes before both.
+   */
+  #indexBehindOriginal(original: TailedFile, byName: number, begun: TailedFile | null): number {
+    const list = this.#list
+    const at = list.indexOf(original)
+    const now = list.findIndex(({ dev, ino }, i) => i > at && dev === original.dev && ino === original.ino)
+    const index = now < 0 ? byName : Math.min(byName, now)
+    if (index <= at + 1 || (begun !== null && begun.sequence >= original.sequence)) return at + 1
+    list.splice(at, 1)
+    list.splice(index - 1, 0, original)
+    return index
   }
 
   /** Where what is met late comes: behind the copy, too, when the file was cut. */

@@ -1047,6 +1047,43 @@ t.test('what could not be opened came before what is in a file now, not before w
   t.strictSame(losses(rig), [])
 })
 
+t.test('an earlier copy is met late: it does not come between a file that was cut and its copy', async (t) => {
+  // Which names cannot be opened when the last copy was made, and in each look after that.
+  for (const failing of [
+    [['app.log.2'], []],
+    [['app.log.1', 'app.log.2'], ['app.log.1'], []],
+    [['app.log.1', 'app.log.2'], ['app.log.2'], []],
+  ]) {
+    const { rig, sink } = plainRig(t)
+    let fails = ['none']
+    rig.fs.fault = (operation, path) =>
+      operation === 'open' && fails.some((name) => path.endsWith(name)) ? 'EIO' : null
+    const look = async () => {
+      rig.clock.monotonicMs += 1000
+      await rig.step()
+    }
+    rig.write('app.log', lines(0, 3))
+    await rig.step()
+    // Cut twice between two looks: nobody has seen what was written in between.
+    copyTruncate(rig, 'app.log.2')
+    rig.append('app.log', lines(3, 6))
+    copyTruncate(rig)
+    rig.append('app.log', lines(6, 10))
+    const { fault } = rig.fs
+    rig.fs.fault = (operation) => (operation === 'readdir' ? 'EIO' : null)
+    await look()
+    rig.fs.fault = fault
+    rig.rename('app.log.2', 'app.log.3')
+    rig.rename('app.log.1', 'app.log.2')
+    copyTruncate(rig)
+    rig.append('app.log', lines(10, 12))
+    for (fails of failing) await look()
+    await rig.run(15_000)
+    t.strictSame(sink.texts, messages(0, 12), failing.join(' then '))
+    t.strictSame(losses(rig), [], failing.join(' then '))
+  }
+})
+
 t.test('a copy is met when its original was cut, and the name of that cannot be looked at', async (t) => {
   const { rig, sink } = plainRig(t)
   rig.write('app.log', lines(0, 10))
