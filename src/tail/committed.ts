@@ -235,14 +235,18 @@ export class Committed {
   /** The second witness of a place; null when it cannot be named now. */
   #witnessAt(at: Snapshot): string | null {
     const { file, offset } = at
-    if (file.gone !== null) {
-      // Nobody will find it, unless a copy was made of it: that is known by what was told before, or has it itself.
-      const last = this.#lastPosition
-      if (last?.offset === offset && last.head === file.head.hash) return last.witness
-      return this.#witnessInCopy(at) ?? (this.#holes.has(file) ? '' : null)
+    const { lineage } = this.#parts
+    if (file.gone === null) {
+      if (!lineage.hasHead(file)) return null
+      const witness = file.compressed ? '' : this.#readWitness(file, at)
+      if (witness !== null) return witness
+      // It may have been cut since it was looked at.
+      lineage.lookInto(file)
     }
-    if (!this.#parts.lineage.hasHead(file)) return null
-    return file.compressed ? '' : this.#readWitness(file, at)
+    // Nobody will find it there, unless a copy was made of it: that is known by what was told before, or has it itself.
+    const last = this.#lastPosition
+    if (last?.offset === offset && last.head === file.head.hash) return last.witness
+    return this.#witnessInCopy(at) ?? (this.#holes.has(file) ? '' : null)
   }
 
   /** The second witness of a place in a file that was cut, out of its copy; null where that is not there. */
@@ -253,7 +257,7 @@ export class Committed {
     return this.#readWitness(next, at)
   }
 
-  /** null: it cannot be read now, or what was read is not there any more, which the next read will find out. */
+  /** null: it cannot be read now, or what was read is not there any more. */
   #readWitness({ fd }: TailedFile, { offset, tail }: Snapshot): string | null {
     try {
       return insistOnWitness(this.#parts.deps.fs, fd, offset, tail) || null

@@ -726,6 +726,38 @@ t.test(
   },
 )
 
+t.test(
+  'cut between a reading and the checkpoint that is to hold its times: the place is named all the same',
+  async (t) => {
+    for (const isTold of [true, false]) {
+      const { rig, sink } = plainRig(t)
+      rig.clock.wallMs = 1_795_248_000_000
+      rig.write('app.log', lines(0, 5))
+      rig.look()
+      sink.take(2)
+      rig.append('app.log', lines(5, 10))
+      rig.look()
+      const save = sink.savePosition.bind(sink)
+      sink.savePosition = () => {
+        copyTruncate(rig)
+        sink.savePosition = save
+        save()
+      }
+      // The place was told before, or is come to just then.
+      if (isTold) sink.fill()
+      else sink.take(3)
+      const sent = [...sink.delivered, ...sink.pending].map(identity)
+      rig.restart()
+      rig.clock.wallMs += 9000
+      rig.append('app.log', lines(10, 12))
+      await rig.run(5000)
+      t.strictSame(sink.texts, messages(0, 12))
+      t.strictSame(sink.delivered.map(identity).slice(0, sent.length), sent)
+      t.strictSame(losses(rig), [])
+    }
+  },
+)
+
 t.test('killed when a hole behind the copy was noticed: the rest of the copy is read', async (t) => {
   const { rig, sink } = plainRig(t)
   rig.write('app.log', lines(0, 5))
