@@ -9,7 +9,9 @@ import { tmpdir } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { errorCode, errorMessage } from '../../src/core/errors.ts'
+import type { AgentStatus, LineageStatus } from '../../src/core/status.ts'
 import { sampleLine } from '../../src/demo/sample-line.ts'
+import { makeCgroup } from '../support/cgroup.ts'
 import { eventually, type TaffrailProcess } from '../support/process.ts'
 import { between, seeded, seedOf } from '../support/process-logs.ts'
 import type { ReceiverKind } from '../support/receiver.child.ts'
@@ -126,11 +128,11 @@ scenarioOfBoth('the sink is stopped and continued (SIGSTOP, SIGCONT)', async (t,
   return node.row('SIGSTOP of the sink', `${rounds} stops, each longer than a request may take`)
 })
 
-/** A file system of its own for the state, so small that little fills it; a sentence where there can be none. */
-function smallDisk(t: Test): { path: string; remount: (option: 'ro' | 'rw') => void } | string {
-  const path = mkdtempSync(`${tmpdir()}/taffrail-state-`)
+/** A file system of its own, of so many bytes (`256k`); a sentence where there can be none. */
+function smallDisk(t: Test, size: string): { path: string; remount: (option: 'ro' | 'rw') => void } | string {
+  const path = mkdtempSync(`${tmpdir()}/taffrail-disk-`)
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', path], { stdio: 'pipe' })
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', path], { stdio: 'pipe' })
   } catch (error) {
     rmdirSync(path)
     return `no file system can be mounted here: ${errorMessage(error).split('\n')[0]}`
@@ -143,7 +145,7 @@ function smallDisk(t: Test): { path: string; remount: (option: 'ro' | 'rw') => v
 }
 
 scenario('the disk of stateDir is read-only, then full for a while', async (t) => {
-  const disk = smallDisk(t)
+  const disk = smallDisk(t, '256k')
   const state = typeof disk === 'string' ? `${t.testdirName}/state` : `${disk.path}/state`
   if (typeof disk === 'string') t.comment(`${disk}: the same lines without that trouble`)
   const plan = () => ({ everyMs: 1500 })
@@ -247,6 +249,70 @@ scenario('10,000 files at once, and 1,024 descriptors', async (t) => {
   const taffrail = node.start()
   await taffrail.statusWhen('it follows all of them', ({ lineages }) => lineages.length === files / perContainer)
   return node.row('10,000 files at once', `${files / perContainer} containers, 1,024 descriptors`)
+})
+
+/** A container of the node's own with so many bytes that nobody has read. */
+function backlog(node: TorturedNode, pod: string, bytes: number): void {
+  const directory = `${node.directory}/pods/ns_${pod}_uid-${pod}/app`
+  mkdirSync(directory, { recursive: true })
+  const writer = `${pod}/stdout`
+  const fromMs = Date.now() - 60_000
+  const rows: string[] = []
+  for (let length = 0; length < bytes; ) {
+    const time = new Date(fromMs + rows.length).toISOString()
+    const row = `${time} stdout F ${sampleLine(writer, rows.length + 1, 400).toString('latin1')}\n`
+    rows.push(row)
+    length += row.length
+  }
+  writeFileSync(`${directory}/0.log`, rows.join(''))
+  node.extra.push([writer, rows.length])
+  node.link(pod)
+}
+
+// What is deleted before it was delivered may take 5 % of its file system, which is small: in turn with all the others, most of
+// what the twenty write would be lost.
+scenario('2,000 files behind a slow sink and a fifth of a core, twenty of them rotated fast', async (t) => {
+  const [quiet, fast] = [1980, 20]
+  const disk = smallDisk(t, '96m')
+  if (typeof disk === 'string') t.comment(`${disk}: what is deleted may be held, which proves less`)
+  const root = typeof disk === 'string' ? `${t.testdirName}/fast` : disk.path
+  const cgroup = makeCgroup(t, { millicores: 200 })
+  if (typeof cgroup === 'string') t.comment(`NO CGROUP HERE (${cgroup}): the configuration has the limit`)
+  const node = await TorturedNode.make(t, {
+    containers: fast,
+    plan: () => ({ everyMs: 500, filesMax: 8 }),
+    disk: root,
+    source: { paths: [`${t.testdirName}/containers/*.log`, `${root}/containers/*.log`] },
+    config: { limits: { memory: '128Mi', ...(typeof cgroup === 'string' && { cpu: '200m' }) } },
+    seed: seedOf(33),
+  })
+  for (let i = 0; i < quiet; i++) backlog(node, `quiet-${i}`, sized(64, 256) * 1024)
+  node.receiver.trouble('slow')
+  const taffrail = node.start([], typeof cgroup === 'string' ? {} : { prefix: cgroup.prefix })
+  // Its status costs it a fourth of a second of what it may use: it is asked seldom.
+  const seldom = async (condition: (status: AgentStatus) => boolean): Promise<AgentStatus> => {
+    for (;;) {
+      const status = await taffrail.status()
+      if (condition(status)) return status
+      await sleep(1000)
+    }
+  }
+  // What a start costs at such a rate, loading and looking above all, is a matter of its own.
+  await seldom(({ lineages, sinks }) => lineages.length === quiet + fast && sinks[0]!.acked.bytes > 2 ** 20)
+  node.startWriting(60)
+  await sleep(sized(8000, 60_000))
+  const { lineages } = await taffrail.status()
+  node.stopWriting()
+  const isFast = ({ path }: LineageStatus) => path.startsWith(root)
+  const behind = lineages.filter((each) => !isFast(each) && each.sinks[0]!.lagBytes > 0).length
+  t.ok(behind > 0, `${behind} others wait: there was not enough for all`)
+  const endangered = lineages.filter((each) => each.sinks[0]!.lossSeconds !== null)
+  t.ok(endangered.length > 0 && endangered.every(isFast), `${endangered.length} are in danger`)
+  await seldom((status) => status.lineages.filter(isFast).every(({ sinks: [sink] }) => sink!.lagBytes === 0))
+  await taffrail.end('SIGKILL')
+  node.receiver.trouble('none')
+  node.start()
+  return node.row('2,000 files, twenty rotated fast', 'a slow sink, 200m, eight files kept')
 })
 
 scenarioOfBoth('one entry of a push is refused', async (t, to) => {

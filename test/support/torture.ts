@@ -88,6 +88,8 @@ export interface NodeOptions {
   config?: object
   start?: StartOptions
   seed?: number
+  /** Where the containers write; the test's own directory unless given. */
+  disk?: string
 }
 
 /** Everything that a scenario needs; the scenario decides what goes wrong, and when. */
@@ -112,8 +114,9 @@ export class TorturedNode {
     this.#to = options.to ?? 'loki'
     this.#start = options.start ?? {}
     const random = seeded(options.seed ?? 1)
+    const disk = options.disk ?? this.directory
     this.writers = Array.from({ length: options.containers }, (_, i) => {
-      return new WritingContainer(this.directory, `pod-${i}`, this.judge, random, false, options.plan?.(i) ?? null)
+      return new WritingContainer(disk, `pod-${i}`, this.judge, random, false, options.plan?.(i) ?? null)
     })
     mkdirSync(`${this.directory}/containers`, { recursive: true })
     this.config = writeConfig(this.directory, {
@@ -128,13 +131,13 @@ export class TorturedNode {
     return new TorturedNode(t, await ReceiverProcess.start(t, options.to ?? 'loki'), options)
   }
 
-  start(args: string[] = []): TaffrailProcess {
-    this.taffrail = startRun(this.t, this.config, args, this.#start)
+  start(args: string[] = [], options: StartOptions = this.#start): TaffrailProcess {
+    this.taffrail = startRun(this.t, this.config, args, options)
     return this.taffrail
   }
 
-  startWriting(): void {
-    this.#stopWriting = keepWriting(this.t, this.writers, ACT_MS)
+  startWriting(actMs = ACT_MS): void {
+    this.#stopWriting = keepWriting(this.t, this.writers, actMs)
   }
 
   /** All lines are ended, and no more come. */
