@@ -26,6 +26,9 @@ import { type FinishedFile, identity } from './finished.ts'
 import { openGuarded } from './guard.ts'
 import type { Reports } from './reports.ts'
 
+/** What stands in a name for bytes that are no text; by that name nothing is found. */
+const NOT_TEXT = '\ufffd'
+
 export class Openings {
   /** A file could not be opened, for there was no descriptor for it. */
   starved = false
@@ -49,8 +52,11 @@ export class Openings {
     try {
       const stat = fs.stat(candidate.path)
       if (stat !== null) return stat
-      // Renamed since it was listed: what it led to is not gone, it has another name.
-      if (fs.lstat(candidate.path) === null) return 'later'
+      if (fs.lstat(candidate.path) === null) {
+        if (candidate.path.includes(NOT_TEXT)) this.#reports.refused(candidate.path, 'its name is not valid UTF-8')
+        // Renamed since it was listed: what it led to is not gone, it has another name.
+        return 'later'
+      }
       this.#reports.refused(candidate.path, 'it is a link that leads nowhere')
       return null
     } catch (error) {

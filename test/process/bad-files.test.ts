@@ -28,7 +28,7 @@ async function scene(t: Test, files: Record<string, string | Buffer | object>, t
 }
 
 const entries = (receiver: Receiver) => receiver.streams().flatMap((stream) => stream.entries)
-t.test('links out of the directory, FIFO, socket, device, directory: refused by name', async (t) => {
+t.test('links out of the directory, FIFO, socket, device, directory, odd name: refused by name', async (t) => {
   const { logs, receiver, config, directory } = await scene(t, { 'good.log': 'good\n', 'directory.log': {} })
   writeFileSync(`${directory}/secret`, 'secret\n')
   symlinkSync('/etc/shadow', `${logs}/shadow.log`)
@@ -39,6 +39,7 @@ t.test('links out of the directory, FIFO, socket, device, directory: refused by 
   symlinkSync('missing', `${logs}/dangling.log`)
   symlinkSync('good.log', `${logs}/alias.log`)
   execFileSync('mkfifo', [`${logs}/fifo.log`])
+  writeFileSync(Buffer.from(`${logs}/\xff.log`, 'latin1'), 'by a name that is no text\n')
   // Bound to a relative path, which is short enough, by a process that leaves it behind.
   const bind = "require('net').createServer().listen('socket.log', () => process.kill(process.pid, 'SIGKILL'))"
   spawnSync(process.execPath, ['-e', bind], { cwd: logs })
@@ -52,6 +53,7 @@ t.test('links out of the directory, FIFO, socket, device, directory: refused by 
     'dangling.log': /leads nowhere/,
     'fifo.log': /is a fifo, not a regular file/i,
     'socket.log': /is a socket, not a regular file/,
+    '\ufffd.log': /name is not valid UTF-8/,
   }
   if (IS_ROOT) {
     try {
