@@ -106,7 +106,9 @@ function listed(finding: ListedFinding, entries: PushedEntries, pushed: readonly
   if (limit !== null) {
     for (const i of pushed.slice(first)) if (entries.seconds[i]! < limit.seconds) chosen.add(i)
   }
-  return { indexes: [...chosen], complete: finding.ignored !== null && chosen.size === finding.ignored }
+  // Where the distributor has refused some before, these may be among the chosen ones, and the count right by chance.
+  const isCounted = finding.total === null || finding.total === pushed.length
+  return { indexes: [...chosen], complete: isCounted && finding.ignored !== null && chosen.size === finding.ignored }
 }
 
 function isAt({ seconds, nanos }: PushedEntries, index: number, time: LokiTime): boolean {

@@ -78,6 +78,22 @@ t.test('too far behind: exactly what was refused, however many it names', async 
   )
 })
 
+t.test('too far behind, and one that is too long among them: a count that is right by chance is none', async (t) => {
+  const at = (ms: number) => BigInt(ms) * 1_000_000n
+  // The second one never came so far as to be counted, and the third one is in the second of the limit.
+  const entries = entriesAt([at(1000), at(2000), at(5100), at(5900)])
+  const finding: LokiFinding = {
+    scope: 'entry',
+    reason: 'too_far_behind',
+    timestamps: [{ seconds: 1, nanos: 0 }],
+    oldestAcceptable: [{ seconds: 5, nanos: null }],
+    ignored: 2,
+    total: 3,
+    stream: null,
+  }
+  t.strictSame(selectRefused(finding, entries, all(entries), true), { indexes: [0, 1], complete: false })
+})
+
 const border = (NOW_MS - 168 * 3_600_000) / 1000
 const old = fc
   .uniqueArray(fc.integer({ min: -3000, max: 3000 }), { minLength: 1, maxLength: 40 })
