@@ -96,12 +96,9 @@ const LINES_MAX = 3000
 const ELASTIC_KINDS: readonly FaultKind[] = ['garbledAnswer', 'blocked', 'rollover']
 const SINKS: readonly (readonly SinkKind[])[] = [['loki'], ['loki'], ['elasticsearch'], ['loki', 'elasticsearch']]
 
-/** What still finds promises broken (test/sim/track-record.md): drawn only when it is asked for. */
-export const HARD_KINDS: readonly FaultKind[] = ['copytruncate']
-
 /** What a drawn world is made to be. */
 export interface WorldLimits {
-  /** Kinds of faults that are taken out of it; `HARD_KINDS` unless given. */
+  /** Kinds of faults that are taken out of it. */
   without?: readonly string[]
   /** Kinds that it has in any case. */
   always?: readonly string[]
@@ -111,7 +108,7 @@ export interface WorldLimits {
 
 /** Draws a world. */
 export function drawFaults(draw: Draw, limits: WorldLimits = {}): Faults {
-  const { without = HARD_KINDS, always = [], sinks = draw.of('sinks').pick(SINKS) } = limits
+  const { without = [], always = [], sinks = draw.of('sinks').pick(SINKS) } = limits
   const share = draw.pick([0.1, 0.2, 0.3])
   const elasticDraw = draw.of('elastic')
   const isDrawn = (kind: FaultKind) => (ELASTIC_KINDS.includes(kind) ? elasticDraw : draw).chance(share)
@@ -119,7 +116,8 @@ export function drawFaults(draw: Draw, limits: WorldLimits = {}): Faults {
   if (draw.chance(0.7)) on.add('rotation')
   for (const kind of without) on.delete(kind as FaultKind)
   for (const kind of always) on.add(kind as FaultKind)
-  // Files that begin alike are told apart by the bytes before a place, which is not looked at in compressed ones.
+  // Files that begin alike are told apart by the bytes before a place, which is not looked at in compressed ones, and may lie
+  // behind the end of a copy.
   if (on.has('compression') || on.has('copytruncate')) on.delete('equalHeads')
   const outageMs = draw.scale(20_000, draw.chance(0.1) ? 3_600_000 : 180_000)
   const durationMs = draw.scale(8000, 60_000) + (on.has('outage') ? outageMs : 0)

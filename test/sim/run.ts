@@ -1,14 +1,13 @@
 // `npm run sim -- SEED [--runs N] [--trace]`: runs the worlds SEED, SEED + 1, … and says which faults each had and what
 // came of it. Exit code 1 when a promise was broken; the line that replays it is printed. For the search of causes:
 // `--without KIND,…` leaves kinds of faults out, `--with KIND,…` puts them into every world, `--shrink` looks for all that a broken world can do without, `--stop`
-// ends with the first broken one, `--hard` adds the kinds that are known to break something, `--sinks loki,elasticsearch`
-// (or one of them) takes these instead of those that the seed draws.
+// ends with the first broken one, `--sinks loki,elasticsearch` (or one of them) takes these instead of those that the seed draws.
 import { parseArgs } from 'node:util'
-import { describeFaults, FAULT_KINDS, HARD_KINDS, type SinkKind } from './faults.ts'
+import { describeFaults, FAULT_KINDS, type SinkKind } from './faults.ts'
 import { World } from './world.ts'
 
 const USAGE =
-  'usage: npm run sim -- SEED [--runs N] [--trace] [--without KIND,…] [--with KIND,…] [--hard] [--sinks SINK,…] [--stop] [--shrink]'
+  'usage: npm run sim -- SEED [--runs N] [--trace] [--without KIND,…] [--with KIND,…] [--sinks SINK,…] [--stop] [--shrink]'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -17,7 +16,6 @@ const { values, positionals } = parseArgs({
     trace: { type: 'boolean', default: false },
     without: { type: 'string', default: '' },
     with: { type: 'string', default: '' },
-    hard: { type: 'boolean', default: false },
     sinks: { type: 'string', default: '' },
     stop: { type: 'boolean', default: false },
     shrink: { type: 'boolean', default: false },
@@ -31,7 +29,6 @@ if (positionals.length !== 1 || !Number.isSafeInteger(seed) || !Number.isSafeInt
 }
 const without = kindsOf(values.without)
 const always = kindsOf(values.with)
-if (!values.hard) without.push(...HARD_KINDS)
 const sinks = values.sinks === '' ? {} : { sinks: values.sinks.split(',') as SinkKind[] }
 let failures = 0
 for (let each = seed; each < seed + runs; each++) {
@@ -54,7 +51,7 @@ async function isKept(each: number): Promise<boolean> {
   const kinds = (['without', 'with', 'sinks'] as const).map((name) =>
     values[name] === '' ? '' : ` --${name} ${values[name]}`,
   )
-  const replay = `${kinds.join('')}${values.hard ? ' --hard' : ''}`
+  const replay = kinds.join('')
   console.log(`  BROKEN after ${(failure.atMs / 1000).toFixed(3)} s: ${failure.checker}: ${failure.message}`)
   console.log(`  again: npm run sim -- ${each}${replay} --trace`)
   if (values.shrink) await shrink(each, failure.checker)
