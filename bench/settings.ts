@@ -14,6 +14,7 @@ export const CASE_NAMES = [
   'large-events',
   'search',
   'fleet',
+  'crowd',
   'steady',
   'latency',
   'idle',

@@ -4,8 +4,10 @@
 //   fleet    300 files of 33 rows/s each
 //   steady   10,000 rows/s of 216 bytes over 20 files
 //   latency  1 MB/s over 20 files
+//   crowd    2,000 files of two rows/s each, in a cgroup of a fifth of a core: how often the kernel stops it
 
 import { join } from 'node:path'
+import { type Cgroup, makeCgroup } from '../../test/support/cgroup.ts'
 import { agentCommand, type Contender } from '../agent.ts'
 import { makeDirectory, removeDirectory } from '../cleanup.ts'
 import { nowMicros } from '../clock.ts'
@@ -24,19 +26,32 @@ const DRAIN_TIMEOUT_MS = 20_000
 const STOP_GRACE_MS = 20_000
 const TARGET_STEADY_CORE = 0.03
 const TARGET_RSS_ANON = 64 * 2 ** 20
+const TARGET_THROTTLED = 0.02
+const CROWD_WARM_UPS = 4
 
-export type PacedCase = 'fleet' | 'steady' | 'latency'
+export type PacedCase = 'fleet' | 'steady' | 'latency' | 'crowd'
 
-const PACES: Record<PacedCase, { files: number; rowsPerSecond: number; rowBytes: number }> = {
+interface Pace {
+  files: number
+  rowsPerSecond: number
+  rowBytes: number
+  /** Of a cgroup of its own. */
+  millicores?: number
+}
+
+const PACES: Record<PacedCase, Pace> = {
   fleet: { files: 300, rowsPerSecond: 9900, rowBytes: 230 },
   steady: { files: 20, rowsPerSecond: 10_000, rowBytes: 216 },
   latency: { files: 20, rowsPerSecond: Math.round(1e6 / 230), rowBytes: 230 },
+  crowd: { files: 2000, rowsPerSecond: 4000, rowBytes: 230, millicores: 200 },
 }
 
 interface Window {
   written: WriterReport
   received: ReceiverReport
   coreShare: number
+  /** Share of the kernel's periods in which it was stopped; null where it is in no cgroup of ours. */
+  throttledShare: number | null
   rssAnonPeak: number
   differences: string[]
   stopped: boolean
@@ -49,17 +64,23 @@ export async function paced(settings: Settings, name: PacedCase, contender: Cont
   const receiver = await Receiver.start(settings.cores.others, true)
   const [writer] = await Helper.start(settings.cores.others, './writer.ts', [])
   const command = agentCommand(contender, { directory, links: tree.links, url: receiver.url, once: false })
-  const agent = new Measured(command, settings.cores.measured, join(directory, 'output'))
-  const start: WriterJob = { ...pace, files: tree.files, seed: settings.seed }
+  const { cgroup, removed } = groupOf(pace)
+  const prefixed = [...(cgroup?.prefix ?? []), ...command]
+  const agent = new Measured(prefixed, settings.cores.measured, join(directory, 'output'))
+  const { rowsPerSecond, rowBytes } = pace
+  const start: WriterJob = { rowsPerSecond, rowBytes, files: tree.files, seed: settings.seed }
   await writer.ask({ start })
-  await warmUp(settings, agent, receiver)
+  // What a start takes of one core takes longer of less.
+  await warmUp(settings.warmUpSeconds * (pace.millicores === undefined ? 1 : CROWD_WARM_UPS), agent, receiver)
 
   await receiver.windowStart()
+  const periodsBefore = cgroup?.throttling()
   const cpuBefore = agent.cpuSeconds()
   const before = nowMicros()
   await sleep(settings.pacedSeconds * 1000)
   const cpuAfter = agent.cpuSeconds()
   const coreShare = ((cpuAfter - cpuBefore) * 1e6) / (nowMicros() - before)
+  const periods = cgroup?.throttling()
   await receiver.windowEnd()
 
   const written = await writer.ask<WriterReport>({ stop: true })
@@ -69,14 +90,39 @@ export async function paced(settings: Settings, name: PacedCase, contender: Cont
   const received = await receiver.report()
   await writer.stop()
   await receiver.stop()
+  await removed()
   removeDirectory(directory)
   const found = differences(written.tally, received.tally)
-  const window = { written, received, coreShare, rssAnonPeak: agent.rssAnonPeak, differences: found, stopped }
+  const throttledShare =
+    periods === undefined || periodsBefore === undefined
+      ? null
+      : (periods.throttled - periodsBefore.throttled) / (periods.periods - periodsBefore.periods)
+  const window = {
+    written,
+    received,
+    coreShare,
+    throttledShare,
+    rssAnonPeak: agent.rssAnonPeak,
+    differences: found,
+    stopped,
+  }
   return { findings: judge(name, contender.name, window), raw: [rawTable(name, contender.name, window, settings)] }
 }
 
-async function warmUp(settings: Settings, agent: Measured, receiver: Receiver): Promise<void> {
-  await sleep(settings.warmUpSeconds * 1000)
+/** The pace's cgroup, and what removes it. Throws where it asks for one and none can be made. */
+function groupOf({ millicores }: Pace): { cgroup: Cgroup | null; removed: () => Promise<void> } {
+  const ends: (() => unknown)[] = []
+  const removed = async () => {
+    for (const end of ends) await end()
+  }
+  if (millicores === undefined) return { cgroup: null, removed }
+  const cgroup = makeCgroup({ teardown: (end: () => unknown) => void ends.push(end) }, { millicores })
+  if (typeof cgroup === 'string') throw new Error(`no cgroup can be made here: ${cgroup}`)
+  return { cgroup, removed }
+}
+
+async function warmUp(seconds: number, agent: Measured, receiver: Receiver): Promise<void> {
+  await sleep(seconds * 1000)
   if (agent.exitCode !== null || !(await receiver.arrived(1, START_TIMEOUT_MS))) {
     throw new Error(`${agent.describe()} sends nothing\n${agent.outputTail()}`)
   }
@@ -102,6 +148,22 @@ function judge(name: PacedCase, agent: string, window: Window): Finding[] {
     return [
       judged(`${title}: share of a core`, `<= ${TARGET_STEADY_CORE}`, coreShare.toFixed(4), little),
       judged(`${title}: RssAnon peak, MiB`, '<= 64', mib(rssAnonPeak), rssAnonPeak <= TARGET_RSS_ANON),
+      exactness,
+    ]
+  }
+  if (name === 'crowd') {
+    const { throttledShare } = window
+    const isRare = throttledShare !== null && throttledShare < TARGET_THROTTLED
+    return [
+      judged(
+        `${title}, 200m: periods throttled`,
+        `< ${percent(TARGET_THROTTLED, 0)}`,
+        percent(throttledShare ?? Number.NaN, 1),
+        isRare,
+      ),
+      judged(`${title}, 200m: share of a core`, '<= 0.22', coreShare.toFixed(3), coreShare <= 0.22),
+      stated(`${title}, 200m: p50 / p99 from write to ack, ms`, percentiles),
+      judged(`${title}, 200m: RssAnon peak, MiB`, '<= 96', mib(rssAnonPeak), rssAnonPeak <= 96 * 2 ** 20),
       exactness,
     ]
   }

@@ -24,8 +24,11 @@ interface Limits {
 
 let made = 0
 
-/** Makes a group that ends with the test; a sentence that says why there is none, where that cannot be done here. */
-export function makeCgroup(t: Test, limits: Limits): Cgroup | string {
+/** A test, or who else ends. */
+type Owner = Pick<Test, 'teardown'>
+
+/** Makes a group that ends with its owner; a sentence that says why there is none, where that cannot be done here. */
+export function makeCgroup(t: Owner, limits: Limits): Cgroup | string {
   try {
     return existsSync(`${ROOT}/cgroup.controllers`) ? makeV2(t, limits) : makeV1(t, limits)
   } catch (error) {
@@ -33,7 +36,7 @@ export function makeCgroup(t: Test, limits: Limits): Cgroup | string {
   }
 }
 
-function makeV1(t: Test, { memoryBytes, millicores }: Limits): Cgroup {
+function makeV1(t: Owner, { memoryBytes, millicores }: Limits): Cgroup {
   const memory = directory(t, `${ROOT}/memory`)
   const cpu = directory(t, `${ROOT}/cpu`)
   if (memoryBytes !== undefined) writeFileSync(`${memory}/memory.limit_in_bytes`, String(memoryBytes))
@@ -51,7 +54,7 @@ function makeV1(t: Test, { memoryBytes, millicores }: Limits): Cgroup {
   }
 }
 
-function makeV2(t: Test, { memoryBytes, millicores }: Limits): Cgroup {
+function makeV2(t: Owner, { memoryBytes, millicores }: Limits): Cgroup {
   writeFileSync(`${ROOT}/cgroup.subtree_control`, '+memory +cpu')
   const group = directory(t, ROOT)
   if (memoryBytes !== undefined) {
@@ -70,7 +73,7 @@ function makeV2(t: Test, { memoryBytes, millicores }: Limits): Cgroup {
   }
 }
 
-function directory(t: Test, parent: string): string {
+function directory(t: Owner, parent: string): string {
   const path = `${parent}/taffrail-test-${process.pid}-${++made}`
   mkdirSync(path)
   t.teardown(() =>
