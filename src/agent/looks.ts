@@ -18,7 +18,7 @@ const LOOK_MS = 200
 const LOOK_MS_MAX = 2000
 /** Of a CPU allowance, what looks at lineages that do not rotate fast may take; they are not put off for longer than that. */
 const ALLOWANCE_SHARE = 1 / 8
-const PUT_OFF_MS_MAX = 1000
+const PUT_OFF_MS_MAX = 2000
 /** The weight of the latest measurement of what a look costs. */
 const LATEST = 0.1
 /** A round ends with this, whatever is due. */

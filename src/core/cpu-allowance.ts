@@ -25,6 +25,11 @@ const STARVED_MS = 1000
 const LATEST = 0.1
 /** Samples that are closer than this become one. */
 const SAMPLE_MS = 1
+/**
+ * Nobody is told to wait for less: asking costs something, too (a tenth of a fifth of a core, where thousands of lanes asked each
+ * millisecond).
+ */
+const WAIT_MS_MIN = 5
 
 interface Sample {
   at: number
@@ -79,7 +84,7 @@ export class CpuAllowance {
     const usedMs = this.#look(now)
     const waitMs = Math.max(this.#untilCredit(), this.#untilRoom(now, usedMs))
     const starvedAt = this.#turnAt + STARVED_MS
-    return waitMs > 0 && now < starvedAt ? Math.min(Math.max(1, waitMs), starvedAt - now) : 0
+    return waitMs > 0 && now < starvedAt ? Math.min(Math.max(WAIT_MS_MIN, waitMs), starvedAt - now) : 0
   }
 
   /** Milliseconds until a turn's cost is saved up. */
