@@ -253,9 +253,11 @@ export class AuditStreams {
   settled(): void {
     this.#batches = Math.min(BATCHES_MAX, 2 * this.#batches)
     if (!this.hasStored) return
+    const last = new Map<object, number>()
     for (const { file, offset } of this.#runs.flat()) {
-      if (file !== null) for (const stream of this.streams) stream.passed(file, offset)
+      if (file !== null) last.set(file, Math.max(offset, last.get(file) ?? offset))
     }
+    for (const [file, offset] of last) for (const stream of this.streams) stream.passed(file, offset)
   }
 
   #numberOf(facts: Facts): number {
