@@ -1,7 +1,8 @@
 // The memory limit of the real process: V8's own limits are there, set by a restart that keeps the pid, and under load it
 // stays below what the configuration allows.
 import { execFileSync } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
@@ -46,6 +47,28 @@ t.test('V8 is limited by a restart of the process in place', async (t) => {
     t.equal(flags[0], '--max-old-space-size=130')
     t.same(await taffrail.end(), CLEAN)
   }
+})
+
+t.test('the heap of the agent itself is limited, by what V8 makes of the flags', async (t) => {
+  const config = small(t, { memory: '200Mi' })
+  const tell = join(dirname(config), 'tell.mjs')
+  writeFileSync(
+    tell,
+    `import { appendFileSync } from 'node:fs'
+    import v8 from 'node:v8'
+    appendFileSync(new URL('limits', import.meta.url), v8.getHeapStatistics().heap_size_limit / ${MEBIBYTE} + ' ')`,
+  )
+  const taffrail = startRun(t, config, [], { nodeArgs: [`--import=${tell}`] })
+  await taffrail.logged('agent.started')
+  const told = readFileSync(join(dirname(config), 'limits'), 'latin1')
+    .trim()
+    .split(' ')
+    .map(Number)
+  t.equal(told.length, 2, 'once as it was started, once as it restarted itself')
+  const limitMiB = told[1] as number
+  // Above what the old generation gets there is the young one: three times a semi-space, which V8 alone would make 16 MiB.
+  t.ok(limitMiB >= 130 && limitMiB <= 134, `${limitMiB} MiB`)
+  t.same(await taffrail.end(), CLEAN)
 })
 
 t.test('the old generation has half of the memory, or what a quarter for buffers and 20 MiB leave', async (t) => {
