@@ -9,7 +9,7 @@
 import { join } from 'node:path'
 import { type Cgroup, makeCgroup } from '../../test/support/cgroup.ts'
 import { agentCommand, type Contender } from '../agent.ts'
-import { makeDirectory, removeDirectory } from '../cleanup.ts'
+import { endChildren, makeDirectory, removeDirectory } from '../cleanup.ts'
 import { nowMicros } from '../clock.ts'
 import { makeTree } from '../corpus.ts'
 import { Helper } from '../helper.ts'
@@ -27,6 +27,7 @@ const STOP_GRACE_MS = 20_000
 const TARGET_STEADY_CORE = 0.03
 const TARGET_RSS_ANON = 64 * 2 ** 20
 const TARGET_THROTTLED = 0.02
+/** What a start takes of one core takes longer of less. */
 const CROWD_WARM_UPS = 4
 
 export type PacedCase = 'fleet' | 'steady' | 'latency' | 'crowd'
@@ -58,20 +59,37 @@ interface Window {
 }
 
 export async function paced(settings: Settings, name: PacedCase, contender: Contender): Promise<CaseResult> {
+  const group = groupOf(PACES[name])
+  if (typeof group === 'string') {
+    return { findings: [stated(`${contender.name}, ${name}`, `not measured, there is no cgroup: ${group}`)], raw: [] }
+  }
+  try {
+    return await run(settings, name, contender, group.cgroup)
+  } finally {
+    await endChildren()
+    await group.removed()
+  }
+}
+
+async function run(
+  settings: Settings,
+  name: PacedCase,
+  contender: Contender,
+  cgroup: Cgroup | null,
+): Promise<CaseResult> {
   const pace = PACES[name]
   const directory = makeDirectory(settings.parentDirectory)
   const tree = makeTree(join(directory, 'node'), pace.files, settings.seed)
   const receiver = await Receiver.start(settings.cores.others, true)
   const [writer] = await Helper.start(settings.cores.others, './writer.ts', [])
   const command = agentCommand(contender, { directory, links: tree.links, url: receiver.url, once: false })
-  const { cgroup, removed } = groupOf(pace)
   const prefixed = [...(cgroup?.prefix ?? []), ...command]
   const agent = new Measured(prefixed, settings.cores.measured, join(directory, 'output'))
   const { rowsPerSecond, rowBytes } = pace
   const start: WriterJob = { rowsPerSecond, rowBytes, files: tree.files, seed: settings.seed }
   await writer.ask({ start })
-  // What a start takes of one core takes longer of less.
-  await warmUp(settings.warmUpSeconds * (pace.millicores === undefined ? 1 : CROWD_WARM_UPS), agent, receiver)
+  const warmUpSeconds = settings.warmUpSeconds * (cgroup === null ? 1 : CROWD_WARM_UPS)
+  await warmUp(warmUpSeconds, agent, receiver)
 
   await receiver.windowStart()
   const periodsBefore = cgroup?.throttling()
@@ -90,7 +108,6 @@ export async function paced(settings: Settings, name: PacedCase, contender: Cont
   const received = await receiver.report()
   await writer.stop()
   await receiver.stop()
-  await removed()
   removeDirectory(directory)
   const found = differences(written.tally, received.tally)
   const throttledShare =
@@ -106,19 +123,21 @@ export async function paced(settings: Settings, name: PacedCase, contender: Cont
     differences: found,
     stopped,
   }
-  return { findings: judge(name, contender.name, window), raw: [rawTable(name, contender.name, window, settings)] }
+  return {
+    findings: judge(name, contender.name, window),
+    raw: [rawTable(name, contender.name, window, settings.pacedSeconds, warmUpSeconds)],
+  }
 }
 
-/** The pace's cgroup, and what removes it. Throws where it asks for one and none can be made. */
-function groupOf({ millicores }: Pace): { cgroup: Cgroup | null; removed: () => Promise<void> } {
+/** The pace's cgroup, if it asks for one, and what removes it; a sentence where none can be made. */
+function groupOf({ millicores }: Pace): { cgroup: Cgroup | null; removed: () => Promise<void> } | string {
   const ends: (() => unknown)[] = []
   const removed = async () => {
     for (const end of ends) await end()
   }
   if (millicores === undefined) return { cgroup: null, removed }
   const cgroup = makeCgroup({ teardown: (end: () => unknown) => void ends.push(end) }, { millicores })
-  if (typeof cgroup === 'string') throw new Error(`no cgroup can be made here: ${cgroup}`)
-  return { cgroup, removed }
+  return typeof cgroup === 'string' ? cgroup : { cgroup, removed }
 }
 
 async function warmUp(seconds: number, agent: Measured, receiver: Receiver): Promise<void> {
@@ -177,13 +196,13 @@ function judge(name: PacedCase, agent: string, window: Window): Finding[] {
   ]
 }
 
-function rawTable(name: PacedCase, agent: string, window: Window, settings: Settings) {
+function rawTable(name: PacedCase, agent: string, window: Window, seconds: number, warmUpSeconds: number) {
   const { written, received, coreShare, rssAnonPeak } = window
   const { latency } = received
   return {
     title: `${name}, ${agent}`,
     notes: [
-      `A window of ${settings.pacedSeconds} s after ${settings.warmUpSeconds} s of warm-up, start included. ` +
+      `A window of ${seconds} s after ${warmUpSeconds} s of warm-up, start included. ` +
         `The writer was at most ${written.lateMsMax.toFixed(0)} ms late.`,
     ],
     head: [
