@@ -22,7 +22,7 @@ import { differences } from '../tally.ts'
 import type { WriterJob, WriterReport } from '../writer.ts'
 
 const START_TIMEOUT_MS = 20_000
-const DRAIN_TIMEOUT_MS = 20_000
+const DRAIN_TIMEOUT_MS = 60_000
 const STOP_GRACE_MS = 20_000
 const TARGET_STEADY_CORE = 0.03
 const TARGET_RSS_ANON = 64 * 2 ** 20
