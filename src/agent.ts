@@ -346,6 +346,7 @@ export class Agent {
     if (now >= this.#scanAt) {
       this.#scanAt = Number.POSITIVE_INFINITY
       for (const discovery of this.#discoveries) this.#scanAt = Math.min(this.#scanAt, now + this.#scan(discovery))
+      if (!this.scanned) this.#tellEmpty()
       this.scanned = true
     }
     const next = this.#looks.go(now)
@@ -363,6 +364,15 @@ export class Agent {
     const onTick = this.#onTick
     this.#onTick = null
     onTick?.()
+  }
+
+  /** A wrong path looks like a quiet log. */
+  #tellEmpty(): void {
+    const found = new Set([...this.tailed.values()].map(({ lineage }) => lineage.info.source))
+    for (const { source } of this.#discoveries) {
+      const { name, paths } = source
+      if (!isSpool(source) && !found.has(name)) this.#ports.events.emit('source.empty', { source: name, paths })
+    }
   }
 
   /** Takes up what a source has that is not known yet; returns the milliseconds after which it should be scanned again. */

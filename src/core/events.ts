@@ -3,6 +3,8 @@
 
 export interface AgentEvents {
   /** A path that matched a source was not opened: outside its roots, a FIFO, socket, device or directory, a dangling link. */
+  /** The first discovery found nothing that a source's globs match. */
+  'source.empty': { source: string; paths: readonly string[] }
   'file.refused': { source: string; path: string; reason: string }
   /** An open, read or stat failed; it is tried again. */
   'file.error': { source: string; path: string; operation: string; error: unknown }

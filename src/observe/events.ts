@@ -34,6 +34,11 @@ interface Entry<Detail> {
 }
 
 const table: { [Name in EventName]: Entry<AgentEvents[Name]> } = {
+  'source.empty': {
+    level: 'warn',
+    subject: (d) => d.source,
+    message: (d) => `source ${d.source}: there is no file yet that matches ${d.paths.join(', ')}; it is looked for`,
+  },
   'file.refused': {
     level: 'warn',
     subject: (d) => d.path,

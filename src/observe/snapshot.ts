@@ -15,7 +15,7 @@ const STALLED_SECONDS = 300
 /** What of the agent is told. */
 export interface Observed {
   readonly options: { version: string; once: boolean }
-  readonly config: { clusterName: string; nodeName: string }
+  readonly config: { clusterName: string; nodeName: string; sources: readonly { name: string }[] }
   readonly ports: { clock: Clock; checkpoints: CheckpointStore }
   readonly startedAt: number
   readonly phase: AgentStatus['phase']
@@ -51,6 +51,7 @@ export function agentStatus(agent: Observed): AgentStatus {
       sinks.every((sink) => sink.lastAckAt !== null || sink.lagBytes === 0),
     healthy: reasons.length === 0,
     reasons,
+    sources: agent.config.sources.map(({ name }) => name),
     sinks,
     lineages: [...agent.tailed.values()].map((tailed): LineageStatus => {
       const { lineage, readers } = tailed

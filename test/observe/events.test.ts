@@ -11,6 +11,7 @@ const send = { sink: 'loki', lane: 'tenant-a' }
 
 /** Each event once, with what its line must name. */
 const samples: { [Name in EventName]: [detail: AgentEvents[Name], level: string, ...named: string[]] } = {
+  'source.empty': [{ source: 'pods', paths: ['/logs/*.log'] }, 'warn', 'pods', 'matches /logs/*.log'],
   'file.refused': [{ ...file, reason: 'a FIFO' }, 'warn', '/logs/a.log', 'a FIFO'],
   'file.error': [{ ...file, operation: 'open', error }, 'warn', '/logs/a.log', 'open', 'permission denied'],
   'file.opened': [

@@ -1,6 +1,6 @@
 // Metrics of checkpoints, of memory, and of the files that are followed with what was found in them.
 import type { AgentStatus } from '../../core/status.ts'
-import { counter, type Definition, single, totals } from './metric.ts'
+import { counter, type Definition, gauge, single, totals } from './metric.ts'
 
 export const fileMetrics: Definition[] = [
   // Checkpoints and memory.
@@ -23,7 +23,11 @@ export const fileMetrics: Definition[] = [
   single('gauge', 'memory_used_bytes', 'Bytes of the budget in use.', (s) => s.status.memory.usedBytes),
 
   // Files.
-  single('gauge', 'lineages', 'Sequences of files that are followed.', (s) => s.status.lineages.length),
+  gauge('lineages', 'Sequences of files that are followed.', ['source'], ({ status }) => {
+    const counts = new Map(status.sources.map((source) => [source, 0]))
+    for (const { source } of status.lineages) counts.set(source, (counts.get(source) ?? 0) + 1)
+    return totals(counts, 'source')
+  }),
   single('gauge', 'open_files', 'Files that are known and held for some sink.', (s) => files(s.status).length),
   single(
     'gauge',
