@@ -52,7 +52,8 @@ export async function replay(args: string[], io: CommandIo): Promise<number> {
     return 2
   }
   try {
-    const accounts = await run(lettersDirectory(usage.directory), config, usage.sink, usage.level)
+    const directory = lettersDirectory(usage.directory)
+    const accounts = directory === null ? new Map() : await run(directory, config, usage.sink, usage.level)
     io.stdout(describe(accounts, usage.sink))
     return [...accounts].every(([name, account]) => isDone(account) || isOther(name, usage.sink)) ? 0 : 1
   } catch (error) {
@@ -94,10 +95,15 @@ function canResend(sink: Sink): sink is Sink & Resender {
   return sink.resend !== undefined
 }
 
-/** Throws when it is not there: to make it would be to agree with a slip of the pen. */
-function lettersDirectory(directory: string): string {
+/**
+ * null: a state directory that has none, whose lock is the agent's. Throws when it is not there: to make it would be to agree with
+ * a slip of the pen.
+ */
+function lettersDirectory(directory: string): string | null {
   const below = join(directory, 'dead-letters')
-  const path = existsSync(below) ? below : directory
+  const hasLetters = existsSync(below)
+  if (!hasLetters && existsSync(join(directory, 'checkpoints.log'))) return null
+  const path = hasLetters ? below : directory
   if (!statSync(path).isDirectory()) throw new Error(`${path} is not a directory`)
   return path
 }

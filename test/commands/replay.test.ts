@@ -1,5 +1,5 @@
 // `taffrail replay` against a real receiver: what it sends, what it leaves, what it says, and how it ends.
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { acquireStateLock } from '../../src/checkpoint/lock.ts'
 import { replay } from '../../src/commands/replay.ts'
@@ -167,6 +167,15 @@ t.test('one replay at a time, beside an agent that has the state directory', asy
   t.match(await run(state, '-c', config, '--log-level', 'silent'), { code: 0 })
   agent.release()
   t.equal(statSync(state).isDirectory(), true)
+})
+
+t.test('a state directory without dead letters, which an agent has', async (t) => {
+  const { config, state, run } = await scene(t, [])
+  rmSync(`${state}/dead-letters`, { recursive: true })
+  writeFileSync(`${state}/checkpoints.log`, '')
+  const agent = acquireStateLock(state)
+  t.strictSame(await run(state, '-c', config), { code: 0, stdout: 'no dead letters\n', stderr: '' })
+  agent.release()
 })
 
 t.test('usage', async (t) => {
