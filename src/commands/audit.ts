@@ -91,9 +91,11 @@ class Command {
     const summary = this.#options.summary === null ? null : new Summary(this.#options.summary)
     const table = new Table(output === 'wide', this.#hasColor)
     const withBodies = output === 'json' && summary === null
+    let found = 0
     const now = () => this.#io.clock.monotonic()
     const requests = new Requests(new Filters(filters), maskWith(null), withBodies, now, (row, event) => {
       if (!isWanted(row, only)) return
+      found++
       if (summary !== null) summary.add(row)
       else this.#text += output === 'json' ? `${visibleJson(event)}\n` : table.add(row)
     })
@@ -120,6 +122,8 @@ class Command {
     if (summary !== null) this.#text += output === 'json' ? summary.json() : summary.table(this.#hasColor)
     this.#text += table.flush()
     this.#tellForeign(scan)
+    // Nobody did it, or what was asked is not what was meant: without a word the two look alike.
+    if (found === 0 && summary === null && !isFollowed) this.#io.stderr('taffrail audit: no request matches\n')
   }
 
   /** One request in full. */

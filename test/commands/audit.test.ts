@@ -465,3 +465,8 @@ test('durations count back from now', async (t) => {
   t.equal(await count('--since', '2h'), 2)
   t.equal(await count('--since', '2h', '--until', '1h'), 1)
 })
+
+test('where nothing matches that is said, beside an output that is empty', async (t) => {
+  const none = { code: 0, stdout: '', stderr: 'taffrail audit: no request matches\n' }
+  t.strictSame(await run([RECOMMENDED, '--user', 'nobody']), none)
+})
