@@ -180,7 +180,7 @@ export interface AgentStatus {
   node: string
   /** `running`, `draining` or `stopped`. */
   phase: 'running' | 'draining' | 'stopped'
-  /** Whether the first discovery is done and every sink has been asked or had nothing to send. */
+  /** Whether the first discovery is done, not all files refuse to be opened, and every sink has acknowledged something or had nothing to take. */
   ready: boolean
   /** False when there is something to deliver and nothing has moved for too long; `reasons` says what. */
   healthy: boolean

@@ -14,9 +14,12 @@ export function health(status: AgentStatus): Verdict {
   return { status: 503, text: status.reasons.join('\n') || 'not healthy, for a reason that the status does not name' }
 }
 
-/** 200 from the end of the first discovery, with every sink asked, until the agent begins to stop. */
+/** 200 from the end of the first discovery, when files can be opened and each sink has acknowledged something or has nothing to take, until the agent begins to stop. */
 export function readiness(status: AgentStatus): Verdict {
   if (status.phase !== 'running') return { status: 503, text: `the agent is ${status.phase}` }
   if (status.ready) return { status: 200, text: 'ok' }
-  return { status: 503, text: 'starting: the first discovery is not done, or a sink was not asked yet' }
+  return {
+    status: 503,
+    text: 'starting: the first discovery is not done, no file can be opened, or a sink has acknowledged nothing yet',
+  }
 }

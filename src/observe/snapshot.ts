@@ -30,6 +30,12 @@ export interface Observed {
   readonly webhooks: readonly { status(): WebhookStatus }[]
 }
 
+/** Logs were found, and not one could be opened: another user's, or out of bounds for the container. */
+function canOpenNothing({ tailed, counters }: Observed): boolean {
+  if (counters.fileErrors === 0 || tailed.size === 0) return false
+  return [...tailed.values()].every(({ lineage }) => lineage.files.length === 0 && !lineage.asleep)
+}
+
 export function agentStatus(agent: Observed): AgentStatus {
   const { clock, checkpoints } = agent.ports
   const now = clock.monotonic()
@@ -47,6 +53,7 @@ export function agentStatus(agent: Observed): AgentStatus {
     phase: agent.phase,
     ready:
       agent.scanned &&
+      !canOpenNothing(agent) &&
       webhooks.every(({ address }) => address !== null || agent.options.once) &&
       sinks.every((sink) => sink.lastAckAt !== null || sink.lagBytes === 0),
     healthy: reasons.length === 0,

@@ -83,6 +83,19 @@ t.test('links out of the directory, FIFO, socket, device, directory, odd name: r
   t.strictSame([byFile('good.log'), byFile('alias.log'), receiver.streams().length], [[2], [2], 2])
 })
 
+t.test('an agent that can open nothing of what it finds is not ready until it can', async (t) => {
+  const { directory, logs, receiver, config } = await scene(t, { 'a.log': 'closed\n' })
+  chmodSync(`${logs}/a.log`, 0o000)
+  if (IS_ROOT) chownSync(`${directory}/state`, NOBODY, NOBODY)
+  const taffrail = startRun(t, config, [], IS_ROOT ? { uid: NOBODY } : {})
+  const failed = await taffrail.statusWhen('it has tried', ({ counters }) => counters.fileErrors > 0)
+  t.equal(failed.ready, false)
+  chmodSync(`${logs}/a.log`, 0o644)
+  await arrives(receiver, taffrail, 'closed')
+  await taffrail.statusWhen('it is ready', ({ ready }) => ready)
+  t.same(await taffrail.end(), CLEAN)
+})
+
 t.test('a file and a directory that may not be read: said, and read as soon as they may', async (t) => {
   const { directory, logs, receiver, config } = await scene(t, { 'a.log': 'open\n', 'b.log': 'closed\n' })
   mkdirSync(`${logs}/more`)

@@ -3,9 +3,7 @@ import { counter, type Definition, gauge, single, totals } from './metric.ts'
 
 export const processMetrics: Definition[] = [
   single('gauge', 'healthy', '1 while everything that waits also moves.', (s) => Number(s.status.healthy)),
-  single('gauge', 'ready', '1 once the first discovery is done and every sink was asked.', (s) =>
-    Number(s.status.ready),
-  ),
+  single('gauge', 'ready', '1 while /ready says so.', (s) => Number(s.status.ready)),
   counter('events_total', 'Events, also those whose log lines were suppressed.', ['event'], (s) =>
     totals(Object.entries(s.counters.events), 'event'),
   ),
