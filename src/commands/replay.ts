@@ -53,7 +53,8 @@ export async function replay(args: string[], io: CommandIo): Promise<number> {
   }
   try {
     const directory = lettersDirectory(usage.directory)
-    const accounts = directory === null ? new Map() : await run(directory, config, usage.sink, usage.level)
+    const accounts =
+      directory === null ? new Map<string, ReplayAccount>() : await run(directory, config, usage.sink, usage.level)
     io.stdout(describe(accounts, usage.sink))
     return [...accounts].every(([name, account]) => isDone(account) || isOther(name, usage.sink)) ? 0 : 1
   } catch (error) {

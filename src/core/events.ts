@@ -2,9 +2,9 @@
 // src/observe turns each into a log line (throttled) and a counter. Nothing on the byte path emits an event per line.
 
 export interface AgentEvents {
-  /** A path that matched a source was not opened: outside its roots, a FIFO, socket, device or directory, a dangling link. */
   /** The first discovery found nothing that a source's globs match. */
   'source.empty': { source: string; paths: readonly string[] }
+  /** A path that matched a source was not opened: outside its roots, a FIFO, socket, device or directory, a dangling link. */
   'file.refused': { source: string; path: string; reason: string }
   /** An open, read or stat failed; it is tried again. */
   'file.error': { source: string; path: string; operation: string; error: unknown }
