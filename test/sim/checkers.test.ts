@@ -146,6 +146,13 @@ const COMPLETENESS: Record<string, Case> = {
       history.store(checker, line, { line: Buffer.from('w0.o.0 two four') })
     },
   },
+  'a line without a piece that was destroyed, and looks like the one behind it': {
+    says: null,
+    run: (checker, history) => {
+      const line = history.writePieces(['w0.o.0 ', 'abab', 'ababab', 'end'], [1])
+      history.store(checker, line, { line: Buffer.from('w0.o.0 abababend') })
+    },
+  },
   'a line without a piece that is still there': {
     says: /was stored as "w0.o.0 four" \[\], written as/,
     run: (checker, history) => {

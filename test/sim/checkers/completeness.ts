@@ -186,31 +186,39 @@ function soundBytes(text: Buffer): number {
 }
 
 /**
- * Whether a text is what was left to be read of a line and of those after it in its source stream: without rows that were
- * destroyed, which may have ended some of the lines. Where nobody saw them, nobody can tell that there was more.
+ * Whether a text is what was left to be read of a line and of those after it in its source stream: with all rows that are
+ * still there, and with or without each of those that were destroyed, which may have ended some of the lines. Where nobody
+ * saw them, nobody can tell that there was more.
  */
 function isMended(text: Buffer, { line: { log, stream, seq } }: End, marks: readonly string[]): boolean {
   const isCut = marks.includes('cut')
-  let at = 0
-  for (let next = seq; ; next++) {
+  const isOpen = marks.includes('partial_open')
+  // Where the next row may begin: a row that was destroyed, and looks like the one behind it, leaves two places.
+  let places = new Set([0])
+  for (let next = seq; places.size > 0; next++) {
     const line = log.byNumber.get(2 * next + stream)
     if (line === undefined) return false
     let from = 0
     for (const [index, row] of line.rows.entries()) {
       const piece = line.text.subarray(from, row.textEnd)
-      if (isCut && endsWithin(text, at, piece)) return true
-      const found = endOfPiece(text, at, piece)
-      // Of nothing, or a part of a character, nobody can tell whether it was read before it was destroyed.
-      const end = found === at && isDestroyed(row) ? -1 : found
       from = row.textEnd
-      if (end >= 0) at = end
-      // What is open at a hole is ended there, whatever of the line comes behind it.
-      else if (marks.includes('partial_open') && isOnlyReplacement(text, at)) return true
-      else if (!isDestroyed(row)) return false
-      if (end >= 0 && index === line.rows.length - 1) return isOnlyReplacement(text, at)
+      const isLast = index === line.rows.length - 1
+      const behind = new Set<number>()
+      for (const at of places) {
+        if (isCut && endsWithin(text, at, piece)) return true
+        const end = endOfPiece(text, at, piece)
+        if (end >= 0 && isLast && isOnlyReplacement(text, end)) return true
+        if (end >= 0 && !isLast) behind.add(end)
+        const mayMiss = isDestroyed(row)
+        if (mayMiss) behind.add(at)
+        // What is open at a hole is ended there, whatever of the line comes behind it.
+        if (isOpen && (mayMiss || end < 0) && isOnlyReplacement(text, at)) return true
+      }
+      places = behind
     }
-    if (isOnlyReplacement(text, at)) return true
+    for (const at of places) if (isOnlyReplacement(text, at)) return true
   }
+  return false
 }
 
 /** Where a piece of a line ends in a text, if it is there at `at`; what it was cut through is not looked at. -1: it is not there. */
