@@ -6,6 +6,8 @@ import type { ItemError, SeenBulk } from '../support/memory-elastic.ts'
 import { changed, error, exact, MINUTE_MS, status, worldOf } from './elastic-world.ts'
 import { MIB, texts } from './world.ts'
 
+/** How often a record is sent alone before it is condemned: once to be found, and eight times beside one that is taken. */
+const ALONE = 9
 const messagesOf = (bulk: SeenBulk) => bulk.documents.map(({ source }) => String(source.message))
 
 t.test('lines of many pods share bulks', async (t) => {
@@ -207,6 +209,30 @@ t.test('one record because of which the whole bulk is refused is found', async (
   world.accounted('es')
   t.equal(world.letters.letters.length, 1)
 })
+
+for (const failing of ['its first', 'its last']) {
+  t.test(
+    `a refused record that meets a failing server at ${failing} trial: its letter says why it was refused`,
+    async (t) => {
+      const world = worldOf(t)
+      const malformed = error(400, 'illegal_argument_exception', 'Malformed action/metadata line [3]')
+      const gone = error(500, 'node_closed_exception', 'gone')
+      let alone = 0
+      world.elastic.fault = (bulk) => {
+        const messages = messagesOf(bulk)
+        if (!messages.includes('poison')) return null
+        if (messages.length > 1) return malformed
+        return ++alone === (failing === 'its first' ? 1 : ALONE) ? gone : malformed
+      }
+      world.write('a', [...texts('a', 50), 'poison', ...texts('b', 50)])
+      world.start()
+      await world.drain()
+      exact(t, world, ['poison'])
+      t.ok(alone >= ALONE, 'once when it was found, and at each trial')
+      t.strictSame([...world.ledger('es').deadLettered.keys()], ['illegal_argument_exception'])
+    },
+  )
+}
 
 t.test('an answer that is too long to be read is asked for again, about fewer records', async (t) => {
   const world = worldOf(t)

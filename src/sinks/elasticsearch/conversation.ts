@@ -19,6 +19,9 @@ const TRIALS = 8
 /** So many divisions without one success, beyond those that one record needs: it is not a record. */
 const FAILURES_SPARE = 4
 
+/** The type of a whole bulk's failure, of which no record is named. */
+const SERVER_ERROR = 'server_error'
+
 export type Refusal = Exclude<Fate, { kind: 'delivered' }>
 
 export interface ConversationDeps {
@@ -180,7 +183,7 @@ export class Conversation {
     const { outcome, status } = answer
     if (records.length === 1) {
       const says = outcome.kind === 'refused' ? outcome.says : `${status}`
-      const type = outcome.kind === 'refused' ? outcome.type : 'server_error'
+      const type = outcome.kind === 'refused' ? outcome.type : SERVER_ERROR
       const message = 'message' in outcome ? outcome.message : ''
       this.#waiting.set(records[0] as number, { kind: 'suspect', status, type, message, says })
       return
@@ -221,7 +224,8 @@ export class Conversation {
 
   /**
    * A record that gets a server error, or has its bulk refused, is condemned only if that happens every time while another
-   * record is taken every time: a server that fails now and then is not told.
+   * record is taken every time: a server that fails now and then is not told. A server error that does not say what it is
+   * about does not take the place of what was said of the record.
    */
   async #try(record: number, control: () => Promise<Answer>, first: Refusal): Promise<Refusal | 'taken'> {
     let said = first
@@ -233,8 +237,8 @@ export class Conversation {
       }
       const now = refusalOf(await this.#bulk([record]))
       if (now === null) return 'taken'
-      said = now
-      if (said.kind !== 'suspect') return said
+      if (now.kind !== 'suspect') return now
+      if (now.type !== SERVER_ERROR) said = now
     }
     return { ...said, kind: 'reject' }
   }
