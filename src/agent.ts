@@ -23,7 +23,7 @@ import type { Metadata } from './core/metadata.ts'
 import { patiently } from './core/patience.ts'
 import type { AgentStatus } from './core/status.ts'
 import { Directories } from './discover/directory.ts'
-import { type Discovered, Discovery, readsContainers } from './discover/discover.ts'
+import { type Discovered, type Discovery, discoveriesFor, readsContainers } from './discover/discover.ts'
 import { isSpool } from './discover/lineage-key.ts'
 import { Enrichment } from './enrich/enrichment.ts'
 import { agentStatus } from './observe/snapshot.ts'
@@ -102,9 +102,7 @@ export class Agent {
     this.#sources = config.sources.map((source) =>
       source.type === 'auditWebhook' ? spoolSource(source, config.stateDir) : source,
     )
-    const discoveries = this.#sources.map((source) => new Discovery(source, fs.reads, directories, events))
-    const auditing = discoveries.filter(({ source }) => source.type === 'audit')
-    for (const each of discoveries) if (!auditing.includes(each)) each.leavesTo = auditing
+    const discoveries = discoveriesFor(this.#sources, fs.reads, directories, events)
     // An audit source that was stopped keeps its files to itself all the same.
     this.#discoveries = discoveries.filter(({ source }) => source.type !== 'audit' || audits.has(source.name))
     this.#holdLimits = new HoldLimits(clock, fs.reads)

@@ -17,11 +17,12 @@ Reads the configuration and prints it with every default filled in and secrets h
 the machine; prints all errors where there are any. References to the environment are looked up in this one.
 
   -c, --config FILE   the configuration, YAML or JSON
-      --connect       instead of printing it, tries the API server and each sink with its credentials and says what works,
-                      what does not, and what to grant; nothing is stored anywhere
+      --connect       instead of printing it, looks for each source's files and tries to open them, tries the API server
+                      and each sink with its credentials, and says what works, what does not, and what to grant; nothing
+                      is stored anywhere
   -h, --help          this text
 
-Exit codes: 0 the configuration is good (and all connections work), 1 a connection does not work, 2 it is not good
+Exit codes: 0 the configuration is good (and all connections work), 1 a file or connection does not work, 2 it is not good
 (or this command was not understood).
 `
 
@@ -45,9 +46,9 @@ export async function check(args: string[], io: CommandIo): Promise<number> {
 
 async function connect(config: Config, io: CommandIo): Promise<number> {
   let failures = 0
-  for await (const { works, text } of tryConnections(config, io.env, createHttpClient)) {
+  for await (const { works, isDoubtful, text } of tryConnections(config, io.env, createHttpClient)) {
     if (!works) failures++
-    io.stdout(`${works ? 'ok  ' : 'FAIL'} ${text}\n`)
+    io.stdout(`${!works ? 'FAIL' : isDoubtful ? 'warn' : 'ok  '} ${text}\n`)
   }
   return failures === 0 ? 0 : 1
 }

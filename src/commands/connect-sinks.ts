@@ -17,6 +17,8 @@ const PRIVILEGES = ['create_doc', 'auto_configure'] as const
 /** What came of asking for one thing. */
 export interface Finding {
   works: boolean
+  /** It works, and yet may not be what is wanted. */
+  isDoubtful?: true
   /** A sentence without its period. */
   text: string
 }

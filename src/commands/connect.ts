@@ -1,6 +1,6 @@
 // What `taffrail check --connect` does: asks the API server and each sink, with the credentials of the configuration, for
 // what the agent will ask them for, and says what works, what does not and what to grant. It stores nothing anywhere.
-// Stores are asked in connect-sinks.ts.
+// Stores are asked in connect-sinks.ts, files are looked for in connect-files.ts.
 import type { Config } from '../config/config.ts'
 import { errorMessage } from '../core/errors.ts'
 import { accessFor } from '../enrich/access.ts'
@@ -8,8 +8,11 @@ import { ApiServer } from '../enrich/api-server.ts'
 import { collectionsFor } from '../enrich/enrichment.ts'
 import { needsOf } from '../enrich/needs.ts'
 import { missingRule, statusError } from '../enrich/watcher.ts'
+import { realClock } from '../ports/clock.ts'
 import type { HttpClientFactory } from '../ports/http.ts'
+import { realFileSystem } from '../ports/real-fs.ts'
 import { advised, KUBECONFIG_WORDS, overdue } from './connect-advice.ts'
+import { trySources } from './connect-files.ts'
 import { type Finding, trySink } from './connect-sinks.ts'
 
 const TIMEOUT_MS = 10_000
@@ -24,6 +27,7 @@ export async function* tryConnections(
 ): AsyncGenerator<Finding> {
   yield* tryApiServer(config, env, createHttpClient)
   for (const sink of config.sinks) yield* trySink(config, sink, createHttpClient)
+  yield* trySources(config, realFileSystem.reads, realClock)
 }
 
 async function* tryApiServer(

@@ -37,6 +37,19 @@ const DOCKER_ROOT = '/var/lib/docker/containers'
 /** After a first scan that was not whole; twice as long after each more. */
 const RETRY_MS = 1000
 
+/** One for each source, in their order. What audit sources find is theirs alone. */
+export function discoveriesFor(
+  sources: readonly FileSourceConfig[],
+  fs: ReadFileSystem,
+  shared: Directories,
+  events: Events,
+): Discovery[] {
+  const discoveries = sources.map((source) => new Discovery(source, fs, shared, events))
+  const auditing = discoveries.filter(({ source }) => source.type === 'audit')
+  for (const each of discoveries) if (!auditing.includes(each)) each.leavesTo = auditing
+  return discoveries
+}
+
 export class Discovery {
   readonly source: FileSourceConfig
   /** The fixed parts of the patterns: where new names appear. */

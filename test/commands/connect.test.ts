@@ -43,7 +43,7 @@ async function serve(
 
 const CONFIG = (kubernetes: string, sinks: string) => `nodeName: node-1
 kubernetes: ${kubernetes}
-sources: [{name: c, type: containers}]
+sources: [{name: c, type: containers, paths: [/nowhere/*.log]}]
 sinks: [${sinks}]
 `
 
@@ -234,8 +234,8 @@ t.test('Elasticsearch: what the account may do, and what to grant', async (t) =>
   })
   const config =
     `${CONFIG('{metadata: off}', `{name: es, type: elasticsearch, urls: ["${url}"], namespace: prod}`)}`.replace(
-      'type: containers}]',
-      'type: containers}, {name: audit, type: audit, paths: [/var/log/audit.log]}]',
+      '*.log]}]',
+      '*.log]}, {name: audit, type: audit, paths: [/var/log/audit.log]}]',
     )
   const good = await run(t, config)
   t.equal(good.code, 0)
