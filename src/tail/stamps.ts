@@ -26,13 +26,19 @@ export class Stamps {
 
   /**
    * Sets `seconds` and `nanos` for what begins at `from`, to `nowMs` unless it has a time already, and returns how far
-   * that time holds, at most `to`.
+   * that time holds, at most `to`. What comes before a range that has a time (its file could not be read by then) arrived
+   * no later than that: with a later time those behind it would seem to go back, to times that are others' already.
    */
   range(file: TailedFile, from: number, to: number, nowMs: number): number {
     const end = this.extent(file, from, to)
     if (this.found) return end
     this.seconds = Math.floor(nowMs / 1000)
     this.nanos = Math.floor(nowMs % 1000) * 1_000_000
+    for (const { file: other, from: start, seconds, nanos } of this.#stamps) {
+      const isBehind = other === file ? start > from : other.sequence > file.sequence
+      const isEarlier = seconds < this.seconds || (seconds === this.seconds && nanos < this.nanos)
+      if (isBehind && isEarlier) Object.assign(this, { seconds, nanos })
+    }
     this.#stamps.push({ file, from, to: end, seconds: this.seconds, nanos: this.nanos })
     this.fresh = true
     return end

@@ -30,11 +30,26 @@ t.test('a range keeps its time', async (t) => {
 
 t.test('a new range ends where a known one begins', async (t) => {
   const stamps = new Stamps()
-  stamps.range(one, 100, 200, T1)
-  t.equal(stamps.range(one, 50, 300, T2), 100)
-  t.equal(stamps.seconds, 2000)
-  t.equal(stamps.range(one, 100, 300, T2), 200)
+  stamps.range(one, 100, 200, T2)
+  t.equal(stamps.range(one, 50, 300, T1), 100)
   t.equal(stamps.seconds, 1000)
+  t.equal(stamps.range(one, 100, 300, T1), 200)
+  t.equal(stamps.seconds, 2000)
+})
+
+t.test('what is read late arrived no later than what is behind it', async (t) => {
+  const stamps = new Stamps()
+  const timeOf = (file: TailedFile, from: number, nowMs: number) => {
+    stamps.range(file, from, from + 10, nowMs)
+    return stamps.seconds * 1000 + stamps.nanos / 1_000_000
+  }
+  t.equal(timeOf(one, 0, T1), T1)
+  t.equal(timeOf(three, 0, T1 + 7), T1 + 7)
+  t.equal(timeOf(three, 50, T1 + 9), T1 + 9)
+  t.equal(timeOf(two, 0, T2), T1 + 7, 'before a file that has a time')
+  t.equal(timeOf(two, 10, T1 + 2), T1 + 2, 'earlier than all: its own')
+  t.equal(timeOf(three, 20, T2), T1 + 9, 'before a range of the same file')
+  t.equal(timeOf(three, 60, T2), T2, 'behind all')
 })
 
 t.test('extent says how far the same holds', async (t) => {
