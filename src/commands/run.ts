@@ -70,6 +70,8 @@ class Service {
   readonly #events: ReturnType<typeof createEvents>
   #agent: Agent | null = null
   #server: RunningServer | null = null
+  /** Of the configuration that was read last, if it was not taken. */
+  #configErrors: readonly string[] = []
   /** Reloads, one after the other. */
   #turn: Promise<void> = Promise.resolve()
   #isEnding = false
@@ -142,7 +144,7 @@ class Service {
   async #startServer({ server }: Config): Promise<void> {
     this.#server = null
     if (server === null) return
-    const status = () => (this.#agent as Agent).status()
+    const status = () => ({ ...(this.#agent as Agent).status(), configErrors: this.#configErrors })
     const metrics = createMetrics(status, this.#counters)
     this.#server = await startServer({ listen: server.listen, status, metrics, page, log: this.#log })
     this.#log.info({ event: 'server.listening', address: this.#server.address }, `listening on ${this.#server.address}`)
@@ -165,10 +167,12 @@ class Service {
     await this.#agent?.stop(AbortSignal.timeout(STOP_MS_MAX))
     if (this.#isEnding) return
     this.#newAgent(ports, fail).start()
+    this.#configErrors = []
     this.#events.emit('config.reloaded', { path: this.#path })
   }
 
   #reject(errors: string[]): void {
+    this.#configErrors = errors
     this.#events.emit('config.rejected', { path: this.#path, errors })
   }
 

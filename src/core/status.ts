@@ -185,6 +185,8 @@ export interface AgentStatus {
   /** False when there is something to deliver and nothing has moved for too long; `reasons` says what. */
   healthy: boolean
   reasons: string[]
+  /** What was wrong with the configuration file when it was last read again; empty: it is the one that runs. */
+  configErrors: readonly string[]
   /** Names of all that it reads from, those included of which nothing was found. */
   sources: string[]
   sinks: SinkStatus[]

@@ -58,6 +58,7 @@ export function agentStatus(agent: Observed): AgentStatus {
       sinks.every((sink) => sink.lastAckAt !== null || sink.lagBytes === 0),
     healthy: reasons.length === 0,
     reasons,
+    configErrors: [],
     sources: agent.config.sources.map(({ name }) => name),
     sinks,
     lineages: [...agent.tailed.values()].map((tailed): LineageStatus => {

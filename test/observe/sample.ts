@@ -16,6 +16,7 @@ export function sampleStatus(lineages = 3): AgentStatus {
     ready: true,
     healthy: true,
     reasons: [],
+    configErrors: [],
     sources: ['containers', 'audit'],
     sinks: [sampleSink('loki', 'loki'), sampleSink('out', 'stdout')],
     lineages: Array.from({ length: lineages }, (_, i) => sampleLineage(i, ['loki', 'out'])),

@@ -134,6 +134,12 @@ t.test('a configuration with errors is refused with every line number', { buffer
     `${place('"retryDelayMinimum"')}sinks[0].retryDelayMinimum: unknown key; did you mean retryDelayMin?`,
   ])
   t.match(refused.msg, 'the one before stays')
+  const successful = async () => {
+    const metrics = await (await fetch(`${await taffrail.serverUrl()}/metrics`)).text()
+    return /^taffrail_config_last_reload_successful (\d)$/m.exec(metrics)?.[1]
+  }
+  t.equal(await successful(), '0')
+  t.match((await taffrail.status()).configErrors, refused.errors)
   say('a', 'a 2')
   await arrives(receiver, taffrail, 'a 2')
 
@@ -141,6 +147,7 @@ t.test('a configuration with errors is refused with every line number', { buffer
   await taffrail.logged('config.rejected', ({ errors }) => String(errors).includes('the file is empty'))
   reconfigure(directory, taffrail, { ...base, sinks: [lokiSink(receiver.url, { labels: { mended: 'yes' } })] })
   await taffrail.logged('config.reloaded')
+  t.equal(await successful(), '1')
   say('a', 'a 3')
   await arrives(receiver, taffrail, 'a 3')
   t.same(await taffrail.end(), CLEAN)

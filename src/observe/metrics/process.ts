@@ -4,6 +4,12 @@ import { counter, type Definition, gauge, single, totals } from './metric.ts'
 export const processMetrics: Definition[] = [
   single('gauge', 'healthy', '1 while everything that waits also moves.', (s) => Number(s.status.healthy)),
   single('gauge', 'ready', '1 while /ready says so.', (s) => Number(s.status.ready)),
+  single(
+    'gauge',
+    'config_last_reload_successful',
+    '0 after a configuration that was not taken: the one before it runs.',
+    (s) => Number(s.status.configErrors.length === 0),
+  ),
   counter('events_total', 'Events, also those whose log lines were suppressed.', ['event'], (s) =>
     totals(Object.entries(s.counters.events), 'event'),
   ),

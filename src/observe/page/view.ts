@@ -97,6 +97,11 @@ export function headline(status: AgentStatus): { tone: string; title: string; re
     if (address === null) reasons.push(`Webhook ${source} does not listen.`)
     if (spool.isFull) reasons.push(`The spool of webhook ${source} is full.`)
   }
+  const [error, ...others] = status.configErrors
+  if (error !== undefined) {
+    const more = others.length === 0 ? '' : ` (and ${others.length} more)`
+    reasons.push(`The configuration was read again and not taken, the one before it runs: ${error}${more}.`)
+  }
   if (reasons.length === 0) return { tone: 'good', title: 'Healthy', reasons: status.reasons }
   return { tone: 'wait', title: 'Healthy, with trouble', reasons: [...reasons, ...status.reasons] }
 }

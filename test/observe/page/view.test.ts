@@ -101,9 +101,13 @@ t.test('the headline', async (t) => {
     [{ phase: 'draining', healthy: false }, 'bad', 'Not healthy'],
     [{ phase: 'stopped' }, 'wait', 'Stopped'],
     [{ sinks: halted }, 'wait', 'Healthy, with trouble'],
+    [{ configErrors: ['c.yaml:3:1: x'] }, 'wait', 'Healthy, with trouble'],
   ]
   for (const [change, tone, title] of cases) t.match(headline({ ...status, ...change }), { tone, title }, title)
   t.same(headline({ ...status, sinks: halted, reasons: ['r'] }).reasons, ['Sink loki needs an operator.', 'r'])
+  const told = (configErrors: string[]) => headline({ ...status, configErrors }).reasons.join()
+  t.match(told(['c.yaml:3:1: x']), /not taken, the one before it runs: c.yaml:3:1: x\.$/)
+  t.match(told(['c.yaml:3:1: x', 'c.yaml:4:1: y', 'z']), /: c.yaml:3:1: x \(and 2 more\)\.$/)
 })
 
 t.test('rows of lineages', async (t) => {
