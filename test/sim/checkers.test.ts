@@ -82,6 +82,13 @@ class History {
     return line
   }
 
+  /** The file makes way for its compressed form. */
+  compress(): void {
+    this.truth.hold(this.#content, this.disk.create(`${PATH}.gz`, 'compressed'), this.#inode.size)
+    this.disk.unlink(PATH)
+    this.truth.drop(this.#inode)
+  }
+
   /** All bytes are gone. */
   destroy(fate: 'seen' | 'unseen'): void {
     this.truth.judge = () => fate
@@ -422,6 +429,28 @@ t.test('checkpoints: past what was acknowledged, lost, late, and sent again behi
         checker.checkpoint(LIFE, KEY, history.placeOf(first as TruthLine))
         checker.opened(LIFE, [saved(history.placeOf(first as TruthLine))])
         history.store(checker, first as TruthLine)
+      },
+    ],
+    'sent again, and its file had hardly begun and is compressed': [
+      null,
+      (checker, history, [first]) => {
+        history.store(checker, first as TruthLine)
+        checker.checkpoint(LIFE, KEY, history.placeOf(first as TruthLine))
+        checker.opened(LIFE, [saved(history.placeOf(first as TruthLine))])
+        history.compress()
+        history.store(checker, first as TruthLine)
+      },
+    ],
+    'sent again, and its file was compressed': [
+      /was sent again, although the process began with a checkpoint behind it/,
+      (checker, history) => {
+        const lines = [history.write(), history.write()]
+        for (const line of lines) history.store(checker, line)
+        const place = history.placeOf(lines[1] as TruthLine)
+        checker.checkpoint(LIFE, KEY, place)
+        checker.opened(LIFE, [saved(place)])
+        history.compress()
+        history.store(checker, lines[0] as TruthLine)
       },
     ],
   }

@@ -12,12 +12,15 @@ import { type Content, heldBytesOf, isSettled, nameOf, type TruthLine, type Trut
 
 /** The promise is 250 ms; a disk that is well takes some of its own. */
 const DURABLE_MS_MAX = 250 + 100
+/** Of a container's row, up to its nanoseconds. */
+const TIME_BYTES = 30
 
 interface KnownPlace {
   content: Content
   offset: number
   /** How many lines of its log lie before it. */
   before: number
+  head: Pick<Position, 'head' | 'headBytes'>
 }
 
 export class Checkpoints implements Checker {
@@ -126,6 +129,8 @@ export class Checkpoints implements Checker {
     const begun = this.#begun.get(line.log)
     // Neither is one found again that was destroyed meanwhile.
     if (begun !== undefined && heldBytesOf(begun.content) < begun.offset) return
+    // Nor is one that had hardly begun told from others by its compressed form.
+    if (begun !== undefined && isHardlyBegun(begun) && !isPlain(begun)) return
     if (line.index < (begun?.before ?? 0)) {
       this.#deps.fail(`${nameOf(line)} was sent again, although the process began with a checkpoint behind it`)
     } else if (line.index < (this.#set.get(line.log.key) ?? 0)) {
@@ -157,7 +162,8 @@ export class Checkpoints implements Checker {
       if (isBefore) low = middle + 1
       else high = middle
     }
-    return { content, offset, before: low }
+    const { head, headBytes } = position
+    return { content, offset, before: low, head: { head, headBytes } }
   }
 
   #isBuried(line: TruthLine): boolean {
@@ -168,6 +174,18 @@ export class Checkpoints implements Checker {
     }
     return endOf(line).buried
   }
+}
+
+/** Whether its file was known by less than a time: others begin alike. */
+function isHardlyBegun({ head: { headBytes } }: KnownPlace): boolean {
+  return headBytes < TIME_BYTES
+}
+
+/** Whether the file of a place is there as it was written. */
+function isPlain({ content: { holders }, head: { head, headBytes } }: KnownPlace): boolean {
+  return [...holders.keys()].some(
+    ({ bytes, size }) => size >= headBytes && digest(bytes.subarray(0, headBytes)) === head,
+  )
 }
 
 /** Whether the inode holds what the place is in: it may have been cut since, and hold something else. */
