@@ -11,19 +11,27 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
+COPY LICENSE ./
 RUN npm run build && npm prune --omit=dev --ignore-scripts
 # What the image consists of, gathered below /image: each library under its own path, links followed.
 RUN mkdir -p /image/taffrail /image/usr/local/bin /image/var/lib/taffrail /image/tmp \
  && ldd "$(command -v node)" node_modules/@napi-rs/snappy-linux-*-gnu/*.node \
     | grep -oE '/[^ ]+\.so[^ ]*' | sort -u | xargs -I{} cp -L --parents {} /image \
  && cp "$(command -v node)" /image/usr/local/bin/node \
- && cp -R package.json node_modules dist /image/taffrail \
+ && cp -R package.json LICENSE node_modules dist /image/taffrail \
+ # There is no env to look for node.
+ && sed -i '1s|.*|#!/usr/local/bin/node|' /image/taffrail/dist/main.js \
+ && chmod 0755 /image/taffrail/dist/main.js \
+ && ln -s /taffrail/dist/main.js /image/usr/local/bin/taffrail \
  && chown 65532:65532 /image/var/lib/taffrail
 
 FROM scratch
 COPY --from=build /image /
-ENV NODE_ENV=production
+LABEL org.opencontainers.image.title="taffrail" \
+      org.opencontainers.image.description="A log agent for Kubernetes nodes" \
+      org.opencontainers.image.licenses="Apache-2.0"
+ENV NODE_ENV=production PATH=/usr/local/bin
 USER 65532:65532
 EXPOSE 9095
-ENTRYPOINT ["/usr/local/bin/node", "/taffrail/dist/main.js"]
+ENTRYPOINT ["/usr/local/bin/taffrail"]
 CMD ["run", "--config", "/etc/taffrail/config.yaml"]
