@@ -105,6 +105,7 @@ function lettersDirectory(directory: string): string | null {
   const hasLetters = existsSync(below)
   if (!hasLetters && existsSync(join(directory, 'checkpoints.log'))) return null
   const path = hasLetters ? below : directory
+  if (!existsSync(path)) throw new Error(`${path}: there is no such directory`)
   if (!statSync(path).isDirectory()) throw new Error(`${path} is not a directory`)
   return path
 }

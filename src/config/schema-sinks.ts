@@ -152,7 +152,7 @@ const elasticsearch = record<Omit<ElasticsearchSinkConfig, 'type'>>(
 /** One of `sinks`. */
 export const sink = variants<SinkConfig>(
   key(
-    choice(['loki', 'elasticsearch', 'stdout']),
+    choice(['loki', 'elasticsearch', 'stdout'], { opensearch: 'OpenSearch is a sink of type elasticsearch, too' }),
     REQUIRED,
     '`loki`: pushes to Grafana Loki. `elasticsearch`: documents to Elasticsearch or OpenSearch. `stdout`: one line per record to standard output; at most one such sink.',
   ),

@@ -191,5 +191,5 @@ t.test('usage', async (t) => {
   ]
   for (const [args, stderr] of bad) t.match(await run(...args), { code: 2, stdout: '', stderr }, args.join(' '))
   t.match(await run('--help'), { code: 0, stdout: /^Usage: taffrail replay DIR/ })
-  t.match(await run(`${state}/nowhere`, '-c', config), { code: 1, stderr: /ENOENT/ })
+  t.match(await run(`${state}/nowhere`, '-c', config), { code: 1, stderr: /\/nowhere: there is no such directory\n$/ })
 })

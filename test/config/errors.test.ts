@@ -358,6 +358,10 @@ t.test('the whole', async (t) => {
       '4:25: sinks[0].type: expected one of loki, elasticsearch, stdout, found "stdot"; did you mean stdout?',
       '4:63: sinks[1].type: expected one of loki, elasticsearch, stdout, found "kafka"',
     ],
+    [
+      `${two}sinks: [{name: o, type: opensearch}]`,
+      '4:25: sinks[0].type: OpenSearch is a sink of type elasticsearch, too',
+    ],
   ])
 })
 
