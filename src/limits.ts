@@ -16,17 +16,20 @@ export const STREAM_MEMORY_BYTES = 40 * MEBIBYTE
 export const STREAM_FLAGS = heapFlags(256 * MEBIBYTE)
 
 /**
- * V8's flags for a process that may use `memoryBytes` of anonymous memory. The old generation gets half, or what a quarter for
- * the buffers and the rest leave, if that is more: the nearer the heap is to its limit, the more often all of it is marked. The heap is small and hardly grows (buffers lie outside), so a
- * small young generation is the cheapest: measured over 1 GiB of lines, a tenth less CPU and 12 MiB less at the peak than
- * with V8's own choices. No threads of V8's own: one of them may still
- * compile when the process ends, and now and then the end waits for it for ever (seen in 2 of 30 early ends; without
- * threads in none of 54; nodejs/node#54918).
+ * V8's flags for a process that may use `memoryBytes` of anonymous memory. The old generation gets half, or what an eighth and the
+ * rest leave, if that is more. What it does not need it does not take: audit logs take 38 MiB with a heap of 52 and of 76. But where the heap is full the
+ * process ends, and before that all of it is marked again and again. At 96 MiB 2,000 lineages that are written to take 45 MiB: with a heap of 52 that was
+ * a fifth of the CPU time, and 2,250 lineages were the end; with 64 it takes 82 MiB in all, and 2,600 lineages 87. Buffers may be a quarter of the memory:
+ * full ones with a full heap exceed the limit by an eighth, where a cgroup leaves a third.
+ *
+ * The heap is small and hardly grows (buffers lie outside), so a small young generation is the cheapest: measured over 1 GiB of lines, a tenth less
+ * CPU and 12 MiB less at the peak than with V8's own choices. No threads of V8's own: one of them may still compile when the process ends, and now and
+ * then the end waits for it for ever (seen in 2 of 30 early ends; without threads in none of 54; nodejs/node#54918).
  *
  * A whole collection takes 20 ms at once, and 50 ms with 2,000 files, so it is marked in steps, and these in proportion to
  * what is allocated. By tasks of V8's own between turns it would be through in half a second, and take all the CPU that an
  * allowance of a fifth of a core has in that time: with 2,000 files that are written to, 18 to 22 % of the
- * kernel's periods were throttled so, 7 to 12 % are without (96 MiB). In the meantime young objects are collected as ever: where V8 holds that back the heap grows by 10 MiB until the marking is
+ * kernel's periods were throttled so, 7 to 12 % are without. In the meantime young objects are collected as ever: where V8 holds that back the heap grows by 10 MiB until the marking is
  * done, which is then done at once. Marking that begins at 70 % of V8's limit takes 40 ms less of the first second, but where events are large a
  * collection then is done at once (29 ms).
  *
@@ -37,7 +40,7 @@ export const STREAM_FLAGS = heapFlags(256 * MEBIBYTE)
  */
 export function heapFlags(memoryBytes: number, v8 = process.versions.v8): string[] {
   const memoryMiB = memoryBytes / MEBIBYTE
-  const oldMiB = Math.floor(Math.max(32, memoryMiB / 2, (3 * memoryMiB) / 4 - REST_MIB))
+  const oldMiB = Math.floor(Math.max(32, memoryMiB / 2, (7 * memoryMiB) / 8 - REST_MIB))
   return [
     `${MARK}=${oldMiB}`,
     '--max-semi-space-size=1',

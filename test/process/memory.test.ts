@@ -44,7 +44,7 @@ t.test('V8 is limited by a restart of the process in place', async (t) => {
     const flags = heapFlags(200 * MEBIBYTE)
     t.equal(node, process.execPath)
     t.strictSame(rest.slice(0, flags.length), flags)
-    t.equal(flags[0], '--max-old-space-size=130')
+    t.equal(flags[0], '--max-old-space-size=155')
     t.same(await taffrail.end(), CLEAN)
   }
 })
@@ -67,18 +67,18 @@ t.test('the heap of the agent itself is limited, by what V8 makes of the flags',
   t.equal(told.length, 2, 'once as it was started, once as it restarted itself')
   const limitMiB = told[1] as number
   // Above what the old generation gets there is the young one: three times a semi-space, which V8 alone would make 16 MiB.
-  t.ok(limitMiB >= 130 && limitMiB <= 134, `${limitMiB} MiB`)
+  t.ok(limitMiB >= 155 && limitMiB <= 159, `${limitMiB} MiB`)
   t.same(await taffrail.end(), CLEAN)
 })
 
-t.test('the old generation has half of the memory, or what a quarter for buffers and 20 MiB leave', async (t) => {
+t.test('the old generation has half of the memory, or what an eighth and 20 MiB leave', async (t) => {
   for (const [memory, old] of [
     [40, 32],
-    [64, 32],
-    [80, 40],
-    [96, 52],
-    [128, 76],
-    [256, 172],
+    [64, 36],
+    [80, 50],
+    [96, 64],
+    [128, 92],
+    [256, 204],
   ] as const) {
     t.equal(heapFlags(memory * MEBIBYTE)[0], `--max-old-space-size=${old}`)
   }
