@@ -13,13 +13,13 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
 COPY LICENSE ./
 RUN npm run build && npm prune --omit=dev --ignore-scripts
-# What the image consists of, gathered below /image: each library under its own path, links followed.
+# What the image consists of, gathered below /image: each library under its own path, links followed. There is no env that would
+# look for node.
 RUN mkdir -p /image/taffrail /image/usr/local/bin /image/var/lib/taffrail /image/tmp \
  && ldd "$(command -v node)" node_modules/@napi-rs/snappy-linux-*-gnu/*.node \
     | grep -oE '/[^ ]+\.so[^ ]*' | sort -u | xargs -I{} cp -L --parents {} /image \
  && cp "$(command -v node)" /image/usr/local/bin/node \
  && cp -R package.json LICENSE node_modules dist /image/taffrail \
- # There is no env to look for node.
  && sed -i '1s|.*|#!/usr/local/bin/node|' /image/taffrail/dist/main.js \
  && chmod 0755 /image/taffrail/dist/main.js \
  && ln -s /taffrail/dist/main.js /image/usr/local/bin/taffrail \
