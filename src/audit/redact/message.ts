@@ -3,15 +3,18 @@
 // sentences that are known to name objects alone. Pure.
 import { holdsCredential, looksRandom } from './looks.ts'
 import type { Mask } from './mask.ts'
+import { isCredentialName } from './names.ts'
 
 /** Where the API server begins to quote a body: as JSON, or its first bytes in hex. */
 const QUOTED_BODY =
   /(?:is missing in '|\(7b[0-9a-f]|[{[]\s*\\?"|error found in #|cannot unmarshal |couldn't get version\/kind|error decoding patch|json: |yaml: )/
-const INVALID_VALUE = /(Invalid value|Unsupported value|Duplicate value): /
+const INVALID_VALUE = /(?:Invalid value|Unsupported value|Duplicate value): /g
 const SECRET_FIELD =
   /(?:env|data|token|password|secret|credential|auth|value|args|command|annotations|extra|request)\b/i
 /** A field that is never secret, before what is wrong with it. */
 const NAME_FIELD = /metadata\.(?:name|namespace|generateName|uid|resourceVersion): $/
+/** The path of a field, before what is wrong with it. */
+const FIELD_PATH = /([^\s,"']+): $/
 /** Sentences that quote names of objects, users and groups alone. */
 const NAMES_ONLY =
   /^(?:[a-z][a-z0-9.-]* "[^"]*" (?:not found|already exists)$|[a-z0-9.-]+(?: "[^"]*")? is forbidden: (?:User|unable to create new content|exceeded quota)|Operation cannot be fulfilled on )/
@@ -49,13 +52,23 @@ export function redactMessage(message: string, isAboutSecrets: boolean, mask: Ma
   }
   const at = message.search(QUOTED_BODY)
   if (at >= 0) return `${withoutQuotations(message.slice(0, at), isAboutSecrets, mask)}${mask(message.slice(at))}`
-  const invalid = INVALID_VALUE.exec(message)
-  if (invalid !== null) {
-    const named = `${field}${message.slice(0, invalid.index)}`
-    if (!NAME_FIELD.test(named) && (isAboutSecrets || SECRET_FIELD.test(named))) return behind(message, invalid, mask)
-    if (NAME_FIELD.test(named)) return message
+  let namesOnly = false
+  let from = 0
+  for (const invalid of message.matchAll(INVALID_VALUE)) {
+    const named = `${from === 0 ? field : ''}${message.slice(from, invalid.index)}`
+    const isName = NAME_FIELD.test(named)
+    if (!isName && (isAboutSecrets || isSecretField(named))) return behind(message, invalid, mask)
+    namesOnly = isName && (namesOnly || from === 0)
+    from = invalid.index + invalid[0].length
   }
-  return withoutQuotations(message, isAboutSecrets, mask)
+  return namesOnly ? message : withoutQuotations(message, isAboutSecrets, mask)
+}
+
+/** Whether what stands before an invalid value names a field that may be secret. */
+function isSecretField(named: string): boolean {
+  if (SECRET_FIELD.test(named)) return true
+  const path = FIELD_PATH.exec(named)?.[1] ?? ''
+  return path.split(/[.[\]]+/).some(isCredentialName)
 }
 
 /** The message up to the end of what was found in it; what follows is hidden. */

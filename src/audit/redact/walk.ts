@@ -88,6 +88,10 @@ interface Open {
   /** Where the last member that stays ends; -1 before the first. */
   kept: number
   value: number
+  /** What its other members say of one of them (siblings.ts), once that was asked: however many ask, they are gone through once. */
+  pair: number | null
+  patch: ReturnType<typeof patched> | null
+  field: string | null
 }
 
 export class Walk {
@@ -175,12 +179,13 @@ export class Walk {
     // Names in the event's annotations are the server's own; what was added to a user has anybody's.
     let nameClass = (role & IS_TEXT) !== 0 && (role & IS_EXTRA) === 0 ? NAME_PLAIN : named.nameClass
     if (named.isValue && nameClass === NAME_PLAIN) {
-      nameClass = top.nameClass === NAME_CREDENTIAL ? NAME_CREDENTIAL : classOfPair(tape, top.value)
+      nameClass = top.nameClass === NAME_CREDENTIAL ? NAME_CREDENTIAL : this.#pairOf(top)
       // Whatever its structure.
       if (nameClass === NAME_CREDENTIAL && tape.kindOf(value) === OBJECT) below |= IS_SECRET
     }
     if ((role & IS_PATCH) !== 0 && name === 'value') {
-      const said = patched(tape, top.value, role)
+      top.patch ??= patched(tape, top.value, role)
+      const said = top.patch
       below |= said.role
       if (said.nameClass !== NAME_PLAIN) nameClass = said.nameClass
       if (said.isLastApplied) return this.#wholeText(value, below)
@@ -190,8 +195,8 @@ export class Walk {
     if ((role & IS_ANNOTATIONS) !== 0 && (name.startsWith(VALIDATION_FAILURE) || !isOfTheServer(name)))
       return this.#annotationOfOthers(named, key, value)
     if ((role & IS_WEBHOOK_PATCH) !== 0 && name === 'patch') below = this.#options.requestRole
-    if (name === 'message' && (role & IS_STATUS) !== 0) return this.#message(value, role, top.value)
-    if (name === 'error' && (role & IS_ABOUT_SECRETS) !== 0) return this.#message(value, role, top.value)
+    if (name === 'message' && (role & IS_STATUS) !== 0) return this.#message(value, role, top)
+    if (name === 'error' && (role & IS_ABOUT_SECRETS) !== 0) return this.#message(value, role, top)
     if (name === 'args' || name === 'command') below &= ~IS_BINARY
     return this.#value(value, key, below, nameClass)
   }
@@ -289,7 +294,18 @@ export class Walk {
     this.#depth++
     let open = this.#open[this.#depth]
     if (open === undefined) {
-      open = { end: 0, role: 0, isObject: false, nameClass: 0, judge: null, kept: -1, value: 0 }
+      open = {
+        end: 0,
+        role: 0,
+        isObject: false,
+        nameClass: 0,
+        judge: null,
+        kept: -1,
+        value: 0,
+        pair: null,
+        patch: null,
+        field: null,
+      }
       this.#open.push(open)
     }
     open.end = tape.next(value)
@@ -299,6 +315,9 @@ export class Walk {
     open.judge = null
     open.kept = -1
     open.value = value
+    open.pair = null
+    open.patch = null
+    open.field = null
     return tape.first(value)
   }
 
@@ -343,11 +362,17 @@ export class Walk {
     return true
   }
 
-  /** `object`: what the message is a member of. */
-  #message(value: number, role: number, object: number): number {
+  #pairOf(top: Open): number {
+    top.pair ??= classOfPair(this.#tape, top.value)
+    return top.pair
+  }
+
+  /** `top`: what the message is a member of. */
+  #message(value: number, role: number, top: Open): number {
     const tape = this.#tape
     if (tape.kindOf(value) !== STRING || !this.#options.redacts) return this.#value(value, -1, role, NAME_PLAIN)
-    this.#leaves.message(value, role, fieldBeside(tape, object))
+    top.field ??= fieldBeside(tape, top.value)
+    this.#leaves.message(value, role, top.field)
     return tape.next(value)
   }
 

@@ -1,8 +1,13 @@
 // What redaction must leave alone: an audit log without names, images, hashes and reasons is no evidence. And events in
 // forms that no API server writes, which must not be a way around it.
 import { test } from 'tap'
+import { Edits } from '../../../src/audit/edits.ts'
 import { AuditFilter } from '../../../src/audit/filter.ts'
+import { PADDING_BYTES } from '../../../src/audit/json/strings.ts'
+import { Tape } from '../../../src/audit/json/tape.ts'
 import { maskWith } from '../../../src/audit/redact/mask.ts'
+import { IS_PATCH, IS_STATUS, IS_TEXT } from '../../../src/audit/redact/roles.ts'
+import { Walk } from '../../../src/audit/redact/walk.ts'
 import { fixtureLines, fixtureNames } from '../fixtures.ts'
 
 const filter = new AuditFilter({ policy: null, mask: maskWith(null), lineBytesMax: 1e9 })
@@ -276,4 +281,64 @@ test('no form that an event can have goes around redaction', (t) => {
     t.match(out, '[redacted', what)
   }
   t.end()
+})
+
+/** A tape that counts how often somebody goes on from one value to the next. */
+class CountingTape extends Tape {
+  steps = 0
+
+  override next(value: number): number {
+    this.steps++
+    return super.next(value)
+  }
+}
+
+test('members that are given thousands of times: the others are gone through once', async (t) => {
+  const many = 2000
+  const cases: Record<string, [role: number, member: string]> = {
+    'values, and what names them': [0, '"value":1'],
+    'operations of a patch': [IS_PATCH, '"value":1'],
+    'messages, and their field': [IS_STATUS | IS_TEXT, '"message":"a"'],
+  }
+  for (const [what, [role, member]] of Object.entries(cases)) {
+    const text = Buffer.from(`{"name":"a",${new Array(many).fill(member).join(',')}}${' '.repeat(PADDING_BYTES)}`)
+    const tape = new CountingTape()
+    tape.begin(text, 0, text.length - PADDING_BYTES)
+    t.equal(tape.run(), 'done', what)
+    tape.steps = 0
+    const walk = new Walk()
+    const options = { mask: maskWith(null), redacts: true, level: null, dropsRequest: false, dropsResponse: false }
+    walk.begin(tape, new Edits(), role, { ...options, requestRole: 0, responseRole: 0 })
+    t.ok(walk.run(), what)
+    t.ok(tape.steps < 10 * many, `${what}: ${tape.steps} steps for ${many} members`)
+  }
+})
+
+test('each invalid value of a message is judged by its own field', async (t) => {
+  const said = (message: string, details?: object) =>
+    JSON.parse(redacted(JSON.stringify({ ...EVENT, responseStatus: { code: 422, message, details } }))).responseStatus
+  const name = 'metadata.name: Invalid value: "A": a lowercase RFC 1123 subdomain'
+  const whole = [
+    `Widget.example.com "A" is invalid: ${name}`,
+    `Widget.example.com "A" is invalid: [${name}, spec.size: Invalid value: 7: too big]`,
+  ]
+  for (const message of whole) t.equal(said(message).message, message)
+  for (const other of [
+    'spec.password: Invalid value: "hunter2": spec.password in body should match',
+    'spec.apiKey: Invalid value: "hunter2": spec.apiKey in body should match',
+    'spec.size: Invalid value: 7: too big, spec.containers[0].env[0].value: Invalid value: "hunter2": no',
+    'users[0].passphrase: Unsupported value: "hunter2": supported values: "a"',
+  ]) {
+    const { message } = said(`Widget.example.com "A" is invalid: [${name}, ${other}]`)
+    t.notMatch(message, 'hunter2', other)
+    t.match(message, /"A": a lowercase/, 'what is before it stays')
+  }
+  for (const field of ['spec.apiKey', 'spec.dbPass', 'spec.passphrase', 'spec.privateKey', 'users[0].pass']) {
+    const cause = {
+      reason: 'FieldValueInvalid',
+      message: `Invalid value: "hunter2": ${field} in body should match`,
+      field,
+    }
+    t.notMatch(JSON.stringify(said('Widget "A" is invalid', { causes: [cause] })), 'hunter2', field)
+  }
 })
