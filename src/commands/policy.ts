@@ -8,7 +8,7 @@ import { loadPolicyFile } from '../audit/policy/files.ts'
 import { LEVELS, type Policy } from '../audit/policy/policy.ts'
 import { deadRules } from '../audit/policy/reach.ts'
 import { formatConfigError } from '../config/config-error.ts'
-import { fileProblem } from '../config/machine.ts'
+import { reason } from '../config/machine.ts'
 import { errorMessage } from '../core/errors.ts'
 import { answer, type CommandIo, isNoWork, type NoWork } from './usage.ts'
 
@@ -49,7 +49,7 @@ export async function policy(args: string[], io: Pick<CommandIo, 'stdout' | 'std
     try {
       await simulation.read(path)
     } catch (error) {
-      io.stderr(`taffrail policy: ${path}: ${fileProblem(path) ?? errorMessage(error)}\n`)
+      io.stderr(`taffrail policy: ${path}: ${reason(error)}\n`)
       return 1
     }
   }

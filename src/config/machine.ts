@@ -52,7 +52,8 @@ function readAtMost(path: string, bytesMax: number): Buffer {
   }
 }
 
-function reason(error: unknown): string {
+/** Why a file could not be read, in words where the system has a code alone. */
+export function reason(error: unknown): string {
   switch (errorCode(error)) {
     case 'ENOENT':
     case 'ENOTDIR':

@@ -97,6 +97,7 @@ export class Timeline {
   }
 }
 
-function later(aSeconds: number, aNanos: number, bSeconds: number, bNanos: number): boolean {
+/** Whether the first time is later than the second. */
+export function later(aSeconds: number, aNanos: number, bSeconds: number, bNanos: number): boolean {
   return aSeconds > bSeconds || (aSeconds === bSeconds && aNanos > bNanos)
 }

@@ -6,7 +6,7 @@
 // is never far behind its stream, nor too old when the lines after it are not, and no line after it is far behind it.
 import type { Confidence, FindingKind } from '../audit/continuity/finding.ts'
 import { STDERR, STDOUT } from '../core/entry.ts'
-import type { Timeline } from '../parse/timeline.ts'
+import { later, type Timeline } from '../parse/timeline.ts'
 
 /** Half of what a Loki stream lets its entries be behind. */
 const BEFORE_END_SECONDS_MAX = 30 * 60
@@ -105,5 +105,5 @@ function timeOf(ms: number): Time {
 }
 
 function isLater(a: Time, b: Time): boolean {
-  return a.seconds > b.seconds || (a.seconds === b.seconds && a.nanos > b.nanos)
+  return later(a.seconds, a.nanos, b.seconds, b.nanos)
 }

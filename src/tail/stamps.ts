@@ -1,6 +1,7 @@
 // Times of arrival for lines that have no time of their own, or one that cannot be. A range of a file gets one when it is
 // first read and keeps it until it is acknowledged, over rewinds and (through the checkpoint) over restarts: a repeat
 // makes the same entries.
+import { later } from '../parse/timeline.ts'
 import type { TailedFile } from './file.ts'
 
 interface Stamp {
@@ -36,8 +37,7 @@ export class Stamps {
     this.nanos = Math.floor(nowMs % 1000) * 1_000_000
     for (const { file: other, from: start, seconds, nanos } of this.#stamps) {
       const isBehind = other === file ? start > from : other.sequence > file.sequence
-      const isEarlier = seconds < this.seconds || (seconds === this.seconds && nanos < this.nanos)
-      if (isBehind && isEarlier) Object.assign(this, { seconds, nanos })
+      if (isBehind && later(this.seconds, this.nanos, seconds, nanos)) Object.assign(this, { seconds, nanos })
     }
     this.#stamps.push({ file, from, to: end, seconds: this.seconds, nanos: this.nanos })
     this.fresh = true
