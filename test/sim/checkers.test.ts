@@ -361,6 +361,13 @@ t.test('checkpoints: past what was acknowledged, lost, late, and sent again behi
   const agentWith = (pending: number, ageSeconds: number, failing: string | null = null) =>
     ({ ports: { checkpoints: { status: () => ({ pending, ageSeconds, failing }) } } }) as unknown as Agent
   const saved = (position: Position) => ({ sink: 'loki', lineage: KEY, position })
+  /** The lines are stored, their end is checkpointed, and a process begins with that. */
+  const beginBehind = (checker: Checkpoints, history: History, lines: TruthLine[]) => {
+    for (const line of lines) history.store(checker, line)
+    const place = history.placeOf(lines.at(-1) as TruthLine)
+    checker.checkpoint(LIFE, KEY, place)
+    checker.opened(LIFE, [saved(place)])
+  }
   const cases: Record<string, [RegExp | null, (checker: Checkpoints, history: History, lines: TruthLine[]) => void]> = {
     'durable and found again': [
       null,
@@ -387,9 +394,7 @@ t.test('checkpoints: past what was acknowledged, lost, late, and sent again behi
     'found, and lost in a power cut before it could be written anew': [
       null,
       (checker, history, [first]) => {
-        history.store(checker, first as TruthLine)
-        checker.checkpoint(LIFE, KEY, history.placeOf(first as TruthLine))
-        checker.opened(LIFE, [saved(history.placeOf(first as TruthLine))])
+        beginBehind(checker, history, [first as TruthLine])
         checker.tick(LIFE, agentWith(0, 0, 'ENOSPC'))
         checker.killed(LIFE, true)
         checker.killed(LIFE, false)
@@ -411,9 +416,7 @@ t.test('checkpoints: past what was acknowledged, lost, late, and sent again behi
     'found, written anew, and lost': [
       /was durable with 1 lines before it; now it has none/,
       (checker, history, [first]) => {
-        history.store(checker, first as TruthLine)
-        checker.checkpoint(LIFE, KEY, history.placeOf(first as TruthLine))
-        checker.opened(LIFE, [saved(history.placeOf(first as TruthLine))])
+        beginBehind(checker, history, [first as TruthLine])
         checker.tick(LIFE, agentWith(0, 0))
         checker.opened(LIFE, [])
       },
@@ -425,18 +428,14 @@ t.test('checkpoints: past what was acknowledged, lost, late, and sent again behi
     'sent again': [
       /was sent again, although the process began with a checkpoint behind it/,
       (checker, history, [first]) => {
-        history.store(checker, first as TruthLine)
-        checker.checkpoint(LIFE, KEY, history.placeOf(first as TruthLine))
-        checker.opened(LIFE, [saved(history.placeOf(first as TruthLine))])
+        beginBehind(checker, history, [first as TruthLine])
         history.store(checker, first as TruthLine)
       },
     ],
     'sent again, and its file had hardly begun and is compressed': [
       null,
       (checker, history, [first]) => {
-        history.store(checker, first as TruthLine)
-        checker.checkpoint(LIFE, KEY, history.placeOf(first as TruthLine))
-        checker.opened(LIFE, [saved(history.placeOf(first as TruthLine))])
+        beginBehind(checker, history, [first as TruthLine])
         history.compress()
         history.store(checker, first as TruthLine)
       },
@@ -445,10 +444,7 @@ t.test('checkpoints: past what was acknowledged, lost, late, and sent again behi
       /was sent again, although the process began with a checkpoint behind it/,
       (checker, history) => {
         const lines = [history.write(), history.write()]
-        for (const line of lines) history.store(checker, line)
-        const place = history.placeOf(lines[1] as TruthLine)
-        checker.checkpoint(LIFE, KEY, place)
-        checker.opened(LIFE, [saved(place)])
+        beginBehind(checker, history, lines)
         history.compress()
         history.store(checker, lines[0] as TruthLine)
       },
